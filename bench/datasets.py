@@ -1,0 +1,193 @@
+"""Generated and loaded data, with names, truth and digests."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MAX_ROWS = 5_000_000
+
+
+class DataError(ValueError):
+    """Data that cannot be fit; the message says why and what to change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Observations in groups.
+
+    Attributes
+    ----------
+    id : str
+        Short and stable; history is matched on it.
+    y : array of shape (N,)
+        Observations, float64.
+    group : array of shape (N,)
+        Group number of each observation, 0-based, int64.
+    labels : tuple of str
+        Label of each group.
+    truth : mapping of str to float
+        The generating values, where they are known.
+    """
+
+    id: str
+    y: Floats
+    group: Ints
+    labels: tuple[str, ...]
+    truth: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse data on which no model could be fit."""
+        if len(self.y) == 0:
+            raise DataError(f"{self.id}: no rows; give a table with observations of two or more groups")
+        if self.n_groups < 2:
+            raise DataError(f"{self.id}: one group ({self.labels[0]!r}); a hierarchical model needs two or more")
+        bad = np.flatnonzero(~np.isfinite(self.y))
+        if len(bad):
+            raise DataError(
+                f"{self.id}: {len(bad)} missing or infinite observations, the first in row {bad[0] + 1} "
+                f"({self.y[bad[0]]}); drop or mend those rows"
+            )
+        if len(self.y) < 3 or np.ptp(self.y) == 0:
+            raise DataError(f"{self.id}: all observations are {self.y[0]:g}; nothing varies, so no scale can be estimated")
+        self.y.flags.writeable = False
+        self.group.flags.writeable = False
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.labels)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Observations in each group, shape (G,)."""
+        return np.bincount(self.group, minlength=self.n_groups)
+
+    @cached_property
+    def means(self) -> Floats:
+        """Mean of each group, shape (G,)."""
+        return np.bincount(self.group, weights=self.y, minlength=self.n_groups) / self.sizes
+
+    @cached_property
+    def within_ss(self) -> float:
+        """Sum of squared deviations from the group means."""
+        return float(np.sum((self.y - self.means[self.group]) ** 2))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over y (little-endian float64), then group (little-endian int64)."""
+        return hashlib.sha256(self.y.astype("<f8").tobytes() + self.group.astype("<i8").tobytes()).hexdigest()
+
+    @property
+    def stan_data(self) -> dict[str, object]:
+        """The data block of the programs in `stan/`."""
+        return {"N": len(self.y), "G": self.n_groups, "group": self.group + 1, "y": self.y}
+
+
+def normal_means(
+    omega: float, sizes: Sequence[int], seed: int = 41, *, mean: float = 2.0, sigma: float = 0.75
+) -> Dataset:
+    """Generate groups with normal means and normal observations.
+
+    One generator draws, for each group in order, its mean and then its observations.
+
+    Parameters
+    ----------
+    omega : float
+        Standard deviation of the group means.
+    sizes : sequence of int
+        Observations in each group.
+    seed : int
+        Seed of `numpy.random.default_rng`.
+    mean, sigma : float
+        Mean of the group means, and standard deviation within groups.
+
+    Raises
+    ------
+    DataError
+        If a size or a scale is not positive, or there are fewer than two groups.
+    """
+    for name, value in (("omega", omega), ("sigma", sigma)):
+        if not (np.isfinite(value) and value > 0):
+            raise DataError(f"normal_means: {name} is {value}; give a positive number")
+    if len(sizes) == 0 or any(size < 1 for size in sizes):
+        raise DataError(f"normal_means: sizes are {list(sizes)[:10]}; give one positive size for each group")
+    rng = np.random.default_rng(seed)
+    groups = [rng.normal(rng.normal(mean, omega), sigma, size) for size in sizes]
+    n = str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)}to{max(sizes)}"
+    return Dataset(
+        id=f"omega{omega:g}-G{len(sizes)}-n{n}-s{seed}",
+        y=np.concatenate(groups),
+        group=np.repeat(np.arange(len(sizes)), sizes),
+        labels=tuple(str(g) for g in range(len(sizes))),
+        truth={"mu": mean, "omega": omega, "sigma": sigma},
+    )
+
+
+def read_table(path: Path, group_column: str, value_column: str) -> Dataset:
+    """Read a reader's own table, CSV or Parquet.
+
+    Rows may stand in any order: they are sorted by label and value, so that the same
+    observations always make the same dataset.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column is not there, or its values cannot be used.
+    """
+    try:
+        table = pd.read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else pd.read_csv(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path}: the file is empty; give a CSV with a header line, or a Parquet file") from None
+    except (OSError, ValueError) as error:  # parser, encoding and Parquet errors are ValueErrors
+        raise DataError(f"{path}: not readable as a table ({error}); give a CSV with a header, or Parquet") from error
+    for option, column in (("--group-column", group_column), ("--value-column", value_column)):
+        if column not in table.columns:
+            known = ", ".join(repr(str(name)) for name in table.columns[:20])
+            raise DataError(f"{path}: no column {column!r}; the columns are {known}. Name one of them: {option} NAME")
+    if group_column == value_column:
+        raise DataError(f"{path}: {group_column!r} is named as group and as value; name two different columns")
+    if len(table) > MAX_ROWS:
+        raise DataError(f"{path}: {len(table):,} rows; the limit is {MAX_ROWS:,}. Take a random sample of the rows")
+    return from_table(table, group_column, value_column, name=path.stem)
+
+
+def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, name: str) -> Dataset:
+    """Make a dataset of two columns of a data frame; see `read_table`."""
+    values = pd.to_numeric(table[value_column], errors="coerce")
+    text = table.loc[values.isna() & table[value_column].notna(), value_column]
+    if len(text) or table[value_column].dtype == bool:
+        example = repr(text.iloc[0]) if len(text) else "True or False"
+        raise DataError(f"{name}: column {value_column!r} holds {example}, not a number; name a numeric column")
+    missing = int(table[group_column].isna().sum())
+    if missing:
+        raise DataError(f"{name}: column {group_column!r} is empty in {missing} rows; drop or mend those rows")
+    keys = table[group_column]
+    if not pd.api.types.is_numeric_dtype(keys):
+        keys = keys.astype(str)
+    codes, uniques = pd.factorize(keys, sort=True)
+    y = values.to_numpy(dtype=np.float64)
+    order = np.lexsort((y, codes))
+    stem = re.sub(r"[^A-Za-z0-9_.]+", "_", name)[:40] or "table"
+    draft = Dataset(
+        id=name, y=y[order], group=codes[order].astype(np.int64), labels=tuple(str(label) for label in uniques)
+    )
+    return Dataset(
+        id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels
+    )
+
+
+THREAD = tuple(
+    normal_means(omega, [20] * n_groups) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50, 500)
+)

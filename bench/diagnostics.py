@@ -1,0 +1,81 @@
+"""One estimator for every backend: ESS, R-hat, MCSE and E-BFMI, by ArviZ, on arrays of shape (chain, draw, ...).
+
+ArviZ 0.23 and 1.x differ in interface and in the default quantiles of the tail ESS; here both give the same.
+"""
+
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TAIL = (0.05, 0.95)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.23 announces its refactor at import
+    import arviz
+
+_ARVIZ_1 = int(arviz.__version__.split(".")[0]) >= 1
+
+
+def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"] = "bulk", prob: Any = None) -> Floats:
+    """Effective sample size (Vehtari et al. 2021), shape of `draws` without its first two axes.
+
+    Parameters
+    ----------
+    draws : array of shape (chain, draw, ...)
+        Draws of one quantity.
+    method : str
+        As in ArviZ; `tail` is the smaller of the ESS at the 5 % and the 95 % quantile.
+    prob : float, optional
+        The quantile, for `quantile`.
+    """
+    return _estimate("ess", draws, method=method, prob=TAIL if method == "tail" else prob)
+
+
+def rhat(draws: Floats) -> Floats:
+    """Rank-normalised split R-hat (Vehtari et al. 2021), shape of `draws` without its first two axes."""
+    return _estimate("rhat", draws, method="rank")
+
+
+def mcse(draws: Floats, method: Literal["mean", "sd", "quantile"] = "mean", prob: float | None = None) -> Floats:
+    """Monte Carlo standard error of the mean, the sd or a quantile, in the unit of the draws.
+
+    That of the sd is the error of the mean squared deviation carried through the square root, as in ArviZ 1;
+    ArviZ 0.23 has a formula of its own, which fails with NumPy 2.4.
+    """
+    if method == "sd":
+        squared = (draws - draws.mean(axis=(0, 1))) ** 2
+        return mcse(squared) / (2 * np.sqrt(squared.mean(axis=(0, 1))))
+    return _estimate("mcse", draws, method=method, prob=prob)
+
+
+def ebfmi(energy: Floats) -> Floats:
+    """Energy Bayesian fraction of missing information of each chain (Betancourt 2016).
+
+    Parameters
+    ----------
+    energy : array of shape (chain, draw)
+        Hamiltonian at each draw.
+    """
+    if _ARVIZ_1:
+        from arviz_stats.base import array_stats
+
+        return np.atleast_1d(array_stats.bfmi(energy, chain_axis=0, draw_axis=1))
+    return np.atleast_1d(arviz.bfmi(energy))
+
+
+def _estimate(function: str, draws: Floats, **options: Any) -> Floats:
+    options = {key: value for key, value in options.items() if value is not None}
+    draws = np.asarray(draws, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):  # constant or NaN draws: the answer is NaN, and says enough
+        if _ARVIZ_1:
+            from arviz_stats.base import array_stats
+
+            return np.asarray(getattr(array_stats, function)(draws, chain_axis=0, draw_axis=1, **options))
+        import xarray
+
+        array = xarray.DataArray(draws, dims=("chain", "draw", *(f"d{i}" for i in range(draws.ndim - 2))))
+        return np.asarray(getattr(arviz, function)(array.to_dataset(name="x"), **options)["x"].values)

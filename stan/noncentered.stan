@@ -1,0 +1,23 @@
+// Superpopulation, non-centered: mu_g = mu + omega z with z standard normal.
+data {
+  int<lower=1> N;                              // observations
+  int<lower=2> G;                              // groups
+  array[N] int<lower=1, upper=G> group;        // group of each observation
+  vector[N] y;
+}
+parameters {
+  real mu;                                     // mean of the population of groups
+  real<lower=0> sigma;                         // within groups
+  real<lower=0> omega;                         // between groups
+  vector[G] z;                                 // standardised effects
+}
+transformed parameters {
+  vector[G] mu_g = mu + omega * z;
+}
+model {
+  mu ~ std_normal();
+  sigma ~ std_normal();
+  omega ~ normal(0, 10);
+  z ~ std_normal();
+  y ~ normal(mu_g[group], sigma);
+}
