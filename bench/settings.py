@@ -11,7 +11,7 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of one fit.
+    """Settings of one fit; the metric is diagonal everywhere, adapted in each backend's own way.
 
     Attributes
     ----------
@@ -23,8 +23,6 @@ class Settings:
         A trajectory has at most ``2 ** max_treedepth - 1`` gradient evaluations.
     cores : int
         Chains that run at the same time are ``min(chains, cores)``.
-    metric : str
-        The mass matrix: `diag`, adapted from draws as Stan does, or `own`, the backend's default.
     """
 
     chains: int = 4
@@ -33,7 +31,6 @@ class Settings:
     target_accept: float = 0.8
     max_treedepth: int = 10
     cores: int = min(4, os.cpu_count() or 1)
-    metric: Literal["diag", "own"] = "diag"
 
     def __post_init__(self) -> None:
         """Refuse settings no sampler could use."""

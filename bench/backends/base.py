@@ -1,0 +1,132 @@
+"""What a backend is: the three Protocols-worth of interface that a new engine implements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets import Dataset
+from bench.models import Model
+from bench.points import Gradient, Point
+from bench.settings import Settings
+
+Floats = NDArray[np.float64]
+Cache = Literal["none", "built", "disk", "memory"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One sampling run, as arrays in memory.
+
+    Attributes
+    ----------
+    draws : dict of str to array
+        The model's location, `sigma` and `omega` of shape (chain, draw), `mu_g` of shape (chain, draw, G).
+    divergent, saturated : array of shape (chain, draw), bool
+        Whether the transition diverged, and whether it stopped at the maximum tree depth.
+    gradients : array of shape (chain, draw), int
+        Gradient evaluations of the transition.
+    depth : array of shape (chain, draw), int
+        Tree depth of the transition.
+    energy : array of shape (chain, draw)
+        Hamiltonian at the draw.
+    step_size : array of shape (chain,)
+        Step size after warm-up.
+    warmup_gradients : array of shape (chain, warm-up iteration), int
+        Gradient evaluations in warm-up.
+    extraction_seconds : float
+        Part of the call's wall time between the sampler's end and all arrays in memory.
+    warmup_seconds, sampling_seconds : array of shape (chain,), optional
+        By the sampler's own clock; None where it has none.
+    """
+
+    draws: dict[str, Floats]
+    divergent: NDArray[np.bool_]
+    saturated: NDArray[np.bool_]
+    gradients: NDArray[np.int64]
+    depth: NDArray[np.int64]
+    energy: Floats
+    step_size: Floats
+    warmup_gradients: NDArray[np.int64]
+    extraction_seconds: float
+    warmup_seconds: Floats | None = None
+    sampling_seconds: Floats | None = None
+
+
+class Posterior(Protocol):
+    """A model bound to a dataset and ready to sample.
+
+    Attributes
+    ----------
+    cache : str
+        What served the build: `none` (there is nothing to compile), `built` (compiled now),
+        `disk` or `memory` (compiled before).
+    """
+
+    cache: Cache
+
+    def unconstrain(self, point: Point) -> Floats:
+        """Map a point to the backend's own unconstrained vector."""
+
+    def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
+        """Evaluate the very function that the sampler uses at an unconstrained vector."""
+
+    def gradient(self, vector: Floats) -> Gradient:
+        """Write a gradient in the backend's coordinates in those of `Gradient`."""
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+        """Sample; `start` is a point a chain, or None for the backend's own starts and adaptation defaults."""
+
+
+class Backend(Protocol):
+    """An engine that samples models written in one language.
+
+    Attributes
+    ----------
+    name : str
+        Its name everywhere.
+    language : str
+        `stan` or `pymc`.
+    default : bool
+        Whether a run without `--backend` includes it.
+    stock : Settings
+        Its own defaults, for `--protocol stock`.
+    """
+
+    name: str
+    language: Literal["stan", "pymc"]
+    default: bool
+    stock: Settings
+
+    def unavailable(self) -> str | None:
+        """Say why it can't run here and what to type, or None if it can."""
+
+    def unsupported(self, model: Model) -> str | None:
+        """Say why it can't run this model, or None if it can."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of all that decides its speed and its draws."""
+
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """Environment variables that move its compilation cache into a folder."""
+
+    def prepare(self, model: Model, dataset: Dataset) -> Posterior:
+        """Bind a model to a dataset; compiles what is not compiled yet."""
+
+
+def installed(*packages: str) -> str | None:
+    """Say how to install the first of these distributions that is not there, or None.
+
+    The metadata is asked, never `find_spec`: from the project's root it would find our own `stan/` folder.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    for package in packages:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            return f"{package} is not installed; type: pip install {package}"
+    return None

@@ -1,0 +1,177 @@
+"""nutpie: NUTS in Rust, on PyMC models compiled by Numba."""
+
+import ctypes
+import dataclasses
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backends.base import Cache, Fit, installed
+from bench.backends.pymc_coordinates import Coordinates, compiled_files
+from bench.datasets import Dataset
+from bench.models import Model
+from bench.points import Gradient, Point
+from bench.settings import Settings
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+Floats = NDArray[np.float64]
+
+
+class Nutpie:
+    """Models in PyMC, sampled by `nutpie.sample`."""
+
+    name = "nutpie"
+    language: Literal["stan", "pymc"] = "pymc"
+    default = True
+    stock = Settings(chains=6, warmup=400, draws=1000, target_accept=0.8, max_treedepth=10)
+
+    def __init__(self) -> None:
+        """Start with nothing compiled."""
+        self._compiled: dict[tuple[str, int], tuple[pm.Model, Any]] = {}
+
+    def unavailable(self) -> str | None:
+        """Say whether nutpie or Numba is missing."""
+        return installed("nutpie", "pymc", "numba")
+
+    def unsupported(self, model: Model) -> str | None:
+        """Support every model."""
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of nutpie and what compiles its models."""
+        return {package: version(package) for package in ("nutpie", "pymc", "pytensor", "numba", "numpy")}
+
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""
+        return {"PYTENSOR_FLAGS": f"base_compiledir={folder}", "NUMBA_CACHE_DIR": str(folder / "numba")}
+
+    def prepare(self, model: Model, dataset: Dataset) -> "NutpiePosterior":
+        """Compile once per model and number of groups, then only exchange the data."""
+        import nutpie
+
+        key = (model.name, dataset.n_groups)
+        cache: Cache = "memory"
+        if key not in self._compiled:
+            before = compiled_files()
+            built = model.build_pymc(dataset)
+            self._compiled[key] = (built, nutpie.compile_pymc_model(built, backend="numba"))
+            cache = "built" if compiled_files() > before else "disk"
+        built, compiled = self._compiled[key]
+        return NutpiePosterior(
+            model, built, compiled.with_data(group_of=dataset.group, observed=dataset.y), cache
+        )
+
+
+class NutpiePosterior:
+    """A PyMC model with its data, compiled for nutpie."""
+
+    def __init__(self, model: Model, built: "pm.Model", compiled: Any, cache: Cache) -> None:
+        """Keep the compiled model."""
+        self.cache = cache
+        self._model, self._compiled = model, compiled
+        self._coordinates = Coordinates(model, built)
+
+    def unconstrain(self, point: Point) -> Floats:
+        """Map a point to PyMC's unconstrained vector."""
+        return self._coordinates.unconstrain(point)
+
+    def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
+        """Call the C function that nutpie's Rust code calls."""
+        position = np.ascontiguousarray(position)
+        gradient, value = np.empty_like(position), np.empty(())
+        pointer = ctypes.POINTER(ctypes.c_double)
+        code = self._compiled.compiled_logp_func.ctypes(
+            len(position),
+            position.ctypes.data_as(pointer),
+            gradient.ctypes.data_as(pointer),
+            value.ctypes.data_as(pointer),
+            self._compiled.user_data.ctypes.data,
+        )
+        if code != 0:
+            raise ValueError(f"nutpie's log density returned error code {code} at this point")
+        return float(value), gradient
+
+    def gradient(self, vector: Floats) -> Gradient:
+        """Write a gradient in PyMC's coordinates in those of `Gradient`."""
+        return self._coordinates.gradient(vector)
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+        """Sample with nutpie."""
+        import nutpie
+
+        compiled = self._compiled
+        if start is not None:
+            starts = iter([self.unconstrain(point) for point in start])
+            compiled = dataclasses.replace(compiled, initial_point_func=lambda _seed: next(starts))
+        clock = _Clock(settings)
+        trace: Any = nutpie.sample(
+            compiled,
+            draws=settings.draws,
+            tune=settings.warmup,
+            chains=settings.chains,
+            cores=settings.parallel_chains,
+            seed=seed,
+            save_warmup=True,
+            progress_bar=False,
+            target_accept=settings.target_accept,
+            maxdepth=settings.max_treedepth,
+            **clock.options,
+        )
+        ended = time.perf_counter()
+        draws = {name: trace.posterior[name].values for name in (self._model.location, "sigma", "omega", "mu_g")}
+        stats = {name: trace.sample_stats[name].values for name in trace.sample_stats.data_vars}
+        warmup_gradients = trace.warmup_sample_stats["n_steps"].values.astype(np.int64)
+        extraction_seconds = time.perf_counter() - ended
+        warmup_seconds, sampling_seconds = clock.seconds()
+        return Fit(
+            draws=draws,
+            divergent=stats["diverging"].astype(bool),
+            saturated=stats["maxdepth_reached"].astype(bool),
+            gradients=stats["n_steps"].astype(np.int64),
+            depth=stats["depth"].astype(np.int64),
+            energy=stats["energy"],
+            step_size=stats["step_size"][:, -1],
+            warmup_gradients=warmup_gradients,
+            extraction_seconds=extraction_seconds,
+            warmup_seconds=warmup_seconds,
+            sampling_seconds=sampling_seconds,
+        )
+
+
+class _Clock:
+    """Seconds of warm-up and sampling of each chain, from the progress that newer nutpies report as they run.
+
+    The end of warm-up is interpolated between two reports, 20 ms apart.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Listen, if this nutpie reports progress."""
+        import nutpie
+
+        self._settings = settings
+        self._reports: list[list[tuple[float, float]]] = [[(0.0, 0.0)] for _ in range(settings.chains)]
+        self.options: dict[str, Any] = {}
+        if "progress_callback" in inspect.signature(nutpie.sample).parameters:
+            self.options = {"progress_callback": self._listen, "progress_rate": 20}
+
+    def _listen(self, chains: Sequence[Any]) -> None:
+        for reports, chain in zip(self._reports, chains, strict=True):
+            if chain.finished_draws > reports[-1][0]:
+                reports.append((float(chain.finished_draws), chain.runtime_ms / 1000))
+
+    def seconds(self) -> tuple[Floats, Floats] | tuple[None, None]:
+        """Seconds of warm-up and of sampling, each of shape (chain,), or None twice where nothing was reported."""
+        total = self._settings.warmup + self._settings.draws
+        if any(reports[-1][0] < total for reports in self._reports):
+            return None, None
+        reports = [np.array(chain).T for chain in self._reports]
+        warmup = np.array([np.interp(self._settings.warmup, draws, seconds) for draws, seconds in reports])
+        return warmup, np.array([seconds[-1] for _, seconds in reports]) - warmup

@@ -1,0 +1,151 @@
+"""PyMC's own NUTS."""
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backends.base import Cache, Fit, installed
+from bench.backends.pymc_coordinates import Coordinates, bind, compiled_files
+from bench.datasets import Dataset
+from bench.models import Model
+from bench.points import Gradient, Point
+from bench.settings import Settings
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+Floats = NDArray[np.float64]
+
+
+class PyMC:
+    """Models in PyMC, sampled by `pm.sample(nuts_sampler="pymc")`."""
+
+    name = "pymc"
+    language: Literal["stan", "pymc"] = "pymc"
+    default = True
+    stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
+
+    def __init__(self) -> None:
+        """Start with nothing compiled."""
+        self._compiled: dict[tuple[str, int], tuple[pm.Model, Any]] = {}
+
+    def unavailable(self) -> str | None:
+        """Say whether PyMC is missing."""
+        return installed("pymc")
+
+    def unsupported(self, model: Model) -> str | None:
+        """Support every model."""
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of PyMC and what compiles its models."""
+        return {package: version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
+
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""
+        return {"PYTENSOR_FLAGS": f"base_compiledir={folder}", "NUMBA_CACHE_DIR": str(folder / "numba")}
+
+    def prepare(self, model: Model, dataset: Dataset) -> "PyMCPosterior":
+        """Compile the log density once per model and number of groups, then only exchange the data."""
+        key = (model.name, dataset.n_groups)
+        cache: Cache = "memory"
+        if key not in self._compiled:
+            before = compiled_files()
+            built = model.build_pymc(dataset)
+            function = built.logp_dlogp_function(ravel_inputs=True)
+            function.set_extra_values({})
+            function._pytensor_function.trust_input = True
+            function([np.zeros(sum(v.size for v in built.initial_point().values()))])  # Numba compiles at the first call
+            self._compiled[key] = (built, function)
+            cache = "built" if compiled_files() > before else "disk"
+        return PyMCPosterior(model, dataset, *self._compiled[key], cache)
+
+
+class PyMCPosterior:
+    """A PyMC model with its data and its compiled log density."""
+
+    def __init__(self, model: Model, dataset: Dataset, built: "pm.Model", function: Any, cache: Cache) -> None:
+        """Bind the data to a model that may have been compiled for other data of the same shape."""
+        self.cache = cache
+        self._model, self._dataset, self._pymc, self._function = model, dataset, built, function
+        bind(built, dataset)
+        self._coordinates = Coordinates(model, built)
+
+    def unconstrain(self, point: Point) -> Floats:
+        """Map a point to PyMC's unconstrained vector."""
+        return self._coordinates.unconstrain(point)
+
+    def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
+        """Evaluate the log density, Jacobian included, and its gradient."""
+        value, gradient = self._function([position])
+        return float(value), np.array(gradient)
+
+    def gradient(self, vector: Floats) -> Gradient:
+        """Write a gradient in PyMC's coordinates in those of `Gradient`."""
+        return self._coordinates.gradient(vector)
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+        """Sample with PyMC's NUTS; without starts, with the plain call a user would type."""
+        import pymc as pm
+
+        options: dict[str, Any] = {"target_accept": settings.target_accept, "max_treedepth": settings.max_treedepth}
+        if start is None:
+            options = {"nuts": options}
+        else:
+            options = {
+                "step": self._step(settings, seed, start),
+                "initvals": [dict(point.named(self._model)) for point in start],
+            }
+        with self._pymc:
+            trace: Any = pm.sample(
+                draws=settings.draws,
+                tune=settings.warmup,
+                chains=settings.chains,
+                cores=settings.parallel_chains,
+                random_seed=seed,
+                nuts_sampler="pymc",
+                mp_ctx="fork",  # children find everything compiled; spawned ones would compile again
+                progressbar=False,
+                compute_convergence_checks=False,
+                discard_tuned_samples=False,
+                **options,
+            )
+        ended = time.perf_counter()
+        draws = {name: trace.posterior[name].values for name in (self._model.location, "sigma", "omega", "mu_g")}
+        stats = {name: trace.sample_stats[name].values for name in trace.sample_stats.data_vars}
+        warmup = trace.warmup_sample_stats
+        return Fit(
+            draws=draws,
+            divergent=stats["diverging"].astype(bool),
+            saturated=stats["reached_max_treedepth"].astype(bool),
+            gradients=stats["n_steps"].astype(np.int64),
+            depth=stats["tree_depth"].astype(np.int64),
+            energy=stats["energy"],
+            step_size=stats["step_size"][:, -1],
+            warmup_gradients=warmup["n_steps"].values.astype(np.int64),
+            extraction_seconds=time.perf_counter() - ended,
+            warmup_seconds=warmup["perf_counter_diff"].values.sum(axis=1),
+            sampling_seconds=stats["perf_counter_diff"].sum(axis=1),
+        )
+
+    def _step(self, settings: Settings, seed: int, start: Sequence[Point]) -> Any:
+        """What ``pm.init_nuts(init="adapt_diag")`` makes, around the function that is compiled already."""
+        import pymc as pm
+        from pymc.step_methods.hmc.quadpotential import QuadPotentialDiagAdapt
+
+        positions = np.array([self.unconstrain(point) for point in start])
+        size = positions.shape[1]
+        return pm.NUTS(
+            model=self._pymc,
+            potential=QuadPotentialDiagAdapt(size, positions.mean(axis=0), np.ones(size), 10, rng=seed),
+            initial_point=self._pymc.initial_point(),
+            logp_dlogp_func=self._function,
+            rng=seed,
+            target_accept=settings.target_accept,
+            max_treedepth=settings.max_treedepth,
+        )
