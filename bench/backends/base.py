@@ -1,4 +1,4 @@
-"""What a backend is: the three Protocols-worth of interface that a new engine implements."""
+"""The interface of a backend: an engine implements `Backend` and `Posterior`, and returns `Fit`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,6 +90,8 @@ class Backend(Protocol):
         Its name everywhere.
     language : str
         `stan` or `pymc`.
+    imports : tuple of str
+        Modules that its worker imports before anything is timed.
     default : bool
         Whether a run without `--backend` includes it.
     stock : Settings
@@ -98,6 +100,7 @@ class Backend(Protocol):
 
     name: str
     language: Literal["stan", "pymc"]
+    imports: tuple[str, ...]
     default: bool
     stock: Settings
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Cache, Fit, installed
-from bench.backends.pymc_coordinates import Coordinates, compiled_files
+from bench.backends.pymc_coordinates import Coordinates
 from bench.datasets import Dataset
 from bench.models import Model
 from bench.points import Gradient, Point
@@ -30,6 +30,7 @@ class Nutpie:
 
     name = "nutpie"
     language: Literal["stan", "pymc"] = "pymc"
+    imports = ("pymc", "nutpie")
     default = True
     stock = Settings(chains=6, warmup=400, draws=1000, target_accept=0.8, max_treedepth=10)
 
@@ -60,10 +61,9 @@ class Nutpie:
         key = (model.name, dataset.n_groups)
         cache: Cache = "memory"
         if key not in self._compiled:
-            before = compiled_files()
             built = model.build_pymc(dataset)
             self._compiled[key] = (built, nutpie.compile_pymc_model(built, backend="numba"))
-            cache = "built" if compiled_files() > before else "disk"
+            cache = "built"  # nutpie keeps nothing of its own on disk
         built, compiled = self._compiled[key]
         return NutpiePosterior(
             model, built, compiled.with_data(group_of=dataset.group, observed=dataset.y), cache

@@ -27,6 +27,7 @@ class PyMC:
 
     name = "pymc"
     language: Literal["stan", "pymc"] = "pymc"
+    imports = ("pymc",)
     default = True
     stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 

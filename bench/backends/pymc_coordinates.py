@@ -54,7 +54,7 @@ class Coordinates:
 def bind(built: "pm.Model", dataset: Dataset) -> None:
     """Exchange the data of a built model for a dataset with as many groups."""
     for name, value in (("group_of", dataset.group), ("observed", dataset.y)):
-        built[name].set_value(value)
+        built.set_data(name, value)
 
 
 def compiled_files() -> int:

@@ -24,6 +24,7 @@ class Stanli:
 
     name = "stanli"
     language: Literal["stan", "pymc"] = "stan"
+    imports = ("stanli",)
     default = True
     stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 

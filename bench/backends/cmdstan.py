@@ -1,0 +1,177 @@
+"""CmdStan, through CmdStanPy: joins where CmdStanPy finds a CmdStan."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backends import stan_coordinates
+from bench.backends.base import Cache, Fit, installed
+from bench.datasets import Dataset
+from bench.models import Model
+from bench.points import Gradient, Point
+from bench.settings import Settings
+
+if TYPE_CHECKING:
+    import cmdstanpy
+
+Floats = NDArray[np.float64]
+
+OPTIONS: dict[str, str] = {}
+"""Options of the C++ compiler; part of the key under which an executable is kept."""
+
+
+class CmdStan:
+    """Stan programs compiled by CmdStan, one process a chain."""
+
+    name = "cmdstan"
+    language: Literal["stan", "pymc"] = "stan"
+    imports = ("cmdstanpy",)
+    default = True
+    stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
+
+    def unavailable(self) -> str | None:
+        """Say whether CmdStanPy or CmdStan is missing."""
+        missing = installed("cmdstanpy")
+        if missing:
+            return missing
+        import cmdstanpy
+
+        try:
+            cmdstanpy.cmdstan_path()
+        except ValueError:
+            return (
+                "CmdStanPy finds no CmdStan; type: python -m cmdstanpy.install_cmdstan "
+                "(needs a C++ compiler and make), or set CMDSTAN to the folder of one"
+            )
+        return None
+
+    def unsupported(self, model: Model) -> str | None:
+        """Refuse zero-sum models before CmdStan 2.36, the first with `sum_to_zero_vector`."""
+        import cmdstanpy
+
+        found = cmdstanpy.cmdstan_version()
+        if model.zero_sum and found is not None and found < (2, 36):
+            return f"CmdStan {found[0]}.{found[1]} has no sum_to_zero_vector; type: python -m cmdstanpy.install_cmdstan"
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of CmdStanPy and of CmdStan."""
+        import cmdstanpy
+
+        found = cmdstanpy.cmdstan_version() or ("unknown",)
+        return {"cmdstanpy": version("cmdstanpy"), "cmdstan": ".".join(str(part) for part in found)}
+
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """Move the folder in which executables are kept."""
+        return {"XDG_CACHE_HOME": str(folder)}
+
+    def prepare(self, model: Model, dataset: Dataset) -> "CmdStanPosterior":
+        """Compile the program unless that was done before, and write the data for it."""
+        return CmdStanPosterior(model, dataset, *self._executable(model))
+
+    def _executable(self, model: Model) -> tuple["cmdstanpy.CmdStanModel", Cache]:
+        """Find or make the executable of this very program, CmdStan and options."""
+        import cmdstanpy
+
+        key = sha256(
+            repr((model.stan_file.read_text(), cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))).encode()
+        ).hexdigest()[:16]
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench" / "cmdstan"
+        executable = root / key / model.name
+        if executable.exists():
+            return cmdstanpy.CmdStanModel(exe_file=str(executable)), "disk"
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            program = shutil.copy(model.stan_file, folder)
+            cmdstanpy.CmdStanModel(stan_file=program, cpp_options=OPTIONS)
+            finished = Path(folder) / "finished"
+            finished.mkdir()
+            shutil.copy2(Path(folder) / model.name, finished)
+            try:
+                finished.rename(root / key)
+            except OSError:
+                if not executable.exists():  # else somebody else made the same one meanwhile
+                    raise
+        return cmdstanpy.CmdStanModel(exe_file=str(executable)), "built"
+
+
+class CmdStanPosterior:
+    """A compiled Stan program with its data in a file."""
+
+    def __init__(self, model: Model, dataset: Dataset, executable: "cmdstanpy.CmdStanModel", cache: Cache) -> None:
+        """Write the data."""
+        import cmdstanpy
+
+        self.cache: Cache = cache
+        self._model, self._cmdstan = model, executable
+        self._folder = tempfile.TemporaryDirectory(prefix="hierbench-")
+        self._data = str(Path(self._folder.name) / "data.json")
+        cmdstanpy.write_stan_json(self._data, dict(dataset.stan_data))
+
+    def unconstrain(self, point: Point) -> Floats:
+        """Map a point to Stan's unconstrained vector."""
+        return stan_coordinates.unconstrain(self._model, point)
+
+    def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
+        """Evaluate the log density, Jacobian included, and its gradient; each call is a process."""
+        point = stan_coordinates.constrain(self._model, position)
+        row = self._cmdstan.log_prob(_natural(self._model, point), self._data, sig_figs=17).iloc[0].to_numpy(dtype=float)
+        return float(row[0]), row[1:]
+
+    def gradient(self, vector: Floats) -> Gradient:
+        """Write a gradient in Stan's coordinates in those of `Gradient`."""
+        return stan_coordinates.gradient(self._model, vector)
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+        """Sample with CmdStan's NUTS and read the draws back from its CSV files."""
+        with tempfile.TemporaryDirectory(dir=self._folder.name) as output:
+            fit = self._cmdstan.sample(
+                data=self._data,
+                chains=settings.chains,
+                parallel_chains=settings.parallel_chains,
+                seed=seed,
+                inits=None if start is None else [_natural(self._model, point) for point in start],
+                iter_warmup=settings.warmup,
+                iter_sampling=settings.draws,
+                adapt_delta=settings.target_accept,
+                max_treedepth=settings.max_treedepth,
+                save_warmup=True,
+                output_dir=output,
+                show_progress=False,
+            )
+            ended = time.perf_counter()
+            table = np.moveaxis(fit.draws(inc_warmup=True), 0, 1)  # (chain, iteration, column)
+        columns = {name: i for i, name in enumerate(fit.column_names)}
+        kept = table[:, settings.warmup :]
+        draws = {name: kept[:, :, columns[name]] for name in (self._model.location, "sigma", "omega")}
+        groups = [i for name, i in columns.items() if name.startswith("mu_g[")]
+        draws["mu_g"] = kept[:, :, groups[0] : groups[-1] + 1]
+        depth = kept[:, :, columns["treedepth__"]].astype(np.int64)
+        gradients = table[:, :, columns["n_leapfrog__"]].astype(np.int64)
+        clock = fit.time
+        return Fit(
+            draws=draws,
+            divergent=kept[:, :, columns["divergent__"]] > 0,
+            saturated=depth >= settings.max_treedepth,
+            gradients=gradients[:, settings.warmup :],
+            depth=depth,
+            energy=kept[:, :, columns["energy__"]],
+            step_size=kept[:, -1, columns["stepsize__"]],
+            warmup_gradients=gradients[:, : settings.warmup],
+            extraction_seconds=time.perf_counter() - ended,
+            warmup_seconds=np.array([chain["warmup"] for chain in clock]),
+            sampling_seconds=np.array([chain["sampling"] for chain in clock]),
+        )
+
+
+def _natural(model: Model, point: Point) -> dict[str, Any]:
+    return dict(point.named(model))

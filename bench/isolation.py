@@ -1,0 +1,263 @@
+"""A worker process for a backend: a crash, a hang or an out-of-memory kill costs one fit and nothing else."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Literal, cast
+
+import psutil
+
+from bench.backends.base import Backend, Fit
+from bench.datasets import Dataset
+from bench.models import Model
+from bench.points import Gradient, Point
+from bench.settings import Settings
+from bench.worker import Prepared
+
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+
+_FIRST_LOOK, _LAST_LOOK = 0.05, 5.0  # seconds between looks at memory: more and more, so that they cost nothing
+_LIMIT_LOOK = 0.1
+
+
+class WorkerError(Exception):
+    """A call that gave no result; `status` is that of the record, the message its reason."""
+
+    status: Literal["failed", "timeout", "crashed"] = "failed"
+
+
+class WorkerTimeout(WorkerError):
+    """The call took longer than it may; the worker was killed."""
+
+    status = "timeout"
+
+
+class WorkerCrashed(WorkerError):
+    """The worker ended, or was killed for its memory."""
+
+    status = "crashed"
+
+
+class Worker:
+    """A process in which one backend lives, with all its children in one process group.
+
+    Parameters
+    ----------
+    backend : Backend
+        The engine; it is pickled to the process, which imports its libraries.
+    memory_limit : int, optional
+        Bytes that the process tree may hold; it is killed when it holds more.
+    environment : mapping of str to str
+        Variables added to this process's own and to `THREADS`.
+
+    Attributes
+    ----------
+    peak_memory : int
+        Largest memory of the process tree seen in the last call, in bytes: proportional set size where the
+        system tells it, so that pages which chains share are counted once; resident set size elsewhere.
+    """
+
+    def __init__(
+        self, backend: Backend, *, memory_limit: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the process and import the backend in it."""
+        self.peak_memory = 0
+        self.prepared: Prepared | None = None
+        self.subject: tuple[str, str] | None = None
+        self._memory_limit = memory_limit
+        self._output = tempfile.TemporaryFile()
+        ours, theirs = _socket_pair()
+        lifeline, self._lifeline = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker", str(theirs), str(lifeline)],
+            pass_fds=(theirs, lifeline),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **THREADS, **(environment or {})},
+        )
+        os.close(theirs)
+        os.close(lifeline)
+        self._connection = Connection(ours)
+        try:
+            self._connection.send_bytes(pickle.dumps(backend))
+            self._answer("start", None)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also that of the process group."""
+        return self._process.pid
+
+    def prepare(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Prepared:
+        """Bind a model to a dataset, or do nothing if that is what was bound last."""
+        subject = (model.digest, dataset.digest)
+        if self.prepared is None or self.subject != subject:
+            self.prepared, self.subject = None, subject
+            self.prepared = cast(Prepared, self._call("prepare", model, dataset, timeout=timeout))
+        return self.prepared
+
+    def evaluate(self, points: Sequence[Point], timeout: float | None = None) -> list[tuple[float, Gradient] | str]:
+        """Log density and gradient at each point, or the text of the error it raised there."""
+        return cast(list[tuple[float, Gradient] | str], self._call("evaluate", points, timeout=timeout))
+
+    def repeat_gradient(self, points: Sequence[Point], repeats: int, timeout: float | None = None) -> float:
+        """Mean seconds of one evaluation of log density and gradient."""
+        return cast(float, self._call("repeat_gradient", points, repeats, timeout=timeout))
+
+    def sample(
+        self, settings: Settings, seed: int, start: Sequence[Point] | None, timeout: float | None = None
+    ) -> float:
+        """Sample in the worker and return the wall seconds from the call to all draws in memory there."""
+        return cast(float, self._call("sample", settings, seed, start, timeout=timeout))
+
+    def fetch(self) -> Fit:
+        """Bring the last fit into this process."""
+        return cast(Fit, self._call("fetch"))
+
+    def close(self) -> None:
+        """Kill the process and all its children."""
+        if self._process.returncode is None:
+            self._kill()
+        self._connection.close()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        self._output.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the process is gone."""
+        return self._connection.closed
+
+    def __enter__(self) -> "Worker":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Kill the process and all its children."""
+        self.close()
+
+    def _call(self, method: str, *arguments: object, timeout: float | None = None) -> object:
+        try:
+            try:
+                self._connection.send_bytes(pickle.dumps((method, arguments), protocol=5))
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it is gone; what it left behind is read below
+            return self._answer(method, timeout)
+        except WorkerError as error:
+            if error.status != "failed":
+                self.close()
+            raise
+        except BaseException:  # Ctrl-C above all: stop the fit
+            self.close()
+            raise
+
+    def _answer(self, method: str, timeout: float | None) -> object:
+        self._wait(method, timeout)
+        try:
+            kind, value = pickle.loads(self._connection.recv_bytes())
+        except (EOFError, ConnectionResetError):
+            raise WorkerCrashed(f"{self._ending()} in {method}{self._tail()}") from None
+        except Exception as error:  # whatever unpickling the backend's answer raises
+            raise WorkerCrashed(f"the answer to {method} could not be read: {type(error).__name__}: {error}") from error
+        if kind == "error":
+            raise WorkerError(value)
+        return cast(object, value)
+
+    def _wait(self, method: str, timeout: float | None) -> None:
+        """Wait for an answer, watching the clock and the memory of the process tree."""
+        started = time.monotonic()
+        self.peak_memory, look = 0, _FIRST_LOOK
+        while True:
+            remaining = float("inf") if timeout is None else timeout - (time.monotonic() - started)
+            if remaining <= 0:
+                raise WorkerTimeout(f"{method} took longer than {timeout:g} s and was stopped; allow more: --fit-timeout {timeout * 4:g}")
+            if self._connection.poll(min(look, remaining)):
+                return
+            self.peak_memory = max(self.peak_memory, self._memory())
+            if self._memory_limit is not None and self.peak_memory > self._memory_limit:
+                raise WorkerCrashed(
+                    f"{method} held {self.peak_memory / 2**30:.2f} GiB, more than the limit of "
+                    f"{self._memory_limit / 2**30:.2f} GiB, and was stopped; allow more: --memory-limit GIB"
+                )
+            look = _LIMIT_LOOK if self._memory_limit is not None else min(2 * look, _LAST_LOOK)
+
+    def _memory(self) -> int:
+        """Bytes that the process tree holds now."""
+        total = 0
+        try:
+            worker = psutil.Process(self.pid)
+            for process in (worker, *worker.children(recursive=True)):
+                try:
+                    usage = process.memory_full_info()
+                    total += getattr(usage, "pss", usage.rss)
+                except psutil.Error:
+                    continue  # it ended while we looked
+        except psutil.Error:
+            pass
+        return total
+
+    def _ending(self) -> str:
+        """Say how the process ended."""
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "the worker hung up"
+        if code < 0:
+            return f"the worker was killed by {signal.Signals(-code).name}"
+        return f"the worker exited with code {code}"
+
+    def _tail(self, size: int = 2000) -> str:
+        """Return the end of what the worker printed."""
+        end = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, end - size))
+        text = self._output.read().decode(errors="replace").strip()
+        return f"; it printed last:\n{text}" if text else ""
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+
+
+class Workers:
+    """One worker a backend, started when it is first asked for and again after it was lost."""
+
+    def __init__(self, memory_limit: int | None = None) -> None:
+        """Start none."""
+        self._memory_limit = memory_limit
+        self._workers: dict[str, Worker] = {}
+
+    def __getitem__(self, backend: Backend) -> Worker:
+        """Return the backend's worker."""
+        worker = self._workers.get(backend.name)
+        if worker is None or worker.closed:
+            worker = self._workers[backend.name] = Worker(backend, memory_limit=self._memory_limit)
+        return worker
+
+    def close(self) -> None:
+        """Kill all workers."""
+        for worker in self._workers.values():
+            worker.close()
+
+
+def _socket_pair() -> tuple[int, int]:
+    import socket
+
+    ours, theirs = socket.socketpair()
+    return ours.detach(), theirs.detach()
+
+

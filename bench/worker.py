@@ -1,0 +1,127 @@
+"""The process that a backend lives in; `bench.isolation` starts it and talks to it."""
+
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+
+from bench.backends.base import Backend, Cache, Fit, Posterior
+from bench.datasets import Dataset
+from bench.models import Model
+from bench.points import Gradient, Point
+from bench.settings import Settings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a build cost: seconds, and what served it (see `Posterior.cache`)."""
+
+    seconds: float
+    cache: Cache
+
+
+class Session:
+    """What can be asked of a backend; the parent calls these methods by name.
+
+    Parameters
+    ----------
+    backend : Backend
+        The engine.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        """Import the engine's libraries, so that no fit or build pays for that."""
+        for module in backend.imports:
+            import_module(module)
+        self._backend = backend
+        self._posterior: Posterior | None = None
+        self._fit: Fit | None = None
+
+    def prepare(self, model: Model, dataset: Dataset) -> Prepared:
+        """Bind a model to a dataset; the posterior stays here."""
+        self._posterior = self._fit = None
+        started = time.perf_counter()
+        self._posterior = self._backend.prepare(model, dataset)
+        return Prepared(time.perf_counter() - started, self._posterior.cache)
+
+    def evaluate(self, points: Sequence[Point]) -> list[tuple[float, Gradient] | str]:
+        """Log density and gradient at each point, or the text of the error it raised there."""
+        results: list[tuple[float, Gradient] | str] = []
+        for point in points:
+            try:
+                value, vector = self._ready.log_density_and_gradient(self._ready.unconstrain(point))
+                results.append((value, self._ready.gradient(vector)))
+            except Exception as error:  # any library's own type; the gate shows the text
+                results.append(f"{type(error).__name__}: {error}")
+        return results
+
+    def repeat_gradient(self, points: Sequence[Point], repeats: int) -> float:
+        """Mean seconds of one evaluation of log density and gradient, over `repeats` passes over the points."""
+        positions = [self._ready.unconstrain(point) for point in points]
+        started = time.perf_counter()
+        for _ in range(repeats):
+            for position in positions:
+                self._ready.log_density_and_gradient(position)
+        return (time.perf_counter() - started) / (repeats * len(positions))
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> float:
+        """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory."""
+        self._fit = None
+        started = time.perf_counter()
+        self._fit = self._ready.sample(settings, seed, start)
+        return time.perf_counter() - started
+
+    def fetch(self) -> Fit | None:
+        """Hand over the last fit."""
+        fit, self._fit = self._fit, None
+        return fit
+
+    @property
+    def _ready(self) -> Posterior:
+        if self._posterior is None:
+            raise RuntimeError("nothing is prepared; call prepare first")
+        return self._posterior
+
+
+def guard(lifeline: int, connection: int) -> None:
+    """Fork a process that kills this whole process group once the parent is gone, however it went.
+
+    The parent holds the other end of the pipe `lifeline`; reading it returns when the parent dies. The guard
+    is a process of its own, for a backend that hangs in C code lets no Python thread of this one run.
+    """
+    if os.fork() == 0:
+        os.close(connection)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.read(lifeline, 1)
+        os.killpg(0, signal.SIGKILL)
+
+
+def serve(connection: Connection) -> None:
+    """Answer calls until the parent hangs up."""
+    backend: Backend = pickle.loads(connection.recv_bytes())
+    session = Session(backend)
+    connection.send_bytes(pickle.dumps(("ok", None)))
+    while True:
+        try:
+            method, arguments = pickle.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        try:
+            answer = ("ok", getattr(session, method)(*arguments))
+        except Exception as error:  # a backend may raise anything; it is the answer
+            text = "".join(traceback.format_exception(error))
+            answer = ("error", f"{type(error).__name__}: {error}\n{text}")
+        connection.send_bytes(pickle.dumps(answer, protocol=5))
+
+
+if __name__ == "__main__":
+    ends = [int(argument) for argument in sys.argv[1:]]
+    guard(lifeline=ends[1], connection=ends[0])
+    serve(Connection(ends[0]))
