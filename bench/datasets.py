@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,9 @@ class Dataset:
                 f"({self.y[bad[0]]}); drop or mend those rows"
             )
         if len(self.y) < 3 or np.ptp(self.y) == 0:
-            raise DataError(f"{self.id}: all observations are {self.y[0]:g}; nothing varies, so no scale can be estimated")
+            raise DataError(
+                f"{self.id}: all observations are {self.y[0]:g}; nothing varies, so no scale can be estimated"
+            )
         self.y.flags.writeable = False
         self.group.flags.writeable = False
 
@@ -183,11 +185,43 @@ def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, nam
     draft = Dataset(
         id=name, y=y[order], group=codes[order].astype(np.int64), labels=tuple(str(label) for label in uniques)
     )
-    return Dataset(
-        id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels
-    )
+    return Dataset(id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels)
 
 
-THREAD = tuple(
-    normal_means(omega, [20] * n_groups) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50, 500)
-)
+def _unbalanced(n_groups: int, largest: int) -> list[int]:
+    """Group sizes from 1 to `largest`, spread evenly on the log scale."""
+    return [int(size) for size in np.rint(np.geomspace(1, largest, n_groups))]
+
+
+@cache
+def grid(name: str) -> tuple[Dataset, ...]:
+    """Generate the datasets of a grid.
+
+    Parameters
+    ----------
+    name : str
+        One of `GRIDS`: `smoke` (one dataset), `quick` (four), `thread` (the nine of the public forum thread that
+        this project starts from), `full` (those, unbalanced groups, other group sizes and other data seeds).
+
+    Raises
+    ------
+    DataError
+        If there is no such grid.
+    """
+    if name == "smoke":
+        return (normal_means(1.0, [20] * 5),)
+    if name == "quick":
+        return tuple(normal_means(omega, [20] * n_groups) for omega in (0.1, 10.0) for n_groups in (5, 50))
+    if name == "thread":
+        return tuple(normal_means(omega, [20] * n_groups) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50, 500))
+    if name == "full":
+        return (
+            *grid("thread"),
+            *(normal_means(omega, _unbalanced(n_groups, 100)) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50)),
+            *(normal_means(omega, [n] * 50) for omega in (0.1, 1.0, 10.0) for n in (1, 5, 100)),
+            *(normal_means(omega, [20] * 50, seed) for omega in (0.1, 1.0, 10.0) for seed in (42, 43)),
+        )
+    raise DataError(f"no grid {name!r}; the grids are {', '.join(GRIDS)}")
+
+
+GRIDS = ("smoke", "quick", "thread", "full")

@@ -48,7 +48,7 @@ def mcse(draws: Floats, method: Literal["mean", "sd", "quantile"] = "mean", prob
     """
     if method == "sd":
         squared = (draws - draws.mean(axis=(0, 1))) ** 2
-        return mcse(squared) / (2 * np.sqrt(squared.mean(axis=(0, 1))))
+        return np.asarray(mcse(squared) / (2 * np.sqrt(squared.mean(axis=(0, 1)))))
     return _estimate("mcse", draws, method=method, prob=prob)
 
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Literal, cast
@@ -21,7 +22,7 @@ from bench.points import Gradient, Point
 from bench.settings import Settings
 from bench.worker import Prepared
 
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 _FIRST_LOOK, _LAST_LOOK = 0.05, 5.0  # seconds between looks at memory: more and more, so that they cost nothing
 _LIMIT_LOOK = 0.1
@@ -33,13 +34,13 @@ class WorkerError(Exception):
     status: Literal["failed", "timeout", "crashed"] = "failed"
 
 
-class WorkerTimeout(WorkerError):
+class WorkerTimeoutError(WorkerError):
     """The call took longer than it may; the worker was killed."""
 
     status = "timeout"
 
 
-class WorkerCrashed(WorkerError):
+class WorkerCrashedError(WorkerError):
     """The worker ended, or was killed for its memory."""
 
     status = "crashed"
@@ -72,7 +73,7 @@ class Worker:
         self.prepared: Prepared | None = None
         self.subject: tuple[str, str] | None = None
         self._memory_limit = memory_limit
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
         ours, theirs = _socket_pair()
         lifeline, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
@@ -144,16 +145,16 @@ class Worker:
         """Return itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Kill the process and all its children."""
         self.close()
 
     def _call(self, method: str, *arguments: object, timeout: float | None = None) -> object:
         try:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; what it left is read below
                 self._connection.send_bytes(pickle.dumps((method, arguments), protocol=5))
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # it is gone; what it left behind is read below
             return self._answer(method, timeout)
         except WorkerError as error:
             if error.status != "failed":
@@ -168,9 +169,11 @@ class Worker:
         try:
             kind, value = pickle.loads(self._connection.recv_bytes())
         except (EOFError, ConnectionResetError):
-            raise WorkerCrashed(f"{self._ending()} in {method}{self._tail()}") from None
+            raise WorkerCrashedError(f"{self._ending()} in {method}{self._tail()}") from None
         except Exception as error:  # whatever unpickling the backend's answer raises
-            raise WorkerCrashed(f"the answer to {method} could not be read: {type(error).__name__}: {error}") from error
+            raise WorkerCrashedError(
+                f"the answer to {method} could not be read: {type(error).__name__}: {error}"
+            ) from error
         if kind == "error":
             raise WorkerError(value)
         return cast(object, value)
@@ -181,13 +184,15 @@ class Worker:
         self.peak_memory, look = 0, _FIRST_LOOK
         while True:
             remaining = float("inf") if timeout is None else timeout - (time.monotonic() - started)
-            if remaining <= 0:
-                raise WorkerTimeout(f"{method} took longer than {timeout:g} s and was stopped; allow more: --fit-timeout {timeout * 4:g}")
+            if timeout is not None and remaining <= 0:
+                raise WorkerTimeoutError(
+                    f"{method} took longer than {timeout:g} s and was stopped; for more: --fit-timeout {4 * timeout:g}"
+                )
             if self._connection.poll(min(look, remaining)):
                 return
             self.peak_memory = max(self.peak_memory, self._memory())
             if self._memory_limit is not None and self.peak_memory > self._memory_limit:
-                raise WorkerCrashed(
+                raise WorkerCrashedError(
                     f"{method} held {self.peak_memory / 2**30:.2f} GiB, more than the limit of "
                     f"{self._memory_limit / 2**30:.2f} GiB, and was stopped; allow more: --memory-limit GIB"
                 )
@@ -226,10 +231,8 @@ class Worker:
         return f"; it printed last:\n{text}" if text else ""
 
     def _kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
 
@@ -259,5 +262,3 @@ def _socket_pair() -> tuple[int, int]:
 
     ours, theirs = socket.socketpair()
     return ours.detach(), theirs.detach()
-
-

@@ -7,6 +7,4 @@ from bench.backends.pymc import PyMC
 from bench.backends.pystan import PyStan
 from bench.backends.stanli import Stanli
 
-BACKENDS: dict[str, Backend] = {
-    backend.name: backend for backend in (CmdStan(), Stanli(), PyStan(), PyMC(), Nutpie())
-}
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (CmdStan(), Stanli(), PyStan(), PyMC(), Nutpie())}

@@ -1,9 +1,10 @@
 """The interface of a backend: an engine implements `Backend` and `Posterior`, and returns `Fit`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Fit:
     sampling_seconds: Floats | None = None
 
 
-class Posterior(Protocol):
+class Posterior(ABC):
     """A model bound to a dataset and ready to sample.
 
     Attributes
@@ -68,20 +69,24 @@ class Posterior(Protocol):
 
     cache: Cache
 
+    @abstractmethod
     def unconstrain(self, point: Point) -> Floats:
         """Map a point to the backend's own unconstrained vector."""
 
+    @abstractmethod
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the very function that the sampler uses at an unconstrained vector."""
 
+    @abstractmethod
     def gradient(self, vector: Floats) -> Gradient:
         """Write a gradient in the backend's coordinates in those of `Gradient`."""
 
+    @abstractmethod
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
-        """Sample; `start` is a point a chain, or None for the backend's own starts and adaptation defaults."""
+        """Sample; `start` is a point a chain, or None for the backend's own starts."""
 
 
-class Backend(Protocol):
+class Backend(ABC):
     """An engine that samples models written in one language.
 
     Attributes
@@ -101,21 +106,26 @@ class Backend(Protocol):
     name: str
     language: Literal["stan", "pymc"]
     imports: tuple[str, ...]
-    default: bool
-    stock: Settings
+    default: bool = True
+    stock: Settings = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 
+    @abstractmethod
     def unavailable(self) -> str | None:
         """Say why it can't run here and what to type, or None if it can."""
 
     def unsupported(self, model: Model) -> str | None:
         """Say why it can't run this model, or None if it can."""
+        return None
 
+    @abstractmethod
     def versions(self) -> Mapping[str, str]:
         """Versions of all that decides its speed and its draws."""
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
-        """Environment variables that move its compilation cache into a folder."""
+        """Environment variables that move its compilation cache into a folder; none where nothing is kept."""
+        return {}
 
+    @abstractmethod
     def prepare(self, model: Model, dataset: Dataset) -> Posterior:
         """Bind a model to a dataset; compiles what is not compiled yet."""
 

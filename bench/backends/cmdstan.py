@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends import stan_coordinates
-from bench.backends.base import Cache, Fit, installed
+from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.stan_coordinates import StanPosterior, constrain
 from bench.datasets import Dataset
 from bench.models import Model
-from bench.points import Gradient, Point
+from bench.points import Point
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,14 +29,12 @@ OPTIONS: dict[str, str] = {}
 """Options of the C++ compiler; part of the key under which an executable is kept."""
 
 
-class CmdStan:
+class CmdStan(Backend):
     """Stan programs compiled by CmdStan, one process a chain."""
 
     name = "cmdstan"
-    language: Literal["stan", "pymc"] = "stan"
+    language = "stan"
     imports = ("cmdstanpy",)
-    default = True
-    stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 
     def unavailable(self) -> str | None:
         """Say whether CmdStanPy or CmdStan is missing."""
@@ -83,7 +81,9 @@ class CmdStan:
         import cmdstanpy
 
         key = sha256(
-            repr((model.stan_file.read_text(), cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))).encode()
+            repr(
+                (model.stan_file.read_text(), cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))
+            ).encode()
         ).hexdigest()[:16]
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench" / "cmdstan"
         executable = root / key / model.name
@@ -104,32 +104,26 @@ class CmdStan:
         return cmdstanpy.CmdStanModel(exe_file=str(executable)), "built"
 
 
-class CmdStanPosterior:
+class CmdStanPosterior(StanPosterior):
     """A compiled Stan program with its data in a file."""
 
     def __init__(self, model: Model, dataset: Dataset, executable: "cmdstanpy.CmdStanModel", cache: Cache) -> None:
         """Write the data."""
         import cmdstanpy
 
-        self.cache: Cache = cache
-        self._model, self._cmdstan = model, executable
+        super().__init__(model)
+        self.cache, self._cmdstan = cache, executable
         self._folder = tempfile.TemporaryDirectory(prefix="hierbench-")
         self._data = str(Path(self._folder.name) / "data.json")
         cmdstanpy.write_stan_json(self._data, dict(dataset.stan_data))
 
-    def unconstrain(self, point: Point) -> Floats:
-        """Map a point to Stan's unconstrained vector."""
-        return stan_coordinates.unconstrain(self._model, point)
-
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient; each call is a process."""
-        point = stan_coordinates.constrain(self._model, position)
-        row = self._cmdstan.log_prob(_natural(self._model, point), self._data, sig_figs=17).iloc[0].to_numpy(dtype=float)
+        point = constrain(self._model, position)
+        row = (
+            self._cmdstan.log_prob(_natural(self._model, point), self._data, sig_figs=17).iloc[0].to_numpy(dtype=float)
+        )
         return float(row[0]), row[1:]
-
-    def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in Stan's coordinates in those of `Gradient`."""
-        return stan_coordinates.gradient(self._model, vector)
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample with CmdStan's NUTS and read the draws back from its CSV files."""

@@ -7,16 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Cache, Fit, installed
-from bench.backends.pymc_coordinates import Coordinates
+from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.pymc_coordinates import PyMCModelPosterior
 from bench.datasets import Dataset
 from bench.models import Model
-from bench.points import Gradient, Point
+from bench.points import Point
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-class Nutpie:
+class Nutpie(Backend):
     """Models in PyMC, sampled by `nutpie.sample`."""
 
     name = "nutpie"
-    language: Literal["stan", "pymc"] = "pymc"
+    language = "pymc"
     imports = ("pymc", "nutpie")
-    default = True
     stock = Settings(chains=6, warmup=400, draws=1000, target_accept=0.8, max_treedepth=10)
 
     def __init__(self) -> None:
@@ -41,10 +40,6 @@ class Nutpie:
     def unavailable(self) -> str | None:
         """Say whether nutpie or Numba is missing."""
         return installed("nutpie", "pymc", "numba")
-
-    def unsupported(self, model: Model) -> str | None:
-        """Support every model."""
-        return None
 
     def versions(self) -> Mapping[str, str]:
         """Versions of nutpie and what compiles its models."""
@@ -65,23 +60,16 @@ class Nutpie:
             self._compiled[key] = (built, nutpie.compile_pymc_model(built, backend="numba"))
             cache = "built"  # nutpie keeps nothing of its own on disk
         built, compiled = self._compiled[key]
-        return NutpiePosterior(
-            model, built, compiled.with_data(group_of=dataset.group, observed=dataset.y), cache
-        )
+        return NutpiePosterior(model, built, compiled.with_data(group_of=dataset.group, observed=dataset.y), cache)
 
 
-class NutpiePosterior:
+class NutpiePosterior(PyMCModelPosterior):
     """A PyMC model with its data, compiled for nutpie."""
 
     def __init__(self, model: Model, built: "pm.Model", compiled: Any, cache: Cache) -> None:
         """Keep the compiled model."""
-        self.cache = cache
-        self._model, self._compiled = model, compiled
-        self._coordinates = Coordinates(model, built)
-
-    def unconstrain(self, point: Point) -> Floats:
-        """Map a point to PyMC's unconstrained vector."""
-        return self._coordinates.unconstrain(point)
+        super().__init__(model, built)
+        self.cache, self._compiled = cache, compiled
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Call the C function that nutpie's Rust code calls."""
@@ -98,10 +86,6 @@ class NutpiePosterior:
         if code != 0:
             raise ValueError(f"nutpie's log density returned error code {code} at this point")
         return float(value), gradient
-
-    def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in PyMC's coordinates in those of `Gradient`."""
-        return self._coordinates.gradient(vector)
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample with nutpie."""

@@ -4,16 +4,16 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Cache, Fit, installed
-from bench.backends.pymc_coordinates import Coordinates, bind, compiled_files
+from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.pymc_coordinates import PyMCModelPosterior, bind, compiled_files
 from bench.datasets import Dataset
 from bench.models import Model
-from bench.points import Gradient, Point
+from bench.points import Point
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-class PyMC:
+class PyMC(Backend):
     """Models in PyMC, sampled by `pm.sample(nuts_sampler="pymc")`."""
 
     name = "pymc"
-    language: Literal["stan", "pymc"] = "pymc"
+    language = "pymc"
     imports = ("pymc",)
-    default = True
-    stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
@@ -38,10 +36,6 @@ class PyMC:
     def unavailable(self) -> str | None:
         """Say whether PyMC is missing."""
         return installed("pymc")
-
-    def unsupported(self, model: Model) -> str | None:
-        """Support every model."""
-        return None
 
     def versions(self) -> Mapping[str, str]:
         """Versions of PyMC and what compiles its models."""
@@ -61,34 +55,27 @@ class PyMC:
             function = built.logp_dlogp_function(ravel_inputs=True)
             function.set_extra_values({})
             function._pytensor_function.trust_input = True
-            function([np.zeros(sum(v.size for v in built.initial_point().values()))])  # Numba compiles at the first call
+            function(
+                [np.zeros(sum(v.size for v in built.initial_point().values()))]
+            )  # Numba compiles at the first call
             self._compiled[key] = (built, function)
             cache = "built" if compiled_files() > before else "disk"
         return PyMCPosterior(model, dataset, *self._compiled[key], cache)
 
 
-class PyMCPosterior:
+class PyMCPosterior(PyMCModelPosterior):
     """A PyMC model with its data and its compiled log density."""
 
     def __init__(self, model: Model, dataset: Dataset, built: "pm.Model", function: Any, cache: Cache) -> None:
         """Bind the data to a model that may have been compiled for other data of the same shape."""
-        self.cache = cache
-        self._model, self._dataset, self._pymc, self._function = model, dataset, built, function
+        super().__init__(model, built)
+        self.cache, self._function = cache, function
         bind(built, dataset)
-        self._coordinates = Coordinates(model, built)
-
-    def unconstrain(self, point: Point) -> Floats:
-        """Map a point to PyMC's unconstrained vector."""
-        return self._coordinates.unconstrain(point)
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient."""
         value, gradient = self._function([position])
         return float(value), np.array(gradient)
-
-    def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in PyMC's coordinates in those of `Gradient`."""
-        return self._coordinates.gradient(vector)
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample with PyMC's NUTS; without starts, with the plain call a user would type."""
@@ -135,7 +122,7 @@ class PyMCPosterior:
         )
 
     def _step(self, settings: Settings, seed: int, start: Sequence[Point]) -> Any:
-        """What ``pm.init_nuts(init="adapt_diag")`` makes, around the function that is compiled already."""
+        """Make what ``pm.init_nuts(init="adapt_diag")`` makes, around the function that is compiled already."""
         import pymc as pm
         from pymc.step_methods.hmc.quadpotential import QuadPotentialDiagAdapt
 

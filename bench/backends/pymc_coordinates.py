@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.backends.base import Posterior
 from bench.datasets import Dataset
 from bench.models import Model
 from bench.points import Gradient, Point
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-class Coordinates:
-    """The map between a point and a flat vector in the order of the model's value variables.
+class PyMCModelPosterior(Posterior):
+    """A posterior whose vectors hold the value variables of a PyMC model, in the model's order.
 
     Parameters
     ----------
@@ -29,18 +30,18 @@ class Coordinates:
 
     def __init__(self, model: Model, built: "pm.Model") -> None:
         """Read the order of the variables."""
-        self._model = model
+        self._model, self._pymc = model, built
         self._order = [built.values_to_rvs[value].name for value in built.value_vars]
 
     def unconstrain(self, point: Point) -> Floats:
-        """Map a point to the flat vector."""
+        """Map a point to PyMC's unconstrained vector."""
         effects = zero_sum_coordinates(point.effects) if self._model.zero_sum else point.effects
         values = (point.location, np.log(point.sigma), np.log(point.omega), effects)
         named = dict(zip(self._model.parameters, values, strict=True))
         return np.concatenate([np.atleast_1d(named[name]) for name in self._order])
 
     def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in flat coordinates in those of `Gradient`."""
+        """Write a gradient in PyMC's coordinates in those of `Gradient`."""
         named: dict[str, Floats] = {}
         n_effects = len(vector) - 3
         for name in self._order:
@@ -61,7 +62,7 @@ def compiled_files() -> int:
     """Count what PyTensor has compiled and kept on disk, C modules and Numba functions alike."""
     from pytensor import config
 
-    return sum(len(folders) + len(files) for _, folders, files in os.walk(config.compiledir))
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(str(config.compiledir)))
 
 
 def zero_sum_vector(coordinates: Floats) -> Floats:
@@ -74,4 +75,5 @@ def zero_sum_vector(coordinates: Floats) -> Floats:
 def zero_sum_coordinates(vector: Floats) -> Floats:
     """Map a vector that sums to zero to its G - 1 coordinates; the inverse of `zero_sum_vector`."""
     root = np.sqrt(float(len(vector)))
-    return vector[:-1] - vector[-1] * root / (root + root**2)
+    coordinates: Floats = vector[:-1] - vector[-1] * root / (root + root**2)
+    return coordinates

@@ -10,32 +10,31 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import distribution, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends import stan_coordinates
-from bench.backends.base import Cache, Fit, installed
+from bench.backends.base import Backend, Fit, installed
+from bench.backends.stan_coordinates import StanPosterior
 from bench.datasets import Dataset
 from bench.models import Model
-from bench.points import Gradient, Point
+from bench.points import Point
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 
 
-class PyStan:
+class PyStan(Backend):
     """Stan programs compiled by PyStan.
 
     PyStan runs as many chains at once as the machine has cores; it has no setting for it.
     """
 
     name = "pystan"
-    language: Literal["stan", "pymc"] = "stan"
+    language = "stan"
     imports = ("stan", "httpstan.cache")
     default = False
-    stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 
     def unavailable(self) -> str | None:
         """Say whether PyStan, its Python or the compiler is missing."""
@@ -67,36 +66,29 @@ class PyStan:
         return PyStanPosterior(model, dataset)
 
 
-class PyStanPosterior:
+class PyStanPosterior(StanPosterior):
     """A compiled Stan program with its data, in PyStan."""
 
     def __init__(self, model: Model, dataset: Dataset) -> None:
         """Compile and bind."""
         import httpstan.cache
         import httpstan.models
+
         import stan
 
-        self._model = model
+        super().__init__(model)
         program = model.stan_file.read_text()
         self._folder: Path = httpstan.cache.model_directory(httpstan.models.calculate_model_name(program))
-        self.cache: Cache = "disk" if self._folder.exists() else "built"
+        self.cache = "disk" if self._folder.exists() else "built"
         try:
             self._stan: Any = stan.build(program, data=dict(dataset.stan_data))
         except Exception:
             shutil.rmtree(self._folder, ignore_errors=True)  # httpstan keeps a broken build and serves it again
             raise
 
-    def unconstrain(self, point: Point) -> Floats:
-        """Map a point to Stan's unconstrained vector."""
-        return stan_coordinates.unconstrain(self._model, point)
-
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient; each call is two requests."""
         return self._stan.log_prob(position.tolist()), np.array(self._stan.grad_log_prob(position.tolist()))
-
-    def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in Stan's coordinates in those of `Gradient`."""
-        return stan_coordinates.gradient(self._model, vector)
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample with Stan's NUTS."""
@@ -105,7 +97,8 @@ class PyStanPosterior:
         options: dict[str, Any] = {}
         if start is not None:
             options["init"] = [
-                {name: np.asarray(value).tolist() for name, value in point.named(self._model).items()} for point in start
+                {name: np.asarray(value).tolist() for name, value in point.named(self._model).items()}
+                for point in start
             ]
         fit = dataclasses.replace(self._stan, random_seed=seed).sample(
             num_chains=settings.chains,

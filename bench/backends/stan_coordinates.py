@@ -8,10 +8,33 @@ A `sum_to_zero_vector` of length G has G - 1 coordinates in an orthonormal basis
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.backends.base import Posterior
 from bench.models import Model
 from bench.points import Gradient, Point
 
 Floats = NDArray[np.float64]
+
+
+class StanPosterior(Posterior):
+    """A posterior whose vectors are in Stan's coordinates.
+
+    Parameters
+    ----------
+    model : Model
+        The parameterization.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Keep the model."""
+        self._model = model
+
+    def unconstrain(self, point: Point) -> Floats:
+        """Map a point to Stan's unconstrained vector."""
+        return unconstrain(self._model, point)
+
+    def gradient(self, vector: Floats) -> Gradient:
+        """Write a gradient in Stan's coordinates in those of `Gradient`."""
+        return gradient(self._model, vector)
 
 
 def unconstrain(model: Model, point: Point) -> Floats:

@@ -3,53 +3,42 @@
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends import stan_coordinates
-from bench.backends.base import Cache, Fit, installed
+from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.stan_coordinates import StanPosterior
 from bench.datasets import Dataset
 from bench.models import Model
-from bench.points import Gradient, Point
+from bench.points import Point
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 
 
-class Stanli:
+class Stanli(Backend):
     """Stan programs interpreted by stanli."""
 
     name = "stanli"
-    language: Literal["stan", "pymc"] = "stan"
+    language = "stan"
     imports = ("stanli",)
-    default = True
-    stock = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
 
     def unavailable(self) -> str | None:
         """Say whether stanli is missing."""
         return installed("stanli")
 
-    def unsupported(self, model: Model) -> str | None:
-        """Support every model."""
-        return None
-
     def versions(self) -> Mapping[str, str]:
         """Version of stanli."""
         return {"stanli": version("stanli")}
-
-    def cache_environment(self, folder: Path) -> Mapping[str, str]:
-        """Nothing is compiled, so nothing is cached."""
-        return {}
 
     def prepare(self, model: Model, dataset: Dataset) -> "StanliPosterior":
         """Translate the program and bind the data."""
         return StanliPosterior(model, dataset)
 
 
-class StanliPosterior:
+class StanliPosterior(StanPosterior):
     """A Stan program with its data, in stanli."""
 
     cache: Cache = "none"
@@ -58,22 +47,16 @@ class StanliPosterior:
         """Translate the program and bind the data."""
         import stanli
 
-        self._model = model
-        data = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in dataset.stan_data.items()}
+        super().__init__(model)
+        data = {
+            key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in dataset.stan_data.items()
+        }
         self._stanli = stanli.Model(stan_file=str(model.stan_file), data=data)
-
-    def unconstrain(self, point: Point) -> Floats:
-        """Map a point to Stan's unconstrained vector."""
-        return stan_coordinates.unconstrain(self._model, point)
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient."""
         value, gradient = self._stanli.log_prob_grad(position)
         return float(value), gradient
-
-    def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in Stan's coordinates in those of `Gradient`."""
-        return stan_coordinates.gradient(self._model, vector)
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample with stanli's NUTS."""

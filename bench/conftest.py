@@ -1,0 +1,166 @@
+"""The harness as pytest sees it: options, parametrization, and the life of a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.backends import BACKENDS
+from bench.datasets import GRIDS, grid, read_table
+from bench.measure import Asked, Case
+from bench.models import MODELS
+from bench.records import RUNS, RunError
+from bench.report.terminal import Progress, summary
+from bench.run import Plan, Run, UsageError
+from bench.settings import PROTOCOLS
+
+PLAN = pytest.StashKey[Plan]()
+RUN = pytest.StashKey[Run]()
+INTERRUPTED = 130
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the harness."""
+    group = parser.getgroup("hierbench")
+    add = group.addoption
+    add("--grid", choices=GRIDS, default="quick", help="generated datasets (default: quick)")
+    add("--data", type=Path, metavar="FILE", help="your own table instead of a grid, CSV or Parquet")
+    add("--group-column", metavar="NAME", help="its column of group labels")
+    add("--value-column", metavar="NAME", help="its column of observations")
+    add("--model", metavar="NAMES", help=f"of {','.join(MODELS)} (default: all)")
+    add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, without pystan)")
+    add("--protocol", choices=PROTOCOLS, default="matched", help="same settings for all, or each backend's own")
+    add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")
+    add("--seed", type=int, default=1, metavar="N", help="seed of the run (default: 1)")
+    add("--chains", type=int, metavar="N", help="chains of a fit (default: 4)")
+    add("--warmup", type=int, metavar="N", help="warm-up iterations of a chain (default: 1000)")
+    add("--draws", type=int, metavar="N", help="kept iterations of a chain (default: 1000)")
+    add("--target-accept", type=float, metavar="P", help="target acceptance (default: 0.8)")
+    add("--max-treedepth", type=int, metavar="N", help="maximum tree depth (default: 10)")
+    add("--cores", type=int, metavar="N", help="chains that run at the same time (default: up to 4)")
+    add("--fit-timeout", type=float, default=900, metavar="S", help="seconds a build or a fit may take; 0 is no limit")
+    add("--memory-limit", type=float, metavar="GIB", help="memory a worker may hold (default: no limit)")
+    add("--save-draws", action="store_true", help="keep draws and sampler statistics as NetCDF")
+    add("--resume", nargs="?", const="latest", metavar="RUN", help="measure what a run lacks (default: the latest)")
+    add("--resume-anyway", action="store_true", help="resume although versions, data or settings differ")
+    add("--runs", type=Path, default=RUNS, metavar="DIR", help="folder of all runs (default: reports/runs)")
+    add("--cold", action="store_true", help="also time builds with an empty cache, half a minute each")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what can't be measured, before anything is."""
+    config.addinivalue_line("markers", "cold: a build with an empty cache; runs with --cold only")
+    option = config.getoption
+    try:
+        overrides = ("chains", "warmup", "draws", "target_accept", "max_treedepth", "cores")
+        asked = Asked(
+            protocol=option("protocol"),
+            overrides={name: option(name) for name in overrides if option(name) is not None},
+            seed=option("seed"),
+            replicates=option("replicates"),
+            fit_timeout=option("fit_timeout") or None,
+            memory_limit=int(option("memory_limit") * 2**30) if option("memory_limit") else None,
+            save_draws=option("save_draws"),
+        )
+        if asked.replicates < 1:
+            raise UsageError(f"--replicates is {asked.replicates}; give 1 or more")
+        if option("data") is None:
+            datasets = grid(option("grid"))
+        elif option("group_column") is None or option("value_column") is None:
+            raise UsageError("--data needs the names of two columns: --group-column NAME --value-column NAME")
+        else:
+            datasets = (read_table(option("data"), option("group_column"), option("value_column")),)
+        config.stash[PLAN] = Plan.make(datasets, option("model"), option("backend"), asked)
+    except ValueError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every benchmark the cases of the plan."""
+    if "case" in metafunc.fixturenames:
+        cases = metafunc.config.stash[PLAN].cases
+        metafunc.parametrize("case", cases, ids=[case.id for case in cases])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep builds with an empty cache for `--cold`."""
+    if not config.getoption("cold"):
+        cold = [item for item in items if item.get_closest_marker("cold")]
+        config.hook.pytest_deselected(items=cold)
+        items[:] = [item for item in items if item not in cold]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which backends are not in this run, and why."""
+    return [f"hierbench: without {name}: {reason}" for name, reason in config.stash[PLAN].missing.items()]
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Open the run; it is closed with the session, however that ends."""
+    config = request.config
+    try:
+        opened = Run(
+            config.stash[PLAN],
+            config.invocation_params.args,
+            config.getoption("resume"),
+            anyway=config.getoption("resume_anyway"),
+            runs=config.getoption("runs"),
+        )
+    except RunError as error:
+        pytest.exit(str(error), returncode=2)
+    config.stash[RUN] = opened
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def runnable(case: Case) -> Case:
+    """Skip what a backend can't run here, with its reason."""
+    reason = case.backend.unavailable() or case.backend.unsupported(case.model)
+    if reason is not None:
+        pytest.skip(f"{case.backend.name}: {reason}")
+    return case
+
+
+@pytest.fixture(scope="session")
+def progress(request: pytest.FixtureRequest) -> Progress:
+    """Print a line for each fit."""
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    total = sum("test_sample" in item.nodeid for item in request.session.items)
+
+    def write(line: str) -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    return Progress(total * request.config.stash[PLAN].asked.replicates, write)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table a person can decide from."""
+    run = config.stash.get(RUN, None)
+    if run is not None and run.journal.records:
+        terminalreporter.section(f"hierbench: run {run.journal.id}")
+        for line in summary(run.journal.records):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"records: {run.journal.folder / 'records.jsonl'}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """End with 130 after Ctrl-C, as programs do."""
+    if exitstatus == pytest.ExitCode.INTERRUPTED and session.config.stash.get(RUN, None) is not None:
+        session.exitstatus = INTERRUPTED
+
+
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    """Leave out the dots: every fit has a line."""
+    if report.when == "call" and report.passed:
+        return report.outcome, "", "PASSED"
+    return None
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, object]) -> None:
+    """Leave the machine's name out of what is stored."""
+    machine_info.pop("node", None)

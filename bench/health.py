@@ -1,0 +1,74 @@
+"""Health of a fit and the audit of its settings: reasons why it may not be ranked."""
+
+import numpy as np
+
+from bench.backends.base import Fit
+from bench.settings import Settings
+
+MAX_RHAT = 1.01
+"""Vehtari et al. 2021."""
+MIN_ESS_PER_CHAIN = 100
+"""Vehtari et al. 2021: below it, the estimates of ESS and R-hat can't be relied on."""
+MIN_EBFMI = 0.3
+"""Betancourt 2016; the limit of Stan's `diagnose`."""
+MAX_DIVERGENT = 0.001
+"""Share of transitions; whether the rest did harm is seen against the exact posterior."""
+MAX_SATURATED = 0.01
+"""Share of transitions."""
+
+
+def health(
+    fit: Fit,
+    min_ess_bulk: float,
+    min_ess_tail: float,
+    max_rhat: float,
+    ebfmi: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> list[str]:
+    """Return the flags of a fit, empty for a healthy one.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    min_ess_bulk, min_ess_tail, max_rhat : float
+        Worst over all quantities.
+    ebfmi : array of shape (chain,)
+        E-BFMI of each chain.
+    """
+    chains = len(fit.energy)
+    flags = []
+    if not all(np.all(np.isfinite(draws)) for draws in fit.draws.values()):
+        flags.append("draws are not finite")
+    if np.mean(fit.divergent) > MAX_DIVERGENT:
+        flags.append(f"divergences: {int(np.sum(fit.divergent))}")
+    if not max_rhat <= MAX_RHAT:
+        flags.append(f"R-hat: {max_rhat:.3f}")
+    if not min_ess_bulk >= MIN_ESS_PER_CHAIN * chains:
+        flags.append(f"bulk ESS: {min_ess_bulk:.0f}")
+    if not min_ess_tail >= MIN_ESS_PER_CHAIN * chains:
+        flags.append(f"tail ESS: {min_ess_tail:.0f}")
+    if not np.min(ebfmi) >= MIN_EBFMI:
+        flags.append(f"E-BFMI: {np.min(ebfmi):.2f}")
+    if np.mean(fit.saturated) > MAX_SATURATED:
+        flags.append(f"maximum tree depth: {int(np.sum(fit.saturated))}")
+    return flags
+
+
+def audit(settings: Settings, fit: Fit) -> list[str]:
+    """Compare what was asked with what the sampler reports, and return each difference with both values."""
+    chains, draws = fit.draws["sigma"].shape
+    reported = {
+        "chains": chains,
+        "draws": draws,
+        "warmup": fit.warmup_gradients.shape[1],
+        "max_treedepth": max(int(np.max(fit.depth)), settings.max_treedepth),
+    }
+    flags = [
+        f"audit: {name} was {value}, not {asked}"
+        for name, value in reported.items()
+        if value != (asked := getattr(settings, name))
+    ]
+    for name, array in fit.draws.items():
+        if array.dtype != np.float64:
+            flags.append(f"audit: {name} is {array.dtype}, not float64")
+    return flags

@@ -1,0 +1,343 @@
+"""Records: what is kept of every replicate, on disk before the next one starts."""
+
+import fcntl
+import json
+import math
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+SCHEMA = 1
+RUNS = Path(__file__).parent.parent / "reports" / "runs"
+
+Status = Literal["ok", "failed", "timeout", "crashed", "mismatch", "unsupported", "unavailable"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+class RunError(Exception):
+    """A run folder that cannot be written or read; the message says why and what to type."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Posterior summary of one quantity, and how well it is known.
+
+    Attributes
+    ----------
+    mean, sd, q3, q50, q97 : float
+        Posterior mean, standard deviation and quantiles at 3, 50 and 97 %.
+    mcse : float
+        Monte Carlo standard error of the mean.
+    ess_bulk, ess_tail, rhat : float
+        As in `bench.diagnostics`.
+    """
+
+    mean: float
+    sd: float
+    q3: float
+    q50: float
+    q97: float
+    mcse: float
+    ess_bulk: float
+    ess_tail: float
+    rhat: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One replicate: what was asked, what happened, what it cost and how good it is.
+
+    Attributes
+    ----------
+    schema : int
+        Version of this layout.
+    run, time : str
+        Run id, and when the record was made (UTC, ISO 8601).
+    dataset, model, backend, replicate
+        What was fit; `dataset_digest` and `model_digest` are SHA-256 over its bytes and both programs.
+    n_obs, n_groups : int
+        Size of the data.
+    truth : dict of str to float
+        The generating values, where known.
+    protocol, settings, seed
+        How: `settings` as asked for this backend.
+    status, reason : str
+        What became of it, and why if not `ok`.
+    health : list of str
+        Flags from the draws; an `ok` fit with flags enters no ranking.
+    wall_seconds : float
+        From the call to all draws of all chains in memory as arrays.
+    prepare_seconds, prepare_cache : float, str
+        What the build of this posterior cost, and what served it (see `Posterior.cache`).
+    warmup_seconds, sampling_seconds : list of float, optional
+        By chain, by the sampler's own clock.
+    extraction_seconds : float
+        Part of the wall time between the sampler's end and all arrays in memory.
+    warmup_gradients, gradients : int
+        Gradient evaluations of all chains in warm-up and after it.
+    divergences, saturated : int
+        Transitions after warm-up that diverged, that stopped at the maximum tree depth.
+    quantities : dict of str to Quantity
+        `mu`, `sigma`, `omega`, and `mu_g`: the group mean with the smallest bulk ESS.
+    min_ess_bulk, max_rhat : float
+        Worst over mu, sigma, omega and all mu_g; `min_ess_of` names the quantity.
+    ess_per_second, ess_per_chain_second, ess_per_gradient : float
+        `min_ess_bulk` by wall seconds, by the chains' seconds added up, by gradient evaluations with warm-up.
+    ebfmi, step_size : list of float
+        By chain.
+    peak_memory : int
+        Bytes of the process tree (see `Worker.peak_memory`).
+    grade : dict, optional
+        Against the exact posterior: see `bench.grading`.
+    population_mean : dict, optional
+        For finite-population fits, the mean of the population the groups came from.
+    draws_digest, draws_file, draws_bytes
+        SHA-256 over the draws; the file that holds them and its size, where they were kept.
+    versions, environment : dict
+        Of the backend; of the machine, the interpreter and the repository.
+    """
+
+    run: str
+    time: str
+    dataset: str
+    dataset_digest: str
+    n_obs: int
+    n_groups: int
+    truth: dict[str, float]
+    model: str
+    model_digest: str
+    posterior: str
+    backend: str
+    language: str
+    protocol: str
+    settings: dict[str, Any]
+    replicate: int
+    seed: int
+    status: Status
+    versions: dict[str, str]
+    environment: dict[str, Any]
+    schema: int = SCHEMA
+    reason: str = ""
+    health: list[str] = field(default_factory=list)
+    wall_seconds: float | None = None
+    prepare_seconds: float | None = None
+    prepare_cache: str | None = None
+    warmup_seconds: list[float] | None = None
+    sampling_seconds: list[float] | None = None
+    extraction_seconds: float | None = None
+    warmup_gradients: int | None = None
+    gradients: int | None = None
+    divergences: int | None = None
+    saturated: int | None = None
+    quantities: dict[str, Quantity] = field(default_factory=dict)
+    min_ess_bulk: float | None = None
+    min_ess_of: str | None = None
+    max_rhat: float | None = None
+    ess_per_second: float | None = None
+    ess_per_chain_second: float | None = None
+    ess_per_gradient: float | None = None
+    ebfmi: list[float] | None = None
+    step_size: list[float] | None = None
+    peak_memory: int | None = None
+    grade: dict[str, Any] | None = None
+    population_mean: dict[str, float] | None = None
+    draws_digest: str | None = None
+    draws_file: str | None = None
+    draws_bytes: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What makes a replicate one of its run: dataset, model, backend, replicate."""
+        return (self.dataset, self.model, self.backend, self.replicate)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it may be ranked."""
+        return self.status == "ok" and not self.health
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; a number that is not finite becomes None."""
+        plain: dict[str, Any] = _finite(asdict(self))
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Record":
+        """Read a record back; fields of a later schema that this one lacks are refused.
+
+        Raises
+        ------
+        RunError
+            If it was written by a newer hierbench.
+        """
+        schema = values.get("schema", SCHEMA)
+        if schema > SCHEMA:
+            raise RunError(f"a record has schema {schema}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
+        known = {f.name for f in fields(cls)}
+        plain = {name: value for name, value in values.items() if name in known}
+        plain["quantities"] = {
+            name: Quantity(**{key: math.nan if number is None else number for key, number in quantity.items()})
+            for name, quantity in values.get("quantities", {}).items()
+        }
+        return cls(**plain)
+
+
+class Journal:
+    """The folder of one run: `run.json`, what was asked, and `records.jsonl`, a line each replicate.
+
+    One process writes it at a time. Every line is on the disk before `append` returns.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    asked : mapping, optional
+        What was asked, for a new run; None opens one that is there.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be written, is written by somebody else, or comes from a newer hierbench.
+    """
+
+    def __init__(self, folder: Path, asked: Mapping[str, Any] | None = None) -> None:
+        """Create or open the folder, and lock it."""
+        self.folder = folder
+        self.id = folder.name
+        try:
+            if asked is not None:
+                folder.mkdir(parents=True)
+                (folder / "run.json").write_text(
+                    json.dumps({"schema": SCHEMA, "run": self.id, **asked}, indent=1) + "\n"
+                )
+            self.asked: dict[str, Any] = read_run(folder)
+            self.records: list[Record] = read_records(folder) if (folder / "records.jsonl").exists() else []
+            self._file = os.open(folder / "records.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except FileExistsError:
+            raise RunError(f"{folder} is there already; start the command once more") from None
+        except OSError as error:
+            raise RunError(
+                f"{folder} can't be written ({error.strerror}); free space there or mend its permissions"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise RunError(f"another process writes {folder}; wait for it, or start without --resume") from None
+        self._size = _whole_lines(folder / "records.jsonl")
+        os.ftruncate(self._file, self._size)
+
+    def append(self, record: Record) -> None:
+        """Write a record and flush it to the disk.
+
+        Raises
+        ------
+        RunError
+            If it can't be written; what was written before stays whole.
+        """
+        line = json.dumps(record.to_dict(), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        try:
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._file, view) :]
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, self._size)
+            raise RunError(
+                f"{self.folder / 'records.jsonl'} can't be written ({error.strerror}); free space, then go on: "
+                f"--resume {self.id}"
+            ) from error
+        self._size += len(line)
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Release the folder."""
+        os.close(self._file)
+
+
+def new_run_id() -> str:
+    """Return a run id that sorts by time and that two runs at once do not share."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
+
+
+def find_run(name: str | Path, runs: Path = RUNS) -> Path:
+    """Find a run's folder by its id, its path, or `latest`.
+
+    Raises
+    ------
+    RunError
+        If there is none; the message names the newest ones.
+    """
+    known = sorted(folder.parent for folder in runs.glob("*/run.json"))
+    if name == "latest" and known:
+        return known[-1]
+    for folder in (runs / name, Path(name)):
+        if (folder / "run.json").exists():
+            return folder
+    newest = ", ".join(folder.name for folder in known[-5:]) or "none yet"
+    raise RunError(f"no run {str(name)!r}; the newest are: {newest}")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read what a run was asked.
+
+    Raises
+    ------
+    RunError
+        If it can't be read or comes from a newer hierbench.
+    """
+    try:
+        asked: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'run.json'} can't be read: {error}") from error
+    if asked.get("schema", SCHEMA) > SCHEMA:
+        raise RunError(
+            f"{folder} has schema {asked['schema']}, this hierbench reads up to {SCHEMA}; type: pip install -U hierbench"
+        )
+    return asked
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Read a run's records; a last line that was cut short is dropped with a warning.
+
+    Raises
+    ------
+    RunError
+        If there are none, or a line that is not the last can't be read.
+    """
+    path = folder / "records.jsonl"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} can't be read ({error.strerror})") from error
+    *lines, rest = content.split(b"\n")
+    if rest:
+        warnings.warn(f"{path}: the last line was cut short and is dropped", stacklevel=2)
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(Record.from_dict(json.loads(line)))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RunError(
+                f"{path}, line {number} is no record ({error}); restore the file or delete that line"
+            ) from error
+    return records
+
+
+def _whole_lines(path: Path) -> int:
+    """Size of a file up to and with its last line end, in bytes."""
+    return path.read_bytes().rfind(b"\n") + 1
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

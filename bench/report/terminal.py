@@ -1,0 +1,97 @@
+"""What a run prints: a line for each fit, and at its end a table to decide from."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from bench.records import Record
+from bench.report.cells import Cell, baseline, cells, printable
+
+
+class Progress:
+    """Lines of progress.
+
+    Parameters
+    ----------
+    total : int
+        Fits of the whole run.
+    write : callable
+        Prints a line.
+    """
+
+    def __init__(self, total: int, write: Callable[[str], None]) -> None:
+        """Start the clock."""
+        self._total, self._write = total, write
+        self._done = self._measured = 0
+        self._started = time.monotonic()
+
+    def skip(self, fits: int) -> None:
+        """Count fits that an earlier process made."""
+        self._done += fits
+
+    def tell(self, record: Record) -> None:
+        """Print a line for a fit."""
+        self._done += 1
+        self._measured += 1
+        what = f"{record.dataset} {record.model} {record.backend}"
+        if record.status == "ok":
+            result = (
+                f"{record.wall_seconds:7.2f} s  min ESS {record.min_ess_bulk or 0:5.0f}  "
+                f"{record.divergences:4d} divergent{'' if record.healthy else '  unhealthy'}"
+            )
+        else:
+            result = f"{record.status}: {printable(record.reason.splitlines()[0])[:90]}"
+        remaining = self._total - self._done
+        seconds = remaining * (time.monotonic() - self._started) / self._measured
+        left = f"{remaining} left, about {_duration(seconds)}" if remaining else "the last"
+        self._write(f"[{self._done:{len(str(self._total))}}/{self._total}] {printable(what):<62} {result}  ({left})")
+
+
+def summary(records: Sequence[Record]) -> Iterator[str]:
+    """Yield the lines of the summary: for each dataset and model, what each backend took and gave.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Those of one run.
+    """
+    table = cells(records)
+    base = baseline(table)
+    yield f"min ESS/s: smallest bulk ESS of mu, sigma, omega and all mu_g, per second of wall time; ratio: to {base}"
+    for dataset, of_dataset in groupby(table, key=lambda cell: cell.dataset):
+        rows = list(of_dataset)
+        yield ""
+        yield f"{printable(dataset)}"
+        yield f"  {'model':<27}{'backend':<9}{'wall s':>8}{'min ESS/s':>11}{'ratio':>8}{'diverg.':>9}  health"
+        for _, of_model in groupby(rows, key=lambda cell: cell.model):
+            pair = list(of_model)
+            reference = next((cell for cell in pair if cell.backend == base and cell.healthy), None)
+            for i, cell in enumerate(pair):
+                yield _row(cell, reference, cell.model if i == 0 else "")
+        ranked = sorted((cell for cell in rows if cell.healthy), key=lambda cell: -(cell.ess_per_second or 0))
+        if ranked:
+            yield "  fastest healthy: " + ", then ".join(
+                f"{cell.model} on {cell.backend} ({cell.ess_per_second:.0f}/s)" for cell in ranked[:2]
+            )
+        else:
+            yield "  no fit was healthy: nothing to rank"
+    if len({record.replicate for record in records}) == 1:
+        yield ""
+        yield "One replicate: ratios of single runs are noisy. For intervals: --replicates 5"
+
+
+def _row(cell: Cell, reference: Cell | None, name: str) -> str:
+    if cell.wall_seconds is None:
+        numbers = f"{'-':>8}{'-':>11}{'-':>8}{'-':>9}"
+    else:
+        rate = f"{cell.ess_per_second:.1f}" if cell.healthy else "-"
+        ratio = "-"
+        if cell.healthy and reference and reference.ess_per_second:
+            ratio = f"{(cell.ess_per_second or 0) / reference.ess_per_second:.2f}"
+        numbers = f"{cell.wall_seconds:8.2f}{rate:>11}{ratio:>8}{cell.divergences:>9}"
+    return f"  {name:<27}{cell.backend:<9}{numbers}  {cell.verdict}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,34 @@
+"""THE benchmark: a model on a dataset by a backend; replicates, with a seed each, are its rounds."""
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.measure import Case, Replicates
+from bench.report.terminal import Progress
+from bench.run import Run
+
+
+def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Progress) -> None:
+    """Time sampling, from the call until all draws are arrays in memory, and keep a record of each replicate."""
+    numbers = run.missing(case)
+    progress.skip(run.plan.asked.replicates - len(numbers))
+    if not numbers:
+        pytest.skip(f"measured already in run {run.journal.id}")
+    replicates = Replicates(case, run.plan.asked, numbers, run.workers, run.journal, progress.tell)
+    unavailable = case.backend.unavailable()
+    unsupported = None if unavailable else case.backend.unsupported(case.model)
+    if unavailable or unsupported:
+        reason = unavailable or unsupported or ""
+        replicates.refuse("unavailable" if unavailable else "unsupported", reason)
+        pytest.skip(f"{case.backend.name}: {reason}")
+
+    benchmark.group = f"{case.dataset.id} {case.model.name}"
+    benchmark.pedantic(
+        replicates.sample, setup=replicates.prepare, teardown=replicates.record, rounds=len(numbers), iterations=1
+    )
+    benchmark.extra_info["records"] = [record.to_dict() for record in replicates.records]
+
+    failed = [record for record in replicates.records if record.status != "ok"]
+    if failed:
+        benchmark.has_error = True  # a time that is not that of a fit must not stand in pytest-benchmark's table
+        pytest.fail(f"{failed[0].status}: {failed[0].reason}", pytrace=False)
