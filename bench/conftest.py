@@ -83,11 +83,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep builds with an empty cache for `--cold`."""
-    if not config.getoption("cold"):
-        cold = [item for item in items if item.get_closest_marker("cold")]
-        config.hook.pytest_deselected(items=cold)
-        items[:] = [item for item in items if item not in cold]
+    """Fit first, so that a fit's record says what its build cost; time builds only where that was asked for."""
+
+    def wanted(item: pytest.Item) -> bool:
+        if item.get_closest_marker("cold"):
+            return bool(config.getoption("cold"))
+        named = any("test_prepare" in argument for argument in config.invocation_params.args)
+        return item.path.name != "test_prepare.py" or named or bool(config.getoption("cold"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = sorted(filter(wanted, items), key=lambda item: item.path.name != "test_sample.py")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -77,7 +77,7 @@ class Worker:
         ours, theirs = _socket_pair()
         lifeline, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", str(theirs), str(lifeline)],
+            [sys.executable, "-c", "from bench.worker import main; main()", str(theirs), str(lifeline)],
             pass_fds=(theirs, lifeline),
             stdin=subprocess.DEVNULL,
             stdout=self._output,

@@ -30,5 +30,6 @@ def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Pro
 
     failed = [record for record in replicates.records if record.status != "ok"]
     if failed:
-        benchmark.has_error = True  # a time that is not that of a fit must not stand in pytest-benchmark's table
+        benchmark.has_error = True  # times that are not those of fits must not stand in pytest-benchmark's JSON
+        benchmark.stats.stats.data.clear()  # nor in its table
         pytest.fail(f"{failed[0].status}: {failed[0].reason}", pytrace=False)

@@ -121,7 +121,8 @@ def serve(connection: Connection) -> None:
         connection.send_bytes(pickle.dumps(answer, protocol=5))
 
 
-if __name__ == "__main__":
-    ends = [int(argument) for argument in sys.argv[1:]]
-    guard(lifeline=ends[1], connection=ends[0])
-    serve(Connection(ends[0]))
+def main() -> None:
+    """Serve the connection whose number is the first argument; the second is that of the lifeline."""
+    connection, lifeline = int(sys.argv[1]), int(sys.argv[2])
+    guard(lifeline, connection)
+    serve(Connection(connection))
