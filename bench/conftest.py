@@ -132,10 +132,13 @@ def runnable(case: Case) -> Case:
 def progress(request: pytest.FixtureRequest) -> Progress:
     """Print a line for each fit."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    if request.config.get_verbosity() == 0:
+        reporter.showfspath = False  # every fit has a line that says what it was
     total = sum("test_sample" in item.nodeid for item in request.session.items)
 
     def write(line: str) -> None:
-        if reporter is not None:
+        with capture.global_and_fixture_disabled():
             reporter.ensure_newline()
             reporter.write_line(line)
 

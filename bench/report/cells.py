@@ -36,6 +36,11 @@ class Cell:
         return self.records[0].backend
 
     @property
+    def posterior(self) -> str:
+        """What the model targets; only cells that share it are ranked together."""
+        return self.records[0].posterior
+
+    @property
     def fits(self) -> list[Record]:
         """The replicates that gave draws."""
         return [record for record in self.records if record.status == "ok"]

@@ -68,13 +68,8 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
             reference = next((cell for cell in pair if cell.backend == base and cell.healthy), None)
             for i, cell in enumerate(pair):
                 yield _row(cell, reference, cell.model if i == 0 else "")
-        ranked = sorted((cell for cell in rows if cell.healthy), key=lambda cell: -(cell.ess_per_second or 0))
-        if ranked:
-            yield "  fastest healthy: " + ", then ".join(
-                f"{cell.model} on {cell.backend} ({cell.ess_per_second:.0f}/s)" for cell in ranked[:2]
-            )
-        else:
-            yield "  no fit was healthy: nothing to rank"
+        for posterior in dict.fromkeys(cell.posterior for cell in rows):
+            yield f"  fastest healthy, {posterior.replace('_', ' ')}: {_ranking(rows, posterior)}"
     if len({record.replicate for record in records}) == 1:
         yield ""
         yield "One replicate: ratios of single runs are noisy. For intervals: --replicates 5"
@@ -90,6 +85,13 @@ def _row(cell: Cell, reference: Cell | None, name: str) -> str:
             ratio = f"{(cell.ess_per_second or 0) / reference.ess_per_second:.2f}"
         numbers = f"{cell.wall_seconds:8.2f}{rate:>11}{ratio:>8}{cell.divergences:>9}"
     return f"  {name:<27}{cell.backend:<9}{numbers}  {cell.verdict}"
+
+
+def _ranking(rows: Sequence[Cell], posterior: str) -> str:
+    healthy = [cell for cell in rows if cell.healthy and cell.posterior == posterior]
+    ranked = sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
+    named = [f"{cell.model} on {cell.backend} ({cell.ess_per_second:.0f}/s)" for cell in ranked[:2]]
+    return ", then ".join(named) or "none, so there is nothing to rank"
 
 
 def _duration(seconds: float) -> str:
