@@ -1,8 +1,10 @@
 """A worker process for a backend: a crash, a hang or an out-of-memory kill costs one fit and nothing else."""
 
+import io
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,16 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THR
 _FIRST_LOOK, _LAST_LOOK = 0.05, 5.0  # seconds between looks at memory: more and more, so that they cost nothing
 _LIMIT_LOOK = 0.1
 
+_ANSWERS = {
+    "bench.backends.base": ("Fit",),
+    "bench.points": ("Gradient",),
+    "bench.worker": ("Prepared",),
+    "numpy": ("dtype", "ndarray"),
+    "numpy._core.multiarray": ("_reconstruct", "scalar"),
+    "numpy._core.numeric": ("_frombuffer",),
+}
+"""All that an answer may be made of, beside plain Python values: reading one runs no code of a backend."""
+
 
 class WorkerError(Exception):
     """A call that gave no result; `status` is that of the record, the message its reason."""
@@ -47,7 +59,7 @@ class WorkerCrashedError(WorkerError):
 
 
 class Worker:
-    """A process in which one backend lives, with all its children in one process group.
+    """A process in which one backend lives; a guard (see `bench.guard`) ends it with all its children.
 
     Parameters
     ----------
@@ -57,6 +69,8 @@ class Worker:
         Bytes that the process tree may hold; it is killed when it holds more.
     environment : mapping of str to str
         Variables added to this process's own and to `THREADS`.
+    timeout : float, optional
+        Seconds that its imports may take.
 
     Attributes
     ----------
@@ -66,7 +80,12 @@ class Worker:
     """
 
     def __init__(
-        self, backend: Backend, *, memory_limit: int | None = None, environment: Mapping[str, str] | None = None
+        self,
+        backend: Backend,
+        *,
+        memory_limit: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Start the process and import the backend in it."""
         self.peak_memory = 0
@@ -74,31 +93,35 @@ class Worker:
         self.subject: tuple[str, str] | None = None
         self._memory_limit = memory_limit
         self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
-        ours, theirs = _socket_pair()
-        lifeline, self._lifeline = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from bench.worker import main; main()", str(theirs), str(lifeline)],
-            pass_fds=(theirs, lifeline),
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **THREADS, **(environment or {})},
-        )
-        os.close(theirs)
-        os.close(lifeline)
-        self._connection = Connection(ours)
+        self._lifeline, lifeline = socket.socketpair()
+        ours, theirs = socket.socketpair()
+        with lifeline, theirs:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-m", "bench.guard", str(lifeline.fileno()), str(theirs.fileno())],
+                pass_fds=(lifeline.fileno(), theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    **THREADS,
+                    **(environment or {}),
+                },
+            )
+        self._connection = Connection(ours.detach())
         try:
-            self._connection.send_bytes(pickle.dumps(backend))
-            self._answer("start", None)
+            self._send(pickle.dumps(backend))
+            self._answer("start", timeout)
         except BaseException:
             self.close()
             raise
 
     @property
     def pid(self) -> int:
-        """Process id, which is also that of the process group."""
-        return self._process.pid
+        """Process id of the guard, the parent of the worker, and of the process group of both."""
+        return self._guard.pid
 
     def prepare(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Prepared:
         """Bind a model to a dataset, or do nothing if that is what was bound last."""
@@ -128,12 +151,13 @@ class Worker:
 
     def close(self) -> None:
         """Kill the process and all its children."""
-        if self._process.returncode is None:
-            self._kill()
         self._connection.close()
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+        self._lifeline.close()  # the guard's sign
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(timeout=10)
+        with suppress(ProcessLookupError, PermissionError):  # the guard itself may have been killed
+            os.killpg(self.pid, signal.SIGKILL)
+        self._guard.wait()
         self._output.close()
 
     @property
@@ -153,8 +177,9 @@ class Worker:
 
     def _call(self, method: str, *arguments: object, timeout: float | None = None) -> object:
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; what it left is read below
-                self._connection.send_bytes(pickle.dumps((method, arguments), protocol=5))
+            self._output.seek(0)  # the worker shares the position; what it prints in a day must not fill the disk
+            self._output.truncate()
+            self._send(pickle.dumps((method, arguments), protocol=5))
             return self._answer(method, timeout)
         except WorkerError as error:
             if error.status != "failed":
@@ -164,10 +189,14 @@ class Worker:
             self.close()
             raise
 
+    def _send(self, message: bytes) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; `_answer` says how
+            self._connection.send_bytes(message)
+
     def _answer(self, method: str, timeout: float | None) -> object:
         self._wait(method, timeout)
         try:
-            kind, value = pickle.loads(self._connection.recv_bytes())
+            kind, value = _Unpickler(io.BytesIO(self._connection.recv_bytes())).load()
         except (EOFError, ConnectionResetError):
             raise WorkerCrashedError(f"{self._ending()} in {method}{self._tail()}") from None
         except Exception as error:  # whatever unpickling the backend's answer raises
@@ -199,28 +228,25 @@ class Worker:
             look = _LIMIT_LOOK if self._memory_limit is not None else min(2 * look, _LAST_LOOK)
 
     def _memory(self) -> int:
-        """Bytes that the process tree holds now."""
+        """Bytes that the worker and its children hold now."""
         total = 0
-        try:
-            worker = psutil.Process(self.pid)
-            for process in (worker, *worker.children(recursive=True)):
-                try:
+        with suppress(psutil.Error):
+            for process in psutil.Process(self.pid).children(recursive=True):
+                with suppress(psutil.Error):  # it ended while we looked
                     usage = process.memory_full_info()
                     total += getattr(usage, "pss", usage.rss)
-                except psutil.Error:
-                    continue  # it ended while we looked
-        except psutil.Error:
-            pass
         return total
 
     def _ending(self) -> str:
         """Say how the process ended."""
+        self._lifeline.settimeout(5)
         try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+            code = int(self._lifeline.recv(16) or -signal.SIGKILL)
+        except TimeoutError:
             return "the worker hung up"
         if code < 0:
-            return f"the worker was killed by {signal.Signals(-code).name}"
+            names = {number.value: number.name for number in signal.Signals}
+            return f"the worker was killed by {names.get(-code, f'signal {-code}')}"
         return f"the worker exited with code {code}"
 
     def _tail(self, size: int = 2000) -> str:
@@ -230,35 +256,35 @@ class Worker:
         text = self._output.read().decode(errors="replace").strip()
         return f"; it printed last:\n{text}" if text else ""
 
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+
+class _Unpickler(pickle.Unpickler):
+    """Reads an answer, and refuses one that is made of anything else than `_ANSWERS`."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Look up what the answer names."""
+        if name not in _ANSWERS.get(module, ()):
+            raise pickle.UnpicklingError(f"it holds {module}.{name}")
+        return super().find_class(module, name)
 
 
 class Workers:
     """One worker a backend, started when it is first asked for and again after it was lost."""
 
-    def __init__(self, memory_limit: int | None = None) -> None:
+    def __init__(self, memory_limit: int | None = None, timeout: float | None = None) -> None:
         """Start none."""
-        self._memory_limit = memory_limit
+        self._memory_limit, self._timeout = memory_limit, timeout
         self._workers: dict[str, Worker] = {}
 
     def __getitem__(self, backend: Backend) -> Worker:
         """Return the backend's worker."""
         worker = self._workers.get(backend.name)
         if worker is None or worker.closed:
-            worker = self._workers[backend.name] = Worker(backend, memory_limit=self._memory_limit)
+            worker = self._workers[backend.name] = Worker(
+                backend, memory_limit=self._memory_limit, timeout=self._timeout
+            )
         return worker
 
     def close(self) -> None:
         """Kill all workers."""
         for worker in self._workers.values():
             worker.close()
-
-
-def _socket_pair() -> tuple[int, int]:
-    import socket
-
-    ours, theirs = socket.socketpair()
-    return ours.detach(), theirs.detach()

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import secrets
+import tempfile
 import time
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ RUNS = Path(__file__).parent.parent / "reports" / "runs"
 
 Status = Literal["ok", "failed", "timeout", "crashed", "mismatch", "unsupported", "unavailable"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+
+_ROOM = 2**16
+"""Bytes that must be free in a run's folder before anything is sampled."""
 
 
 class RunError(Exception):
@@ -208,28 +212,35 @@ class Journal:
         """Create or open the folder, and lock it."""
         self.folder = folder
         self.id = folder.name
+        path = folder / "records.jsonl"
         try:
             if asked is not None:
                 folder.mkdir(parents=True)
-                (folder / "run.json").write_text(
-                    json.dumps({"schema": SCHEMA, "run": self.id, **asked}, indent=1) + "\n"
-                )
+                _write(folder / "run.json", json.dumps({"schema": SCHEMA, "run": self.id, **asked}, indent=1) + "\n")
             self.asked: dict[str, Any] = read_run(folder)
-            self.records: list[Record] = read_records(folder) if (folder / "records.jsonl").exists() else []
-            self._file = os.open(folder / "records.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except FileExistsError:
             raise RunError(f"{folder} is there already; start the command once more") from None
         except OSError as error:
-            raise RunError(
-                f"{folder} can't be written ({error.strerror}); free space there or mend its permissions"
-            ) from error
+            raise _not_written(folder, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
+            self.records: list[Record] = read_records(folder)
+            self._size = path.read_bytes().rfind(b"\n") + 1  # without a last line that was cut short
+            os.ftruncate(self._file, self._size)
+            with tempfile.TemporaryFile(dir=folder) as room:
+                room.write(bytes(_ROOM))
+                room.flush()
+            _flush(folder)
+        except BlockingIOError:
+            self.close()
             raise RunError(f"another process writes {folder}; wait for it, or start without --resume") from None
-        self._size = _whole_lines(folder / "records.jsonl")
-        os.ftruncate(self._file, self._size)
+        except OSError as error:
+            self.close()
+            raise _not_written(folder, error) from error
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, record: Record) -> None:
         """Write a record and flush it to the disk.
@@ -291,13 +302,11 @@ def read_run(folder: Path) -> dict[str, Any]:
         If it can't be read or comes from a newer hierbench.
     """
     try:
-        asked: dict[str, Any] = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError) as error:
+        asked: dict[str, Any] = dict(json.loads((folder / "run.json").read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{folder / 'run.json'} can't be read: {error}") from error
     if asked.get("schema", SCHEMA) > SCHEMA:
-        raise RunError(
-            f"{folder} has schema {asked['schema']}, this hierbench reads up to {SCHEMA}; type: pip install -U hierbench"
-        )
+        raise RunError(f"{folder} has schema {asked['schema']}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
     return asked
 
 
@@ -328,9 +337,31 @@ def read_records(folder: Path) -> list[Record]:
     return records
 
 
-def _whole_lines(path: Path) -> int:
-    """Size of a file up to and with its last line end, in bytes."""
-    return path.read_bytes().rfind(b"\n") + 1
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or, if the disk is full or the power is cut, not at all."""
+    draft = path.with_name(path.name + ".part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        _flush(draft)
+        draft.rename(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _flush(path: Path) -> None:
+    """Put a file or the names in a folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _not_written(folder: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{folder} can't be written ({error.strerror}); free space there, mend its permissions, or --runs DIR"
+    )
 
 
 def _finite(value: Any) -> Any:

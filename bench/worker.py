@@ -1,9 +1,6 @@
 """The process that a backend lives in; `bench.isolation` starts it and talks to it."""
 
-import os
 import pickle
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -89,24 +86,10 @@ class Session:
         return self._posterior
 
 
-def guard(lifeline: int, connection: int) -> None:
-    """Fork a process that kills this whole process group once the parent is gone, however it went.
-
-    The parent holds the other end of the pipe `lifeline`; reading it returns when the parent dies. The guard
-    is a process of its own, for a backend that hangs in C code lets no Python thread of this one run.
-    """
-    if os.fork() == 0:
-        os.close(connection)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        os.read(lifeline, 1)
-        os.killpg(0, signal.SIGKILL)
-
-
-def serve(connection: Connection) -> None:
+def serve(descriptor: int) -> None:
     """Answer calls until the parent hangs up."""
-    backend: Backend = pickle.loads(connection.recv_bytes())
-    session = Session(backend)
+    connection = Connection(descriptor)
+    session = Session(pickle.loads(connection.recv_bytes()))
     connection.send_bytes(pickle.dumps(("ok", None)))
     while True:
         try:
@@ -114,15 +97,8 @@ def serve(connection: Connection) -> None:
         except EOFError:
             return
         try:
-            answer = ("ok", getattr(session, method)(*arguments))
+            answer = pickle.dumps(("ok", getattr(session, method)(*arguments)), protocol=5)
         except Exception as error:  # a backend may raise anything; it is the answer
             text = "".join(traceback.format_exception(error))
-            answer = ("error", f"{type(error).__name__}: {error}\n{text}")
-        connection.send_bytes(pickle.dumps(answer, protocol=5))
-
-
-def main() -> None:
-    """Serve the connection whose number is the first argument; the second is that of the lifeline."""
-    connection, lifeline = int(sys.argv[1]), int(sys.argv[2])
-    guard(lifeline, connection)
-    serve(Connection(connection))
+            answer = pickle.dumps(("error", f"{type(error).__name__}: {error}\n{text}"))
+        connection.send_bytes(answer)
