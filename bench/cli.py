@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.records import RUNS, RunError, find_run
+from bench.records import RUNS, RunError, find_run, read_records
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +21,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument("--to", choices=["pytest-benchmark"], required=True)
     export.add_argument("--output", type=Path, help="file to write (default: standard output)")
 
-    for command in (export,):
+    exact = commands.add_parser("exact", help="the exact posteriors of the thread's datasets, as CSV")
+    exact.add_argument("--output", type=Path, help="file to write (default: standard output)")
+
+    thread = commands.add_parser("thread", help="the page that answers the forum thread, from a run of its grid")
+    thread.add_argument("run", help="id or path of a run, or latest")
+    thread.add_argument("--output", type=Path, help="file to write (default: standard output)")
+
+    calibrate = commands.add_parser("calibrate", help="simulation-based calibration, with a picture")
+    calibrate.add_argument("--model", help="names, separated by commas (default: all)")
+    calibrate.add_argument("--backend", default="stanli,pymc", help="names, separated by commas (default: stanli,pymc)")
+    calibrate.add_argument("--simulations", type=int, default=100, help="fits of each (default: 100)")
+    calibrate.add_argument("--seed", type=int, default=1)
+    calibrate.add_argument("--output", type=Path, default=Path("reports/calibration.png"), help="picture to write")
+
+    for command in (export, thread):
         command.add_argument("--runs", type=Path, default=RUNS, help="folder of all runs (default: reports/runs)")
 
     options = parser.parse_args(arguments)
@@ -42,7 +56,9 @@ def _doctor(options: argparse.Namespace) -> int:
         reason = backend.unavailable()
         if reason is None:
             versions = ", ".join(f"{package} {version}" for package, version in backend.versions().items())
-            print(f"{name:<9} ready    {versions}{'' if backend.default else f'  (asked for by name: --backend {name})'}")
+            print(
+                f"{name:<9} ready    {versions}{'' if backend.default else f'  (asked for by name: --backend {name})'}"
+            )
         else:
             print(f"{name:<9} missing  {reason}")
     return 0
@@ -51,9 +67,51 @@ def _doctor(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from bench.export import export
 
-    text = json.dumps(export(find_run(options.run, options.runs)), indent=1)
-    if options.output:
-        options.output.write_text(text + "\n")
-    else:
-        print(text)
+    _write(json.dumps(export(find_run(options.run, options.runs)), indent=1) + "\n", options.output)
     return 0
+
+
+def _exact(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from bench.report.thread import exact_table
+
+    _write(pd.DataFrame(exact_table()).to_csv(index=False), options.output)
+    return 0
+
+
+def _thread(options: argparse.Namespace) -> int:
+    from bench.report.thread import thread_page
+
+    _write(thread_page(read_records(find_run(options.run, options.runs))), options.output)
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from bench.backends import BACKENDS
+    from bench.calibrate import calibrate, picture
+    from bench.models import MODELS
+    from bench.run import choose
+
+    done = []
+    for backend in choose("backend", options.backend, BACKENDS):
+        if reason := backend.unavailable():
+            raise ValueError(f"{backend.name}: {reason}")
+        for model in choose("model", options.model, MODELS):
+            result = calibrate(model, backend, options.simulations, options.seed)
+            done.append(result)
+            values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
+            print(f"{model.name:<27}{backend.name:<9}p-values of uniform ranks: {values}", flush=True)
+    picture(done, options.output)
+    tests = [p for result in done for p in result.p_values.values()]
+    limit = 0.01 / len(tests)
+    print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
+    return int(min(tests) < limit)
+
+
+def _write(text: str, path: Path | None) -> None:
+    if path is None:
+        print(text, end="")
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
