@@ -75,10 +75,10 @@ def _mu() -> Iterator[str]:
         yield _mu_row(dataset)
     yield ""
     yield (
-        "Each interval is the exact 94 % highest-density one. The last column is the share of the normal(0, 1) prior in "
-        "the population mean, q / (1 + q) with q = omega²/G: what is left to the data when only G group means speak of "
-        "it. At omega = 10 and G = 5 the prior says nearly everything, and it says 0. A normal(0, 1) prior on the mean of "
-        "groups that lie ten apart is a strong statement; widen it if it is not meant."
+        "Each interval is the exact 94 % highest-density one. The last column is the share of the normal(0, 1) prior "
+        "in the population mean, q / (1 + q) with q = omega²/G: what is left to the data when only G group means speak "
+        "of it. At omega = 10 and G = 5 the prior says nearly everything, and it says 0. A normal(0, 1) prior on the "
+        "mean of groups that lie ten apart is a strong statement; widen it if it is not meant."
     )
     yield ""
 
@@ -101,11 +101,11 @@ def _omega(table: Sequence[Cell]) -> Iterator[str]:
     yield "## omega stops mixing because the parameterization is the wrong one for these data"
     yield ""
     yield (
-        "With mu_g = mu + omega z, data that pin down the group means tie omega to the length of z: the product is known, "
-        "the factors are not, and the sampler walks along a ridge that gets narrower as n omega²/sigma² and G grow. "
-        "Centered, omega is learned from effects that the data hold in place, and moves freely. Where the data say little "
-        "about each group (small n omega²/sigma²) it is the other way round: the centered form has the funnel. Bulk ESS "
-        "of omega (of 4000 draws) and divergences, mean over replicates:"
+        "With mu_g = mu + omega z, data that pin down the group means tie omega to the length of z: the product is "
+        "known, the factors are not, and the sampler walks along a ridge that gets narrower as n omega²/sigma² and G "
+        "grow. Centered, omega is learned from effects that the data hold in place, and moves freely. Where the data "
+        "say little about each group (small n omega²/sigma²) it is the other way round: the centered form has the "
+        "funnel. Bulk ESS of omega (of 4000 draws) and divergences, mean over replicates:"
     )
     yield ""
     models = list(dict.fromkeys(cell.model for cell in table))
@@ -168,6 +168,6 @@ def _origin(records: Sequence[Record]) -> Iterator[str]:
     machine = records[0].environment
     yield (
         f"Run {run}, seed {records[0].seed}, {', '.join(sorted(versions))}, Python {machine.get('python')}, "
-        f"{machine.get('cpu')}, {machine.get('cores')} cores. The exact posteriors stand in [exact.csv](exact.csv), made "
-        "by `.venv/bin/hierbench exact --output reports/reference/exact.csv`."
+        f"{machine.get('cpu')}, {machine.get('cores')} cores. The exact posteriors stand in [exact.csv](exact.csv), "
+        "made by `.venv/bin/hierbench exact --output reports/reference/exact.csv`."
     )
