@@ -97,7 +97,8 @@ class Record:
     peak_memory : int
         Bytes of the process tree (see `Worker.peak_memory`).
     grade : dict, optional
-        Against the exact posterior: see `bench.grading`.
+        The exact posterior of mu, sigma and omega, and for a healthy fit how far it is from it: see
+        `bench.measure.held_against_truth`.
     population_mean : dict, optional
         For finite-population fits, the mean of the population the groups came from.
     draws_digest, draws_file, draws_bytes
@@ -302,10 +303,11 @@ def read_run(folder: Path) -> dict[str, Any]:
         If it can't be read or comes from a newer hierbench.
     """
     try:
-        asked: dict[str, Any] = dict(json.loads((folder / "run.json").read_text()))
+        asked: dict[str, Any] = {**json.loads((folder / "run.json").read_text(encoding="utf-8"))}
+        newer = asked.get("schema", SCHEMA) > SCHEMA
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{folder / 'run.json'} can't be read: {error}") from error
-    if asked.get("schema", SCHEMA) > SCHEMA:
+    if newer:
         raise RunError(f"{folder} has schema {asked['schema']}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
     return asked
 

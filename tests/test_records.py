@@ -1,0 +1,279 @@
+"""The journal: whole to the last record through cut lines, full disks, two writers and strange folders."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from bench.records import SCHEMA, Journal, Quantity, Record, RunError, find_run, new_run_id, read_records, read_run
+from tests.processes import ROOT
+
+RECORD = Record(
+    run="20260101-000000-abcd",
+    time="2026-01-01T00:00:00Z",
+    dataset="omega1-G5-n20-s41",
+    dataset_digest="d" * 64,
+    n_obs=100,
+    n_groups=5,
+    truth={"mu": 2.0},
+    model="centered",
+    model_digest="m" * 64,
+    posterior="superpopulation",
+    backend="stanli",
+    language="stan",
+    protocol="matched",
+    settings={"chains": 4},
+    replicate=0,
+    seed=7,
+    status="ok",
+    versions={"stanli": "0.24.0"},
+    environment={"cores": 2},
+    wall_seconds=1.25,
+    warmup_seconds=[0.1, 0.2],
+    quantities={"mu": Quantity(2.0, 0.1, 1.8, 2.0, 2.2, 0.01, 900.0, 800.0, 1.0)},
+)
+HOSTILE = "\x1b[31m\x1b]0;owned\x07\x00\r\n\u202e\u2028</script><script>alert('1')</script>\ud800"
+
+
+def replicate(number: int) -> Record:
+    return replace(RECORD, replicate=number)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Folder of a run with three records; in memory, where flushing takes no time."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as runs:
+        journal = Journal(Path(runs) / "run", {"arguments": []})
+        for number in range(3):
+            journal.append(replicate(number))
+        journal.close()
+        yield journal.folder
+
+
+def test_a_record_is_read_back_as_it_was_written(folder: Path) -> None:
+    assert read_records(folder) == [replicate(number) for number in range(3)]
+    assert read_run(folder) == {"schema": SCHEMA, "run": "run", "arguments": []}
+
+
+def test_numbers_that_are_not_finite_become_null_and_nan_again(tmp_path: Path) -> None:
+    broken = replace(RECORD.quantities["mu"], mean=math.nan, rhat=math.inf)
+    journal = Journal(tmp_path / "run", {})
+    journal.append(replace(RECORD, quantities={"mu": broken}, max_rhat=math.inf))
+    journal.close()
+    line = json.loads((tmp_path / "run" / "records.jsonl").read_text(), parse_constant=pytest.fail)
+    assert line["quantities"]["mu"]["mean"] is line["quantities"]["mu"]["rhat"] is line["max_rhat"] is None
+    (record,) = read_records(tmp_path / "run")
+    assert math.isnan(record.quantities["mu"].mean)
+    assert record.max_rhat is None
+
+
+def test_hostile_text_is_escaped_in_the_journal_and_read_back_whole(tmp_path: Path) -> None:
+    hostile = replace(RECORD, reason=HOSTILE, dataset=HOSTILE, health=[HOSTILE])
+    journal = Journal(tmp_path / "run", {"arguments": [HOSTILE]})
+    journal.append(hostile)
+    journal.close()
+    content = (tmp_path / "run" / "records.jsonl").read_bytes() + (tmp_path / "run" / "run.json").read_bytes()
+    assert set(content) <= {ord("\n"), *range(32, 127)}
+    assert read_records(tmp_path / "run") == [hostile]
+
+
+def test_a_journal_cut_at_any_byte_of_its_last_record_keeps_the_others_and_goes_on(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    whole = path.read_bytes()
+    keep = whole.rstrip(b"\n").rfind(b"\n") + 1
+    assert keep < len(whole) - 1
+    for size in range(keep, len(whole)):
+        path.write_bytes(whole[:size])
+        if size == keep:
+            journal = Journal(folder)
+        else:
+            with pytest.warns(UserWarning, match="last line was cut short") as warned:
+                journal = Journal(folder)
+            assert len(warned) == 1
+        assert [record.replicate for record in journal.records] == [0, 1]
+        journal.append(replicate(2))
+        journal.close()
+        assert path.read_bytes() == whole
+
+
+def test_zeros_that_a_power_cut_left_are_a_line_cut_short(folder: Path) -> None:
+    with (folder / "records.jsonl").open("ab") as file:
+        file.write(bytes(4096))
+    with pytest.warns(UserWarning, match="cut short"):
+        assert len(read_records(folder)) == 3
+
+
+def test_a_bad_line_in_the_middle_is_named(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    first, _, third = path.read_bytes().splitlines(keepends=True)
+    for bad in (b"\n", b"{}\n", b"[]\n", b"7\n", b'{"schema":"x"}\n', b"\xff\n"):
+        path.write_bytes(first + bad + third)
+        with pytest.raises(RunError, match=r"records\.jsonl, line 2 is no record"):
+            read_records(folder)
+        with pytest.raises(RunError, match="line 2"):
+            Journal(folder)
+    path.write_bytes(first + third)
+    Journal(folder).close()  # no failed attempt kept the lock
+
+
+def test_a_newer_schema_is_refused_and_left_alone(folder: Path) -> None:
+    newer = SCHEMA + 1
+    line = json.dumps(RECORD.to_dict() | {"schema": newer, "novelty": 1}) + "\n"
+    (folder / "records.jsonl").write_text(line)
+    with pytest.raises(RunError, match=f"schema {newer}, this hierbench reads up to {SCHEMA}; upgrade"):
+        read_records(folder)
+    with pytest.raises(RunError, match=f"schema {newer}"):
+        Journal(folder)
+    (folder / "run.json").write_text(json.dumps({"schema": newer}))
+    with pytest.raises(RunError, match=f"schema {newer}, this hierbench reads up to {SCHEMA}; upgrade"):
+        Journal(folder)
+    assert (folder / "records.jsonl").read_text() == line
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", "null", '{"schema": "x"}', "\ud800"])
+def test_a_run_that_cannot_be_read_says_so(folder: Path, content: str) -> None:
+    (folder / "run.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(RunError, match=r"run\.json can't be read"):
+        Journal(folder)
+
+
+def test_a_second_writer_is_refused_until_the_first_is_gone(folder: Path) -> None:
+    first = Journal(folder)
+    with pytest.raises(RunError, match="another process writes"):
+        Journal(folder)
+    first.append(replicate(3))
+    first.close()
+    second = Journal(folder)
+    assert [record.replicate for record in second.records] == [0, 1, 2, 3]
+    second.close()
+
+
+def test_a_writer_in_another_process_is_refused(folder: Path) -> None:
+    journal = Journal(folder)
+    script = f"from pathlib import Path; from bench.records import Journal; Journal(Path({str(folder)!r}))"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "another process writes" in ended.stderr
+    journal.close()
+
+
+def test_new_runs_never_share_a_folder(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run", {})
+    with pytest.raises(RunError, match="is there already"):
+        Journal(tmp_path / "run", {})
+    journal.append(RECORD)
+    journal.close()
+    assert read_records(tmp_path / "run") == [RECORD]
+    assert len({new_run_id() for _ in range(3)}) == 3
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path: Path) -> None:
+    """A file-size limit stands in for the disk; the process that meets it is a real one."""
+    script = f"""
+import resource, sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from bench.records import Journal, RunError
+from tests.test_records import replicate
+journal = Journal(Path({str(tmp_path / "run")!r}), {{}})
+journal.append(replicate(0))
+size = (journal.folder / "records.jsonl").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (3 * size + 10, resource.RLIM_INFINITY))
+written = 1
+try:
+    while True:
+        journal.append(replicate(written))
+        written += 1
+except RunError as error:
+    print(written, error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.append(replicate(written))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.match(r"3 \S+records.jsonl can't be written \(File too large\); free space.*--resume run", ended.stdout)
+    assert read_records(tmp_path / "run") == [replicate(number) for number in range(4)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB; making one takes root."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path, leave: int = 0) -> Path:
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        while os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize > leave:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_a_disk_that_is_full_is_seen_before_anything_is_sampled(small_disk: Path) -> None:
+    journal = Journal(small_disk / "old", {})
+    journal.append(RECORD)
+    journal.close()
+    filler = fill(small_disk, leave=8192)
+    for attempt in (lambda: Journal(small_disk / "old"), lambda: Journal(small_disk / "new", {})):
+        with pytest.raises(RunError, match=r"can't be written \(No space left on device\); free space"):
+            attempt()
+    filler.unlink()
+    Journal(small_disk / "old").close()
+    assert read_records(small_disk / "old") == [RECORD]
+
+
+def test_a_disk_that_fills_up_keeps_what_was_written(small_disk: Path) -> None:
+    journal = Journal(small_disk / "run", {})
+    filler = fill(small_disk, leave=8192)
+    for number in range(20):
+        try:
+            journal.append(replicate(number))
+        except RunError as error:
+            assert "No space left on device" in str(error)  # noqa: PT017
+            break
+    written = read_records(small_disk / "run")
+    assert written == [replicate(number) for number in range(len(written))]
+    assert 1 < len(written) < 20
+    filler.unlink()
+    journal.append(replicate(len(written)))
+    journal.close()
+    assert read_records(small_disk / "run") == [*written, replicate(len(written))]
+
+
+def test_a_read_only_disk_is_named(small_disk: Path) -> None:
+    Journal(small_disk / "old", {}).close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for attempt in (lambda: Journal(small_disk / "old"), lambda: Journal(small_disk / "new", {})):
+        with pytest.raises(RunError, match=r"can't be written \(Read-only file system\)"):
+            attempt()
+
+
+def test_a_folder_below_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"can't be written \(Not a directory\)"):
+        Journal(tmp_path / "file" / "run", {})
+
+
+def test_runs_are_found_by_id_by_path_and_latest(tmp_path: Path) -> None:
+    for name in ("20260101-000000-aaaa", "20260102-000000-bbbb"):
+        Journal(tmp_path / name, {}).close()
+    (tmp_path / "20260103-000000-cccc").mkdir()  # whose run.json was never written
+    assert find_run("latest", tmp_path).name == "20260102-000000-bbbb"
+    assert find_run("20260101-000000-aaaa", tmp_path) == tmp_path / "20260101-000000-aaaa"
+    assert find_run(str(tmp_path / "20260101-000000-aaaa"), Path("/nowhere")) == tmp_path / "20260101-000000-aaaa"
+    with pytest.raises(RunError, match="no run 'x'; the newest are: 20260101-000000-aaaa, 20260102-000000-bbbb"):
+        find_run("x", tmp_path)
+    with pytest.raises(RunError, match="no run 'latest'; the newest are: none yet"):
+        find_run("latest", tmp_path / "empty")
