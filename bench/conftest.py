@@ -10,6 +10,7 @@ from bench.datasets import GRIDS, grid, read_table
 from bench.measure import Asked, Case
 from bench.models import MODELS
 from bench.records import RUNS, RunError
+from bench.report.cells import printable
 from bench.report.terminal import Progress, summary
 from bench.run import Plan, Run, UsageError
 from bench.settings import PROTOCOLS
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what can't be measured, before anything is."""
+    config.addinivalue_line("filterwarnings", "always:.*the last line was cut short")
     config.addinivalue_line("markers", "cold: a build with an empty cache; runs with --cold only")
     option = config.getoption
     try:
@@ -72,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
             datasets = (read_table(option("data"), option("group_column"), option("value_column")),)
         config.stash[PLAN] = Plan.make(datasets, option("model"), option("backend"), asked)
     except ValueError as error:
-        pytest.exit(str(error), returncode=2)
+        pytest.exit(printable(str(error)), returncode=2)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -22,7 +22,7 @@ from bench.isolation import Worker, WorkerError, Workers
 from bench.models import Model
 from bench.points import initial_points
 from bench.population_mean import recover_mu, reweighted_population_mean
-from bench.records import Journal, Quantity, Record, Status
+from bench.records import Journal, Quantity, Record, RunError, Status
 from bench.settings import Protocol, Settings, fit_seed
 
 Floats = NDArray[np.float64]
@@ -183,7 +183,13 @@ class Replicates:
                 except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
                     measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
                 if self.asked.save_draws:
-                    measured |= save(fit, self._journal.folder / "draws" / f"{self.case.id}-{number}.nc")
+                    path = self._journal.folder / "draws" / f"{self.case.id}-{number}.nc"
+                    try:
+                        measured |= save(fit, path)
+                    except OSError as error:
+                        raise RunError(
+                            f"{path} can't be written ({error}); free space, then go on: --resume {self._journal.id}"
+                        ) from error
             except WorkerError as error:
                 self._status, self._reason = error.status, str(error)
         case = self.case

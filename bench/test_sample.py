@@ -4,6 +4,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.measure import Case, Replicates
+from bench.records import RunError
+from bench.report.cells import printable
 from bench.report.terminal import Progress
 from bench.run import Run
 
@@ -23,13 +25,17 @@ def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Pro
         pytest.skip(f"{case.backend.name}: {reason}")
 
     benchmark.group = f"{case.dataset.id} {case.model.name}"
-    benchmark.pedantic(
-        replicates.sample, setup=replicates.prepare, teardown=replicates.record, rounds=len(numbers), iterations=1
-    )
+    try:
+        benchmark.pedantic(
+            replicates.sample, setup=replicates.prepare, teardown=replicates.record, rounds=len(numbers), iterations=1
+        )
+    except RunError as error:  # what can't be recorded need not be measured
+        pytest.exit(str(error), returncode=1)
     benchmark.extra_info["records"] = [record.to_dict() for record in replicates.records]
 
     failed = [record for record in replicates.records if record.status != "ok"]
     if failed:
         benchmark.has_error = True  # times that are not those of fits must not stand in pytest-benchmark's JSON
         benchmark.stats.stats.data.clear()  # nor in its table
-        pytest.fail(f"{failed[0].status}: {failed[0].reason}", pytrace=False)
+        reason = "\n".join(map(printable, failed[0].reason.splitlines()))
+        pytest.fail(f"{failed[0].status}: {reason}", pytrace=False)

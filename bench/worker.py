@@ -71,8 +71,12 @@ class Session:
         """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory."""
         self._fit = None
         started = time.perf_counter()
-        self._fit = self._ready.sample(settings, seed, start)
-        return time.perf_counter() - started
+        fit = self._ready.sample(settings, seed, start)
+        seconds = time.perf_counter() - started
+        if not isinstance(fit, Fit):
+            raise TypeError(f"{self._backend.name} returned {type(fit).__name__} instead of a Fit")
+        self._fit = fit
+        return seconds
 
     def fetch(self) -> Fit | None:
         """Hand over the last fit."""

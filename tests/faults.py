@@ -51,7 +51,7 @@ def allocate() -> None:
     blocks = []
     while True:
         blocks.append(b"x" * 2**25)
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 def hang() -> None:
@@ -113,6 +113,8 @@ def leave_files() -> None:
 
 
 def fill_disk() -> None:
+    if FOLDER not in os.environ:
+        return
     with (Path(os.environ[FOLDER]) / "filler").open("wb", buffering=0) as file:
         try:
             while True:
@@ -229,21 +231,26 @@ CRASHES: dict[str, tuple[Callable[[], None], str]] = {
 }
 """What kills a worker at any stage, and how its record says so."""
 
+LIES: dict[str, tuple[Callable[[Fit], Fit], str, str]] = {
+    "bomb": (bomb, "crashed", "could not be read: UnpicklingError: it holds posix._exit"),
+    "unreadable": (unreadable, "crashed", "could not be read: UnpicklingError: it holds builtins.int"),
+    "unwritable": (unwritable, "failed", "TypeError: cannot be pickled"),
+    "none": (no_fit, "failed", "returned NoneType instead of a Fit"),
+    "nan": (nan_draws, "ok", "draws are not finite"),
+    "shape": (wrong_shape, "ok", "not diagnosed"),
+}
+"""Answers that are no fit, or no good one: the status of their record, and its reason or flag."""
+
 FAULTS: tuple[Backend, ...] = (
     *(Faulty(f"{name}-prepare", prepare=fault) for name, (fault, _) in CRASHES.items()),
     *(Faulty(f"{name}-sample", sample=fault) for name, (fault, _) in CRASHES.items()),
+    *(Faulty(f"{name}-answer", answer=lie) for name, (lie, *_) in LIES.items()),
     Faulty("hang-prepare", prepare=hang),
     Faulty("hang-sample", sample=hang),
     Faulty("error-prepare", prepare=raise_error),
     Faulty("error-sample", sample=raise_error),
     Faulty("children-sample", sample=leave_children),
     Faulty("print-sample", sample=print_garbage),
-    Faulty("bomb-answer", answer=bomb),
-    Faulty("unreadable-answer", answer=unreadable),
-    Faulty("unwritable-answer", answer=unwritable),
-    Faulty("nan-answer", answer=nan_draws),
-    Faulty("shape-answer", answer=wrong_shape),
-    Faulty("none-answer", answer=no_fit),
     Faulty("disk-sample", sample=fill_disk),
     Faulty("slow", sample=wait_a_second),
     HookedPyMC("hooked-pymc"),

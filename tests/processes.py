@@ -1,7 +1,6 @@
 """Real processes for the tests, with whatever descends from them, and what they left behind."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psutil
+import pytest
 
 from bench.records import Record, read_records
 from tests.faults import STAGE_FILE
@@ -129,6 +129,11 @@ class Bench:
         return read_records(self.run)
 
     @property
+    def journal(self) -> bytes:
+        """Content of the only run's journal."""
+        return (self.run / "records.jsonl").read_bytes()
+
+    @property
     def statuses(self) -> dict[str, str]:
         """Status of each backend's record."""
         return {record.backend: record.status for record in self.records}
@@ -138,4 +143,12 @@ class Bench:
         return left_running(self.mark) + [path.name for path in self.temporary.iterdir() if path.name != "cold"]
 
 
-SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB; making one takes root."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

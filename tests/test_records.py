@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bench.records import SCHEMA, Journal, Quantity, Record, RunError, find_run, new_run_id, read_records, read_run
-from tests.processes import ROOT
+from tests.processes import ROOT, small_disk
+
+__all__ = ["small_disk"]
 
 RECORD = Record(
     run="20260101-000000-abcd",
@@ -200,17 +202,6 @@ journal.append(replicate(written))
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert re.match(r"3 \S+records.jsonl can't be written \(File too large\); free space.*--resume run", ended.stdout)
     assert read_records(tmp_path / "run") == [replicate(number) for number in range(4)]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB; making one takes root."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]).returncode:
-        pytest.skip("no file system can be mounted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def fill(disk: Path, leave: int = 0) -> Path:

@@ -37,7 +37,8 @@ class Progress:
         if record.status == "ok":
             result = (
                 f"{record.wall_seconds:7.2f} s  min ESS {record.min_ess_bulk or 0:5.0f}  "
-                f"{record.divergences:4d} divergent{'' if record.healthy else '  unhealthy'}"
+                f"{'-' if record.divergences is None else record.divergences:>4} divergent"
+                f"{'' if record.healthy else '  unhealthy'}"
             )
         else:
             result = f"{record.status}: {printable(record.reason.splitlines()[0])[:90]}"
