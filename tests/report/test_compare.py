@@ -1,0 +1,344 @@
+"""Comparisons: verdicts, pairing, refusals, regressions and what is printed."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.records import Record
+from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
+from bench.report.compare import CompareError, Comparison, Effect, IncomparableError, Row, compare_runs
+
+SICK: dict[str, Any] = {"health": ["R-hat: 1.05"]}
+FAILED: dict[str, Any] = {"status": "failed", "reason": "no <b> | memory\nmore"}
+
+
+def cell(
+    run: str = "a", n: int = 20, cv: float = 0.03, seed: int = 0, factor: float = 1.0, **changes: Any
+) -> list[Record]:
+    """Return the replicates of one cell."""
+    rng = np.random.default_rng([seed, run == "b"])
+    wall, ess = np.exp(rng.normal(0, cv, (2, n)))
+    made = {"wall_seconds": 2.0, "min_ess_bulk": 1500.0}
+    return [
+        simulated_record(
+            run=run, replicate=i, **made | {"wall_seconds": 2 * factor * w, "min_ess_bulk": 1500 * e} | changes
+        )
+        for i, (w, e) in enumerate(zip(wall, ess, strict=True))
+    ]
+
+
+def only(result: Comparison) -> Row:
+    """Return the one row of a comparison."""
+    (row,) = result.rows
+    return row
+
+
+def effect(row: Row, measure: str) -> Effect:
+    """Return a row's effect by its measure."""
+    return next(e for e in row.effects if e.measure == measure)
+
+
+def change(records: list[Record], **changes: Any) -> list[Record]:
+    """Replace fields of all records."""
+    return [dataclasses.replace(record, **changes) for record in records]
+
+
+def test_a_slow_down_is_found_with_its_size() -> None:
+    row = only(compare_runs(cell(), cell("b", factor=1.5)))
+    wall, rate = effect(row, "wall_seconds"), effect(row, "ess_per_second")
+    assert row.kind == wall.kind == rate.kind == "slower"
+    assert wall.interval[0] < 1.5 < wall.interval[1]
+    assert rate.interval[0] < 1 / 1.5 < rate.interval[1]
+    assert effect(row, "ess_per_gradient").kind == "same"
+    assert row.pairs
+    assert row.n == 20
+
+
+def test_the_verdict_turns_with_the_sides() -> None:
+    a, b = cell(), cell("b", factor=1.5)
+    forth, back = compare_runs(a, b), compare_runs(b, a)
+    assert only(back).kind == "faster"
+    for measure in ("wall_seconds", "ess_per_second"):
+        assert effect(only(back), measure).ratio == pytest.approx(1 / effect(only(forth), measure).ratio)
+
+
+def test_equal_runs_are_the_same_within_the_margin() -> None:
+    assert only(compare_runs(cell(), cell("b"))).verdict == "same within 10 %"
+    assert only(compare_runs(cell(), cell("b"), within=0.05)).verdict == "same within 5 %"
+
+
+def test_bit_identical_fits_are_the_same() -> None:
+    row = only(compare_runs(cell(), change(cell(), run="b")))
+    assert {e.kind for e in row.effects} == {"same"}
+    assert {e.interval for e in row.effects} == {(1.0, 1.0)}
+
+
+def test_a_sure_difference_smaller_than_the_margin_is_the_same_unless_the_margin_is_narrower() -> None:
+    a, b = cell(cv=0.01), cell("b", cv=0.01, factor=1.05)
+    assert only(compare_runs(a, b)).kind == "same"
+    assert only(compare_runs(a, b, within=0.02)).kind == "slower"
+
+
+def test_few_noisy_replicates_are_not_enough_and_the_number_asked_for_is() -> None:
+    row = only(compare_runs(cell(n=4, cv=0.2), cell("b", n=4, cv=0.2)))
+    rate = effect(row, "ess_per_second")
+    assert row.kind == "not enough"
+    assert row.verdict == f"not enough replicates: {rate.more} more needed for 10 %"
+    n = 4 + rate.more
+    assert dataclasses.replace(rate.contrast, n=n, df=n - 1).half_width() <= np.log(1.1)
+
+
+@pytest.mark.parametrize(("n", "more"), [(1, 2), (2, 1)])
+def test_one_or_two_replicates(n: int, more: int) -> None:
+    row = only(compare_runs(cell(n=n, cv=0.2), cell("b", n=n, cv=0.2)))
+    assert row.kind == "not enough"
+    assert effect(row, "wall_seconds").more >= more
+    json.dumps(row.to_dict(), allow_nan=False)
+
+
+def test_a_narrow_interval_that_decides_nothing_asks_for_half_the_margin() -> None:
+    half = next(
+        e
+        for factor in np.linspace(1.05, 1.1, 20)
+        for e in only(compare_runs(cell(n=6, cv=0.03), cell("b", n=6, cv=0.03, factor=factor), alpha=1e-6)).effects
+        if e.kind == "not enough"
+    )
+    assert half.resolution < 0.1
+    assert half.more >= 1
+
+
+def test_wall_time_decides_where_the_ess_is_too_noisy() -> None:
+    rng = np.random.default_rng(1)
+    a, b = (
+        [
+            simulated_record(run=run, replicate=i, wall_seconds=w * np.exp(rng.normal(0, 0.02)), min_ess_bulk=e)
+            for i, e in enumerate(rng.lognormal(7, 0.5, 20))
+        ]
+        for run, w in (("a", 2.0), ("b", 2.4))
+    )
+    row = only(compare_runs(a, b))
+    assert effect(row, "ess_per_second").kind == "not enough"
+    if effect(row, "ess_per_second").slowdown > 1:
+        assert row.verdict == "slower (wall time)"
+    else:
+        assert row.kind == "not enough"
+
+
+def test_shared_noise_is_paired_away() -> None:
+    walls = np.exp(np.random.default_rng(2).normal(0, 0.5, 8))
+    a = [simulated_record(run="a", replicate=i, wall_seconds=w) for i, w in enumerate(walls)]
+    b = [simulated_record(run="b", replicate=i, wall_seconds=w * 1.3 * (1 + 0.001 * i)) for i, w in enumerate(walls)]
+    row = only(compare_runs(a, b[::-1]))
+    assert row.pairs
+    assert effect(row, "wall_seconds").contrast.half_width() < 0.01
+
+
+def test_other_seeds_are_refused_and_are_not_paired_when_told_to_go_on() -> None:
+    a = cell()
+    b = [dataclasses.replace(record, seed=record.seed + 1) for record in cell("b")]
+    with pytest.raises(IncomparableError, match=r"seeds: 1000, 1001.* in A, 1001.* in B") as refusal:
+        compare_runs(a, b)
+    assert "hierbench compare a b --by version --anyway" in str(refusal.value)
+    assert not only(compare_runs(a, b, anyway=True)).pairs
+
+
+def test_more_replicates_on_one_side_are_two_samples() -> None:
+    row = only(compare_runs(cell(n=5), cell("b", n=20)))
+    assert not row.pairs
+    assert effect(row, "wall_seconds").contrast.n == pytest.approx(8)
+
+
+@pytest.mark.parametrize(
+    ("named", "changes"),
+    [
+        ("data of groups8", {"dataset_digest": "other"}),
+        ("program of centered", {"model_digest": "other"}),
+        ("protocol: matched in A, stock in B", {"protocol": "stock"}),
+        ("setting draws: 1000 in A, 500 in B", {"settings": {"chains": 4, "draws": 500}}),
+        ("setting cores: 4 in A, not there in B", {"settings": {"chains": 4, "draws": 500}}),
+        ("machine cpu: simulated in A, other in B", {"environment": {"cpu": "other", "cores": 4}}),
+        ("Python: 3.12 in A, 3.11 in B", {"environment": {"python": "3.11.9"}}),
+    ],
+)
+def test_what_differs_is_refused_by_name_unless_told_to_go_on(named: str, changes: dict[str, Any]) -> None:
+    b = change(cell("b"), **changes)
+    with pytest.raises(IncomparableError) as refusal:
+        compare_runs(cell(), b)
+    assert any(named in difference for difference in refusal.value.differences)
+    assert any(named in note for note in compare_runs(cell(), b, anyway=True).notes)
+
+
+def test_the_patch_release_of_python_and_the_commit_do_not_matter() -> None:
+    environment = {**cell()[0].environment, "python": "3.12.9", "commit": "abc+"}
+    compare_runs(cell(), change(cell("b"), environment=environment))
+
+
+def test_nothing_in_common() -> None:
+    with pytest.raises(CompareError, match="groups8 centered cmdstan is not in B"):
+        compare_runs(cell(), cell("b", model="noncentered"))
+    with pytest.raises(CompareError, match="there are no records"):
+        compare_runs([], [])
+
+
+def test_what_one_side_lacks_is_said() -> None:
+    result = compare_runs([*cell(), *cell(model="noncentered")], [*cell("b"), *cell("b", dataset="weak8")])
+    assert len(result.rows) == 1
+    notes = "\n".join(result.notes)
+    assert "groups8 noncentered cmdstan is not in B" in notes
+    assert "weak8 centered cmdstan is not in A" in notes
+
+
+def test_a_backend_that_is_unavailable_is_no_regression() -> None:
+    gone = cell("b", backend="pymc", status="unavailable", reason="no pymc")
+    result = compare_runs([*cell(), *cell(backend="pymc")], [*cell("b"), *gone])
+    assert any("pymc is unavailable in B: no pymc" in note for note in result.notes)
+    assert not result.fails("slower")
+
+
+@pytest.mark.parametrize("broken", [SICK, FAILED], ids=["unhealthy", "failed"])
+@pytest.mark.parametrize("n", [1, 3, 20])
+def test_newly_unhealthy_is_a_regression_and_never_ranked(broken: dict[str, Any], n: int) -> None:
+    result = compare_runs(cell(n=n), cell("b", n=n, factor=0.1, **broken))
+    row = only(result)
+    assert row.kind == "not ranked"
+    assert row.health_change == "worse"
+    assert row.effects == ()
+    assert row.verdict.startswith("REGRESSION; less healthy; not ranked (B: ")
+    assert result.fails("slower:10%")
+    back = compare_runs(cell("b", n=n, **broken), cell(n=n))
+    assert only(back).health_change == "better"
+    assert not back.fails("slower")
+
+
+def test_one_unhealthy_replicate_of_many_is_said_but_is_no_regression() -> None:
+    b = cell("b")
+    b[3] = dataclasses.replace(b[3], health=["R-hat: 1.011"])
+    result = compare_runs(cell(), b)
+    assert only(result).kind == "not ranked"
+    assert "1 of 20 unhealthy: R-hat" in only(result).verdict
+    assert not result.fails("slower")
+
+
+def test_more_divergences_are_a_regression() -> None:
+    b = [dataclasses.replace(record, divergences=3) for record in cell("b")]
+    result = compare_runs(cell(), b)
+    row = only(result)
+    assert row.divergences == (0, 60)
+    assert row.rate is not None
+    assert row.rate.low > 1
+    assert "REGRESSION; more divergences; same" in row.verdict
+    assert result.fails("slower:50%")
+    assert only(compare_runs(b, cell())).divergence_change == "better"
+
+
+def test_unhealthy_on_both_sides_is_no_regression() -> None:
+    result = compare_runs(cell(**SICK), cell("b", **SICK))
+    assert only(result).kind == "not ranked"
+    assert not result.fails("slower")
+
+
+@pytest.mark.parametrize(
+    ("condition", "fails"), [("slower", True), ("slower:10%", True), ("slower: 40 %", True), ("slower:80%", False)]
+)
+def test_fail_on(condition: str, fails: bool) -> None:
+    assert compare_runs(cell(), cell("b", factor=1.5)).fails(condition) is fails
+    assert not compare_runs(cell("b", factor=1.5), cell()).fails(condition)
+
+
+@pytest.mark.parametrize("condition", ["", "faster:10%", "slower:", "slower:x%", "slower:10"])
+def test_a_condition_that_cannot_be_read(condition: str) -> None:
+    with pytest.raises(CompareError, match="--fail-on slower:10%"):
+        compare_runs(cell(), cell("b")).fails(condition)
+
+
+def test_geometric_means_take_datasets_as_units() -> None:
+    factors = {"groups8": 1.2, "groups32": 1.5, "groups128": 1.8}
+    a = [record for i, name in enumerate(factors) for record in cell(dataset=name, seed=i)]
+    b = [record for i, (name, x) in enumerate(factors.items()) for record in cell("b", dataset=name, seed=i, factor=x)]
+    (mean,) = compare_runs(a, b).means
+    wall = effect(mean, "wall_seconds")
+    assert wall.ratio == pytest.approx((1.2 * 1.5 * 1.8) ** (1 / 3), rel=0.02)
+    assert mean.n == 3
+    assert wall.contrast.df == 2
+    assert wall.interval[0] < 1.2
+    assert "datasets" in mean.verdict
+
+
+def test_unhealthy_cells_are_in_no_mean() -> None:
+    names = ("groups8", "groups32", "weak8")
+    a = [record for name in names for record in cell(dataset=name)]
+    b = [record for name in names for record in cell("b", dataset=name, **(SICK if name == "weak8" else {}))]
+    (mean,) = compare_runs(a, b).means
+    assert mean.n == 2
+
+
+def test_by_backend_within_a_run() -> None:
+    run = [*cell(backend="pymc", factor=2.0), *cell(seed=1), *cell(backend="stanli", seed=2)]
+    result = compare_runs(run, by="backend")
+    assert [(row.backend, row.versus, row.kind) for row in result.rows] == [
+        ("pymc", "cmdstan", "slower"),
+        ("stanli", "cmdstan", "same"),
+    ]
+    turned = compare_runs(run, run, by="backend", reference="pymc")
+    assert {row.kind for row in turned.rows} == {"faster"}
+    with pytest.raises(CompareError, match="no backend 'x'"):
+        compare_runs(run, by="backend", reference="x")
+    with pytest.raises(CompareError, match="within one run"):
+        compare_runs(run, cell("b"), by="backend")
+
+
+def test_stock_settings_may_differ_by_backend_but_matched_ones_may_not() -> None:
+    other = change(cell(backend="pymc"), settings={**cell()[0].settings, "target_accept": 0.9})
+    with pytest.raises(IncomparableError, match="target_accept"):
+        compare_runs([*cell(), *other], by="backend")
+    compare_runs(change([*cell(), *other], protocol="stock"), by="backend")
+
+
+def test_by_model_compares_the_same_posterior_alone() -> None:
+    finite = {"posterior": "finite_population"}
+    run = [
+        *cell(),
+        *cell(model="noncentered", model_digest="n"),
+        *cell(model="finite_zerosum_centered", model_digest="f", **finite),
+        *cell(model="finite_zerosum_noncentered", model_digest="g", **finite),
+    ]
+    pairs = [(row.model, row.versus) for row in compare_runs(run, by="model").rows]
+    assert pairs == [("noncentered", "centered"), ("finite_zerosum_noncentered", "finite_zerosum_centered")]
+
+
+def test_versions_are_named() -> None:
+    result = compare_runs(cell(), change(cell("b"), versions={"cmdstan": "2.39.0"}))
+    assert result.notes == ("cmdstan: cmdstan 2.38.0 to 2.39.0",)
+
+
+@pytest.mark.parametrize("render", [lambda r: "\n".join(r.lines()), Comparison.markdown], ids=["terminal", "markdown"])
+def test_what_is_printed(render: Callable[[Comparison], str]) -> None:
+    a, b = simulated_run(np.random.default_rng(0), 5), simulated_run(np.random.default_rng(1), 5, "b")
+    result = compare_runs([*a, *cell(dataset="x|<b>\x1b[1m")], [*b, *cell("b", dataset="x|<b>\x1b[1m", **FAILED)])
+    text = render(result)
+    assert "\x1b" not in text
+    for words in ("Holm", "geometric mean", "REGRESSION", "not enough replicates", "25 compared"):
+        assert words in text
+    if text.startswith("#"):
+        assert "<b>" not in text
+        assert len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert len(plain["rows"]) == 25
+    assert plain["adjustment"] == "holm"
+
+
+@pytest.mark.parametrize("replicates", [5, 20])
+def test_a_backend_compared_with_itself(replicates: int) -> None:
+    count = compare_with_itself(11, replicates, tables=15)
+    assert count.alarms / count.verdicts <= 0.01
+    assert count.alarmed <= 1
+
+
+def test_a_planted_slow_down_is_found() -> None:
+    power = compare_with_slower(12, 20, 1.2, 1, tables=20)
+    assert power.found / power.planted >= 0.8
+    assert power.failed / power.tables >= 0.8
