@@ -104,7 +104,7 @@ def test_a_run_that_is_killed_keeps_its_records_and_leaves_nothing(
     if number == signal.SIGINT:
         assert code == 130
         assert f"hierbench: run {bench.run.name}" in bench.output
-        assert "fastest healthy: centered on stanli" in bench.output
+        assert re.search(r"centered +stanli +\d", bench.output)
     else:
         assert code == -number
     if (backend, stage, number) == ("pymc", "sample", signal.SIGKILL):
@@ -141,10 +141,13 @@ def test_a_resumed_run_equals_an_unbroken_one_in_all_but_times(bench: Bench, tmp
 
 def timeless(record: Record) -> dict[str, object]:
     """Return what two records of the same fit must share."""
-    times = {"run", "time", "peak_memory", "draws_bytes", "ess_per_second", "ess_per_chain_second"}
-    return {
-        name: value for name, value in record.to_dict().items() if name not in times and not name.endswith("_seconds")
-    }
+    other = {"run", "time", "peak_memory", "draws_bytes"}
+    shared = {name: value for name, value in record.to_dict().items() if name not in other and "second" not in name}
+    grade = {name: value for name, value in (record.grade or {}).items() if "second" not in name}
+    return shared | {
+        "grade": grade,
+        "environment": record.environment | {"commit": ""},
+    }  # somebody may commit meanwhile
 
 
 def test_resume_is_refused_where_anything_differs_and_says_how_to_override(bench: Bench) -> None:
@@ -173,7 +176,7 @@ def test_resume_is_refused_where_anything_differs_and_says_how_to_override(bench
 
 
 def test_two_runs_at_once_never_mix_and_a_second_resume_is_refused(bench: Bench) -> None:
-    arguments = ("--backend", "last,hang-sample", "--fit-timeout", "0")
+    arguments = ("--backend", "stanli,hang-sample", "--fit-timeout", "0")
     with bench.running(*arguments) as first, bench.running(*arguments) as second:
         until(lambda: [path.read_bytes().count(b"\n") for path in bench.runs.glob("*/records.jsonl")] == [1, 1])
         one, two = (path.parent for path in bench.runs.glob("*/records.jsonl"))
