@@ -510,7 +510,7 @@ def _differences(matches: Sequence[_Match], by: By, protocol: str) -> list[str]:
     for match in matches:
         seeds = [{record.replicate: record.seed for record in cell.records} for cell in (match.a, match.b)]
         common = seeds[0].keys() & seeds[1].keys()
-        sides = [_conditions(cell, by, protocol) for cell in (match.a, match.b)]
+        sides = [conditions(cell, by, protocol) for cell in (match.a, match.b)]
         for side, own in zip(sides, seeds, strict=True):
             side["seeds"] = ", ".join(str(own[number]) for number in sorted(common)) or "none in common"
         for name in dict.fromkeys([*sides[0], *sides[1]]):
@@ -529,7 +529,7 @@ def _differences(matches: Sequence[_Match], by: By, protocol: str) -> list[str]:
     ]
 
 
-def _conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
+def conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
     """Everything that must be equal on both sides, as text."""
     found: dict[str, dict[str, None]] = {}
 
