@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.records import RUNS, RunError, find_run, read_records
+from bench.records import RUNS, RunError, find_run, read_records, read_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +20,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument("run", help="id or path of a run, or latest")
     export.add_argument("--to", choices=["pytest-benchmark"], required=True)
     export.add_argument("--output", type=Path, help="file to write (default: standard output)")
+
+    report = commands.add_parser("report", help="rebuild the pages and tables of a run, or of several together")
+    report.add_argument("run", nargs="+", help="ids or paths of runs, or latest")
+    report.add_argument("--output", type=Path, help="folder to write (default: that of the run)")
+
+    compare = commands.add_parser("compare", help="compare two runs, or the backends or models of one")
+    compare.add_argument("run", nargs="+", help="A and B, or one run with --by backend or --by model")
+    compare.add_argument("--by", choices=["backend", "model", "version"], default="version")
+    compare.add_argument("--reference", help="backend or model that the others are compared with")
+    compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%")
+    compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
+    compare.add_argument("--json", action="store_true", help="print JSON for machines")
 
     exact = commands.add_parser("exact", help="the exact posteriors of the thread's datasets, as CSV")
     exact.add_argument("--output", type=Path, help="file to write (default: standard output)")
@@ -35,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calibrate.add_argument("--seed", type=int, default=1)
     calibrate.add_argument("--output", type=Path, default=Path("reports/calibration.png"), help="picture to write")
 
-    for command in (export, thread):
+    for command in (export, report, compare, thread):
         command.add_argument("--runs", type=Path, default=RUNS, help="folder of all runs (default: reports/runs)")
 
     options = parser.parse_args(arguments)
@@ -69,6 +81,35 @@ def _export(options: argparse.Namespace) -> int:
 
     _write(json.dumps(export(find_run(options.run, options.runs)), indent=1) + "\n", options.output)
     return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from bench.report.page import write_report
+
+    folders = [find_run(name, options.runs) for name in options.run]
+    if options.output is None and len(folders) > 1:
+        raise ValueError("several runs have no folder of their own; name one: --output FOLDER")
+    records = [record for folder in folders for record in read_records(folder)]
+    if not records:
+        raise ValueError(f"{folders[0].name} has no records; measure some first: --resume {folders[0].name}")
+    print(write_report(options.output or folders[0], records, *map(read_run, folders)))
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from bench.report.compare import compare_runs
+
+    if len(options.run) > 2:
+        raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend or --by model")
+    if len(options.run) == 1 and options.by == "version":
+        raise ValueError("one run has nothing to compare with; name a second one, or add --by backend or --by model")
+    sides = [read_records(find_run(name, options.runs)) for name in options.run]
+    result = compare_runs(*sides, by=options.by, reference=options.reference, anyway=options.anyway)
+    if options.json:
+        print(json.dumps(result.to_dict(), indent=1))
+    else:
+        print("\n".join(result.lines()))
+    return int(options.fail_on is not None and result.fails(options.fail_on))
 
 
 def _exact(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from bench.measure import Asked, Case
 from bench.models import MODELS
 from bench.records import RUNS, RunError
 from bench.report.cells import printable
+from bench.report.page import write_report
 from bench.report.terminal import Progress, summary
 from bench.run import Plan, Run, UsageError
 from bench.settings import PROTOCOLS
@@ -156,6 +157,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for line in summary(run.journal.records):
             terminalreporter.write_line(line)
         terminalreporter.write_line(f"records: {run.journal.folder / 'records.jsonl'}")
+        try:
+            page = write_report(run.journal.folder, run.journal.records, run.journal.asked)
+        except OSError as error:  # the records are safe; pages can be made again
+            terminalreporter.write_line(f"no page, for {error}; free space, then: hierbench report {run.journal.id}")
+        else:
+            terminalreporter.write_line(f"page:    {page}")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

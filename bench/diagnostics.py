@@ -4,6 +4,7 @@ ArviZ 0.23 and 1.x differ in interface and in the default quantiles of the tail 
 """
 
 import warnings
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +14,7 @@ Floats = NDArray[np.float64]
 
 TAIL = (0.05, 0.95)
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.23 announces its refactor at import
-    import arviz
-
-_ARVIZ_1 = int(arviz.__version__.split(".")[0]) >= 1
+_ARVIZ_1 = int(version("arviz").split(".")[0]) >= 1
 
 
 def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"] = "bulk", prob: Any = None) -> Floats:
@@ -64,7 +61,7 @@ def ebfmi(energy: Floats) -> Floats:
         from arviz_stats.base import array_stats
 
         return np.atleast_1d(array_stats.bfmi(energy, chain_axis=0, draw_axis=1))
-    return np.atleast_1d(arviz.bfmi(energy))
+    return np.atleast_1d(_arviz().bfmi(energy))
 
 
 def _estimate(function: str, draws: Floats, **options: Any) -> Floats:
@@ -78,4 +75,12 @@ def _estimate(function: str, draws: Floats, **options: Any) -> Floats:
         import xarray
 
         array = xarray.DataArray(draws, dims=("chain", "draw", *(f"d{i}" for i in range(draws.ndim - 2))))
-        return np.asarray(getattr(arviz, function)(array.to_dataset(name="x"), **options)["x"].values)
+        return np.asarray(getattr(_arviz(), function)(array.to_dataset(name="x"), **options)["x"].values)
+
+
+def _arviz() -> Any:
+    """Import ArviZ 0.23, which announces its refactor at import and takes seconds for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        import arviz
+    return arviz
