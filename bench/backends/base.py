@@ -33,7 +33,7 @@ class Fit:
     depth : array of shape (chain, draw), int
         Tree depth of the transition.
     energy : array of shape (chain, draw)
-        Hamiltonian at the draw.
+        Hamiltonian at the draw, up to a constant of the chain.
     step_size : array of shape (chain,)
         Step size after warm-up.
     warmup_gradients : array of shape (chain, warm-up iteration), int

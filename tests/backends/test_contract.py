@@ -1,0 +1,277 @@
+"""What every backend must do; a new one has to pass this and nothing else.
+
+Everything runs in the backend's worker, as in a real run, and on five groups, so that each model is compiled once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bench.backends import BACKENDS
+from bench.backends.base import Fit
+from bench.datasets import Dataset, normal_means
+from bench.exact import exact_posterior
+from bench.isolation import Worker
+from bench.models import MODELS, Model
+from bench.points import Gradient, Point, initial_points, standardised
+from bench.reference import log_density_and_gradient
+from bench.settings import Settings
+from tests.conftest import WorkerOf
+
+G = 5
+DATASETS = {
+    "balanced": normal_means(1.0, [20] * G),
+    "unbalanced": normal_means(10.0, [1, 40, 3, 7, 12]),
+    "small omega": normal_means(0.01, [8] * G),
+}
+DATASET = DATASETS["balanced"]
+SETTINGS = Settings(chains=2, warmup=150, draws=100, target_accept=0.9, max_treedepth=8, cores=2)
+TOLERANCE = 1e-9
+
+MODEL_NAMES = pytest.mark.parametrize("name", MODELS)
+SOME_MODELS = pytest.mark.parametrize("name", ["noncentered", "zerosum_centered"])
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def worker(backend: str, worker_of: WorkerOf) -> Worker:
+    return worker_of(backend)
+
+
+class Fits:
+    """The fits of one backend, each made once."""
+
+    def __init__(self, backend: str, worker: Worker) -> None:
+        self._backend, self._worker = BACKENDS[backend], worker
+        self._kept: dict[tuple[str, int], Fit] = {}
+
+    def model(self, name: str) -> Model:
+        if reason := self._backend.unsupported(MODELS[name]):
+            pytest.skip(f"{self._backend.name}: {reason}")
+        return MODELS[name]
+
+    def make(
+        self, name: str, seed: int, settings: Settings = SETTINGS, start: Sequence[Point] | None = None
+    ) -> tuple[Fit, float]:
+        """Sample from the given starts, or from those of a matched run."""
+        model = self.model(name)
+        self._worker.prepare(model, DATASET)
+        start = start or initial_points(model, DATASET, seed=1, replicate=0, chains=settings.chains)
+        seconds = self._worker.sample(settings, seed, start)
+        return self._worker.fetch(), seconds
+
+    def __getitem__(self, key: tuple[str, int]) -> Fit:
+        if key not in self._kept:
+            self._kept[key], _ = self.make(*key)
+        return self._kept[key]
+
+
+@pytest.fixture(scope="module")
+def fits(backend: str, worker: Worker) -> Fits:
+    return Fits(backend, worker)
+
+
+def test_identity(backend: str, worker: Worker) -> None:
+    engine = BACKENDS[backend]
+    assert engine.name == backend
+    assert engine.language in {"stan", "pymc"}
+    versions = engine.versions()
+    assert versions
+    assert all(isinstance(text, str) and text for pair in versions.items() for text in pair)
+    assert engine.imports
+
+
+def points(model: Model, dataset: Dataset) -> list[Point]:
+    """Ten starts, and ten points around the data."""
+    rng = np.random.default_rng(3)
+    near = []
+    for _ in range(10):
+        sigma, omega = np.exp(rng.normal(-0.3, 0.5)), np.exp(rng.normal(0, 1.5))
+        z = (dataset.means - 1.5 + rng.normal(0, 0.5, G)) / omega
+        near.append(standardised(model, 1.5 + rng.normal(), sigma, omega, z))
+    return [*initial_points(model, dataset, seed=5, replicate=0, chains=10), *near]
+
+
+def flat(gradient: Gradient) -> NDArray[np.float64]:
+    return np.array([gradient.location, gradient.log_sigma, gradient.log_omega, *gradient.effects])
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@MODEL_NAMES
+def test_log_density_and_gradient_are_the_reference(name: str, dataset: Dataset, worker: Worker, fits: Fits) -> None:
+    model = fits.model(name)
+    worker.prepare(model, dataset)
+    at = points(model, dataset)
+    expected = [log_density_and_gradient(model, dataset, point) for point in at]
+    found = worker.evaluate(at)
+    constant = found[0][0] - expected[0][0]
+    for (value, gradient), answer in zip(expected, found, strict=True):
+        assert not isinstance(answer, str), answer
+        assert answer[0] - constant == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE * abs(expected[0][0]))
+        assert flat(answer[1]) == pytest.approx(
+            flat(gradient), rel=TOLERANCE, abs=TOLERANCE * max(1, *np.abs(flat(gradient)))
+        )
+
+
+@SOME_MODELS
+def test_nothing_is_compiled_twice(name: str, worker: Worker, fits: Fits) -> None:
+    model = fits.model(name)
+    worker.prepare(model, DATASETS["balanced"])
+    prepared = worker.prepare(model, DATASETS["unbalanced"])
+    assert prepared.cache in {"none", "disk", "memory"}
+    assert prepared.seconds > 0
+
+
+@MODEL_NAMES
+def test_fit_has_the_shapes_and_types_of_its_description(name: str, fits: Fits) -> None:
+    fit, model = fits[name, 7], MODELS[name]
+    shape = (SETTINGS.chains, SETTINGS.draws)
+    assert {key: draws.shape for key, draws in fit.draws.items()} == {
+        model.location: shape,
+        "sigma": shape,
+        "omega": shape,
+        "mu_g": (*shape, G),
+    }
+    assert all(draws.dtype == np.float64 and np.isfinite(draws).all() for draws in fit.draws.values())
+    assert (fit.draws["sigma"] > 0).all()
+    assert (fit.draws["omega"] > 0).all()
+    for array, dtype in (
+        (fit.divergent, np.bool_),
+        (fit.saturated, np.bool_),
+        (fit.gradients, np.int64),
+        (fit.depth, np.int64),
+        (fit.energy, np.float64),
+    ):
+        assert array.shape == shape
+        assert array.dtype == dtype
+    assert fit.warmup_gradients.shape == (SETTINGS.chains, SETTINGS.warmup)
+    assert fit.warmup_gradients.dtype == np.int64
+    assert fit.step_size.shape == (SETTINGS.chains,)
+    assert (fit.step_size > 0).all()
+    assert np.isfinite(fit.energy).all()
+
+
+@MODEL_NAMES
+def test_every_transition_is_accounted_for(name: str, fits: Fits) -> None:
+    fit = fits[name, 7]
+    for gradients in (fit.gradients, fit.warmup_gradients):
+        assert (gradients >= 1).all()
+        assert (gradients <= 2**SETTINGS.max_treedepth).all()
+    assert (fit.gradients >= fit.depth).all()
+    assert (fit.depth >= 0).all()
+    assert (fit.depth <= SETTINGS.max_treedepth).all()
+    assert (fit.depth[fit.saturated] == SETTINGS.max_treedepth).all()
+    # a tree of depth d that was finished has 2^d - 1 leapfrog steps
+    assert (fit.gradients[~fit.divergent] >= 2 ** (fit.depth[~fit.divergent] - 1)).all()
+    assert len(np.unique(fit.draws["sigma"])) > fit.divergent.size / 2
+
+
+@MODEL_NAMES
+def test_chains_differ_and_move(name: str, fits: Fits) -> None:
+    for draws in fits[name, 7].draws.values():
+        assert not np.array_equal(draws[0], draws[1])
+        assert (draws.std(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", [model.name for model in MODELS.values() if model.zero_sum])
+def test_location_is_the_mean_of_the_groups(name: str, fits: Fits) -> None:
+    draws = fits[name, 7].draws  # with the six digits that CmdStan writes to its files
+    assert draws["mu_g"].mean(axis=2) == pytest.approx(draws[MODELS[name].location], rel=1e-5, abs=1e-5)
+
+
+@MODEL_NAMES
+def test_energy_is_that_of_the_draws(name: str, fits: Fits) -> None:
+    """Energy less potential energy is a kinetic energy, half a chi-square variable that knows nothing of the draw.
+
+    So draws, chains and energies belong together. nutpie 0.16.11 adds a constant a chain, that of its metric.
+    """
+    fit, model = fits[name, 7], MODELS[name]
+    location, sigma, omega = (fit.draws[key] for key in (model.location, "sigma", "omega"))
+    potential = np.empty_like(fit.energy)
+    for i in np.ndindex(*fit.energy.shape):
+        mu_g = fit.draws["mu_g"][i]
+        effects = {"mu_g": mu_g, "e": mu_g - location[i], "z": (mu_g - location[i]) / omega[i]}[model.effects]
+        potential[i] = -log_density_and_gradient(model, DATASET, Point(location[i], sigma[i], omega[i], effects))[0]
+    kinetic = (fit.energy - fit.energy.mean(axis=1, keepdims=True)) - (
+        potential - potential.mean(axis=1, keepdims=True)
+    )
+    half = (3 + G - model.zero_sum) / 2
+    assert kinetic.var() == pytest.approx(half, rel=0.7)  # five standard errors
+    assert kinetic.min() > -half - 2  # no kinetic energy is negative; the mean is known to 0.2
+    assert abs(np.corrcoef(kinetic.ravel(), potential.ravel())[0, 1]) < 0.4
+
+
+@MODEL_NAMES
+def test_samples_the_posterior(name: str, fits: Fits) -> None:
+    draws, exact = fits[name, 7].draws, exact_posterior(DATASET, MODELS[name].posterior)
+    for quantity in ("sigma", "omega"):
+        assert draws[quantity].mean() == pytest.approx(exact.mean(quantity), abs=exact.sd(quantity))
+    assert np.abs(draws["mu_g"].mean(axis=(0, 1)) - exact.mu_g_mean).max() < exact.mu_g_sd.max()
+
+
+@SOME_MODELS
+def test_seed_decides_the_draws(name: str, fits: Fits) -> None:
+    first, (again, _), other = fits[name, 7], fits.make(name, 7), fits[name, 8]
+    for quantity, draws in first.draws.items():
+        assert np.array_equal(draws, again.draws[quantity])
+        assert not np.array_equal(draws, other.draws[quantity])
+    assert np.array_equal(first.gradients, again.gradients)
+    assert np.array_equal(first.warmup_gradients, again.warmup_gradients)
+
+
+@MODEL_NAMES
+def test_chains_begin_where_they_are_told(name: str, fits: Fits) -> None:
+    """Log omega is nearly flat far below sigma: in five short steps no chain comes from 1e-6 to 1 or back."""
+    model, settings = fits.model(name), replace(SETTINGS, warmup=1, draws=4, max_treedepth=1)
+    z = np.random.default_rng(1).normal(size=G)
+    start = [standardised(model, DATASET.y.mean(), 0.8, omega, z) for omega in (1e-6, 1.0)]
+    omega = fits.make(name, 7, settings, start)[0].draws["omega"]
+    assert np.abs(np.log(omega[0] / 1e-6)).max() < 4
+    assert np.abs(np.log(omega[1])).max() < 4
+
+
+@SOME_MODELS
+def test_tree_depth_is_limited(name: str, fits: Fits) -> None:
+    fit, _ = fits.make(name, 7, replace(SETTINGS, max_treedepth=2))
+    assert fit.gradients.max() <= 4
+    assert fit.depth.max() == 2
+    assert fit.saturated.mean() > 0.5
+
+
+def test_divergences_are_told(worker: Worker) -> None:
+    """In the funnel that few observations leave, long steps diverge."""
+    settings = replace(SETTINGS, draws=400, target_accept=0.3)
+    model = MODELS["centered"]
+    worker.prepare(model, DATASETS["small omega"])
+    worker.sample(settings, 7, initial_points(model, DATASETS["small omega"], 1, 0, settings.chains))
+    fit = worker.fetch()
+    assert fit.divergent.any()
+    assert not fit.divergent.all()
+
+
+@SOME_MODELS
+def test_own_starts_work(name: str, worker: Worker, fits: Fits) -> None:
+    worker.prepare(fits.model(name), DATASET)
+    worker.sample(replace(SETTINGS, warmup=100, draws=20), 7, None)
+    fit = worker.fetch()
+    assert fit.draws["mu_g"].shape == (SETTINGS.chains, 20, G)
+    assert fit.warmup_gradients.shape == (SETTINGS.chains, 100)
+    assert worker.fetch() is None
+
+
+def test_clocks(fits: Fits) -> None:
+    fit, seconds = fits.make("noncentered", 9)
+    assert 0 <= fit.extraction_seconds < seconds
+    assert (fit.warmup_seconds is None) == (fit.sampling_seconds is None)
+    for clock in (fit.warmup_seconds, fit.sampling_seconds):
+        if clock is not None:
+            assert clock.shape == (SETTINGS.chains,)
+            assert (clock > 0).all()
+            assert (clock < seconds).all()

@@ -1,0 +1,50 @@
+"""The workers that tests share, and a word on backends that were never tried."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench.backends import BACKENDS
+from bench.isolation import Worker, Workers
+
+REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
+"""Backends that must be available here: their tests fail instead of being skipped."""
+
+WorkerOf = Callable[[str], Worker]
+
+
+def pytest_configure() -> None:
+    if unknown := REQUIRED - BACKENDS.keys():
+        raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")
+
+
+@pytest.fixture(scope="session")
+def worker_of() -> Iterator[WorkerOf]:
+    """Return the one worker of a backend; what it compiled serves all tests."""
+    workers = Workers()
+
+    def get(name: str) -> Worker:
+        reason = BACKENDS[name].unavailable()
+        if reason and name in REQUIRED:
+            pytest.fail(f"{name} is required by HIERBENCH_REQUIRE and unavailable: {reason}")
+        if reason:
+            pytest.skip(f"{name}: {reason}")
+        return workers[BACKENDS[name]]
+
+    yield get
+    workers.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    contract = [r for r in reports if isinstance(r, pytest.TestReport) and "backends/test_contract.py" in r.nodeid]
+    tried = {word for r in contract if r.when == "call" and not r.skipped for word in _ids(r.nodeid)}
+    never = [name for name in BACKENDS if name not in tried and any(name in _ids(r.nodeid) for r in contract)]
+    if never:
+        reasons = [f"{name} ({BACKENDS[name].unavailable() or 'all its tests were skipped'})" for name in never]
+        terminalreporter.write_line(f"backends without a single contract test: {'; '.join(reasons)}")
+
+
+def _ids(nodeid: str) -> list[str]:
+    return nodeid.partition("[")[2].rstrip("]").split("-")
