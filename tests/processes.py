@@ -139,8 +139,9 @@ class Bench:
         return {record.backend: record.status for record in self.records}
 
     def left_behind(self) -> list[str]:
-        """What still runs, and which temporary files are there."""
-        return left_running(self.mark) + [path.name for path in self.temporary.iterdir() if path.name != "cold"]
+        """What still runs, and which temporary files are there; compilation caches are kept in `cold`."""
+        files = [path.relative_to(self.temporary) for path in self.temporary.rglob("*") if path.is_file()]
+        return left_running(self.mark) + [str(path) for path in files if path.parts[0] != "cold"]
 
 
 @pytest.fixture
