@@ -140,8 +140,9 @@ class Bench:
 
     def left_behind(self) -> list[str]:
         """What still runs, and which temporary files are there; compilation caches are kept in `cold`."""
+        left = left_running(self.mark)
         files = [path.relative_to(self.temporary) for path in self.temporary.rglob("*") if path.is_file()]
-        return left_running(self.mark) + [str(path) for path in files if path.parts[0] != "cold"]
+        return left + [str(path) for path in files if path.parts[0] != "cold"]
 
 
 @pytest.fixture
