@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import datasets
@@ -183,6 +183,7 @@ LABELS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(labels=LABELS, data=st.data())
 def test_order_of_rows_does_not_matter(labels: list[object], data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))

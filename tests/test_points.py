@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ def group_means(model: Model, point: Point) -> Floats:
 
 
 @models
+@settings(deadline=None)
 @given(mu=standard, sigma=scale, omega=scale, z=effects)
 def test_standardised_values_are_the_same_place_in_every_model(
     model: Model, mu: float, sigma: float, omega: float, z: Floats

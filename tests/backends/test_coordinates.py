@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import stanli
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ coordinates = arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e3, 1e
 
 
 @basis
+@settings(deadline=None)
 @given(x=coordinates)
 def test_zero_sum_round_trip(vector_of: Map, coordinates_of: Map, x: Floats) -> None:
     vector = vector_of(x)
