@@ -1,6 +1,5 @@
 """A worker process for a backend: a crash, a hang or an out-of-memory kill costs one fit and nothing else."""
 
-import io
 import os
 import pickle
 import signal
@@ -11,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal, cast
 
@@ -94,7 +93,7 @@ class Worker:
         self._memory_limit = memory_limit
         self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
         self._lifeline, lifeline = socket.socketpair()
-        ours, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair()
         with lifeline, theirs:
             self._guard = subprocess.Popen(
                 [sys.executable, "-m", "bench.guard", str(lifeline.fileno()), str(theirs.fileno())],
@@ -110,7 +109,7 @@ class Worker:
                     **(environment or {}),
                 },
             )
-        self._connection = Connection(ours.detach())
+        self._answers = self._socket.makefile("rb")  # arrays are read from it without a copy
         try:
             self._send(pickle.dumps(backend))
             self._answer("start", timeout)
@@ -151,7 +150,8 @@ class Worker:
 
     def close(self) -> None:
         """Kill the process and all its children."""
-        self._connection.close()
+        self._answers.close()
+        self._socket.close()
         self._lifeline.close()  # the guard's sign
         with suppress(subprocess.TimeoutExpired):
             self._guard.wait(timeout=10)
@@ -163,7 +163,7 @@ class Worker:
     @property
     def closed(self) -> bool:
         """Whether the process is gone."""
-        return self._connection.closed
+        return self._answers.closed
 
     def __enter__(self) -> "Worker":
         """Return itself."""
@@ -191,12 +191,12 @@ class Worker:
 
     def _send(self, message: bytes) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; `_answer` says how
-            self._connection.send_bytes(message)
+            self._socket.sendall(message)
 
     def _answer(self, method: str, timeout: float | None) -> object:
         self._wait(method, timeout)
         try:
-            kind, value = _Unpickler(io.BytesIO(self._connection.recv_bytes())).load()
+            kind, value = _Unpickler(self._answers).load()
         except (EOFError, ConnectionResetError):
             raise WorkerCrashedError(f"{self._ending()} in {method}{self._tail()}") from None
         except Exception as error:  # whatever unpickling the backend's answer raises
@@ -217,7 +217,7 @@ class Worker:
                 raise WorkerTimeoutError(
                     f"{method} took longer than {timeout:g} s and was stopped; for more: --fit-timeout {4 * timeout:g}"
                 )
-            if self._connection.poll(min(look, remaining)):
+            if wait([self._socket], min(look, remaining)):
                 return
             self.peak_memory = max(self.peak_memory, self._memory())
             if self._memory_limit is not None and self.peak_memory > self._memory_limit:

@@ -1,12 +1,12 @@
 """The process that a backend lives in; `bench.isolation` starts it and talks to it."""
 
 import pickle
+import socket
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Connection
 
 from bench.backends.base import Backend, Cache, Fit, Posterior
 from bench.datasets import Dataset
@@ -92,12 +92,13 @@ class Session:
 
 def serve(descriptor: int) -> None:
     """Answer calls until the parent hangs up."""
-    connection = Connection(descriptor)
-    session = Session(pickle.loads(connection.recv_bytes()))
-    connection.send_bytes(pickle.dumps(("ok", None)))
+    connection = socket.socket(fileno=descriptor)
+    calls = connection.makefile("rb")
+    session = Session(pickle.load(calls))
+    connection.sendall(pickle.dumps(("ok", None)))
     while True:
         try:
-            method, arguments = pickle.loads(connection.recv_bytes())
+            method, arguments = pickle.load(calls)
         except EOFError:
             return
         try:
@@ -105,4 +106,4 @@ def serve(descriptor: int) -> None:
         except Exception as error:  # a backend may raise anything; it is the answer
             text = "".join(traceback.format_exception(error))
             answer = pickle.dumps(("error", f"{type(error).__name__}: {error}\n{text}"))
-        connection.send_bytes(answer)
+        connection.sendall(answer)
