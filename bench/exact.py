@@ -26,17 +26,18 @@ Floats = NDArray[np.float64]
 
 SIGMA_PRIOR_SD, OMEGA_PRIOR_SD = 1.0, 10.0  # of the half-normals; the prior of mu is N(0, 1)
 TOLERANCE = 1e-6  # the grid is fine enough when the error it states is below this
-INTERVALS = (64, 128, 256, 512, 1024)  # on each axis, tried in turn
+INTERVALS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # on each axis, tried in turn
 DROP = 40.0  # the grid ends where the log density is this far below its maximum
 REACH = (-5.0, 30.0)  # of u and v: sigma from exp(-153) s1 to exp(30) s1
 BLOCK = 1 << 17  # elements of a temporary array, so that it stays in cache
 
 
 class Marginal(ABC):
-    """Exact distribution of one quantity, with its `mean`, `sd` and `support`."""
+    """Exact distribution of one quantity: its `mean`, `sd`, `fourth` central moment, `support` and the rest."""
 
     mean: float
     sd: float
+    fourth: float
     support: tuple[float, float]
 
     @abstractmethod
@@ -68,7 +69,9 @@ class _NormalMixture(Marginal):
     def __init__(self, weight: Floats, location: Floats, scale: Floats) -> None:
         self.weight, self.location, self.scale = weight, location, scale
         self.mean = float(weight @ location)
-        self.sd = float(np.sqrt(weight @ (scale**2 + (location - self.mean) ** 2)))
+        square, variance = (location - self.mean) ** 2, scale**2
+        self.sd = float(np.sqrt(weight @ (square + variance)))
+        self.fourth = float(weight @ (square**2 + 6 * square * variance + 3 * variance**2))
         self.support = float((location - 9 * scale).min()), float((location + 9 * scale).max())
 
     def cdf(self, x: ArrayLike) -> Floats:
@@ -92,7 +95,7 @@ class _Axis:
         return float(self.nodes[1] - self.nodes[0])
 
     def value(self, t: Floats) -> Floats:
-        return np.asarray(self.unit * np.exp(t - np.exp(-t)))
+        return self.unit * np.exp(t - np.exp(-t))
 
     def derivative(self, t: Floats) -> Floats:
         return np.asarray(self.value(t) * (1 + np.exp(-t)))
@@ -100,11 +103,11 @@ class _Axis:
     def position(self, value: ArrayLike) -> Floats:
         """Invert `value`, between the first node and the last."""
         y: Floats = np.log(np.clip(value, *self.value(self.nodes[[0, -1]])) / self.unit)
-        return np.asarray(y + wrightomega(-y))
+        return y + wrightomega(-y)
 
     def integrals(self, t: Floats) -> Floats:
         """Integral up to t of the sinc function of each node, shape (*t.shape, nodes)."""
-        return np.asarray(self.step * (0.5 + sici((t[..., None] - self.nodes) * (np.pi / self.step))[0] / np.pi))
+        return self.step * (0.5 + sici((t[..., None] - self.nodes) * (np.pi / self.step))[0] / np.pi)
 
 
 class _ScaleMarginal(Marginal):
@@ -113,6 +116,7 @@ class _ScaleMarginal(Marginal):
         weight, value = axis.step * density, axis.value(axis.nodes)
         self.mean = float(weight @ value)
         self.sd = float(np.sqrt(weight @ (value - self.mean) ** 2))
+        self.fourth = float(weight @ (value - self.mean) ** 4)
         self.support = 0.0, float(value[-1])
 
     def cdf(self, x: ArrayLike) -> Floats:
@@ -170,9 +174,8 @@ class _Groups:
             k_d=k / d,
         )
 
-    def means_and_sds(self, weight: Floats, sigma: Floats, omega: Floats) -> tuple[Floats, Floats]:
+    def means_and_sds(self, given: _Given, weight: Floats, sigma: Floats, omega: Floats) -> tuple[Floats, Floats]:
         """Posterior mean and sd of each mu_g, shape (G,), by sums over weighted nodes."""
-        given = self.given(sigma, omega)
         sums = np.zeros((6, len(self.sizes)))
         for block in _blocks(len(weight), len(self.sizes)):
             a, b = self.shrinkage(sigma[block], omega[block]), given.kp_d[block, None]
@@ -240,8 +243,8 @@ class ExactPosterior:
 
     def group(self, g: int) -> Marginal:
         """Distribution of the mean of group g, counted from 0."""
-        groups, (weight, sigma, omega) = self._groups, self._nodes
-        given, y = groups.given(sigma, omega), groups.means[g]
+        groups, given, (weight, sigma, omega) = self._groups, self._given, self._nodes
+        y = groups.means[g]
         a = sigma**2 / (sigma**2 + groups.sizes[groups.size_of[g]] * omega**2)
         location = groups.centre + y - a * (y - given.kp_d)
         return _NormalMixture(weight, location, np.sqrt(a * omega**2 + a**2 * given.k_d))
@@ -281,10 +284,9 @@ class ExactPosterior:
 
     @cached_property
     def marginals(self) -> Mapping[str, Marginal]:  # noqa: D102
-        (u, v), (weight, sigma, omega) = self._axes, self._nodes
-        given = self._groups.given(sigma, omega)
+        u, v = self._axes
         return {
-            "mu": _NormalMixture(weight, given.mu_mean, np.sqrt(given.mu_var)),
+            "mu": _NormalMixture(self._nodes[0], self._given.mu_mean, np.sqrt(self._given.mu_var)),
             "sigma": _ScaleMarginal(u, self._density.sum(axis=1) * v.step),
             "omega": _ScaleMarginal(v, self._density.sum(axis=0) * u.step),
         }
@@ -313,7 +315,7 @@ class ExactPosterior:
 
     @cached_property
     def _density(self) -> Floats:
-        return np.asarray(np.exp(self._log_density - self.log_evidence))
+        return np.exp(self._log_density - self.log_evidence)
 
     @cached_property
     def _nodes(self) -> tuple[Floats, Floats, Floats]:
@@ -327,8 +329,12 @@ class ExactPosterior:
         return weight[i, j], u.value(u.nodes[2 * i]), v.value(v.nodes[2 * j])
 
     @cached_property
+    def _given(self) -> _Given:
+        return self._groups.given(*self._nodes[1:])
+
+    @cached_property
     def _means_and_sds(self) -> tuple[Floats, Floats]:
-        return self._groups.means_and_sds(*self._nodes)
+        return self._groups.means_and_sds(self._given, *self._nodes)
 
     @cached_property
     def _cells(self) -> tuple[Floats, list[Floats]]:

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from bench import diagnostics
 from bench.backends.base import Backend, Fit
 from bench.datasets import Dataset
 from bench.environment import environment
-from bench.exact import exact_posterior
+from bench.exact import ExactPosterior, exact_posterior
 from bench.gate import compare
-from bench.grading import grade
+from bench.grading import grade, seconds_to_error
 from bench.health import audit, health
 from bench.isolation import Worker, WorkerError, Workers
-from bench.models import Model
+from bench.models import Model, Target
 from bench.points import initial_points
 from bench.population_mean import recover_mu, reweighted_population_mean
 from bench.records import Journal, Quantity, Record, RunError, Status
@@ -312,7 +313,7 @@ def held_against_truth(case: Case, draws: Mapping[str, Floats], seconds: float, 
     The grade has the largest |z| over all graded quantities, which one that is, the bound it must keep to, and for
     mu, sigma and omega the seconds in which the fit would reach a Monte Carlo error of `STATED_ERROR`.
     """
-    exact = exact_posterior(case.dataset, case.model.posterior)
+    exact = _exact(case.dataset, case.model.posterior)
     scalars = ("mu", "sigma", "omega")
     known: dict[str, Any] = {
         "exact": {
@@ -331,8 +332,14 @@ def held_against_truth(case: Case, draws: Mapping[str, Floats], seconds: float, 
         "biased": result.biased,
         "graded": len(result.z),
         "z_mean": {name: result.z[f"{name} mean"] for name in scalars},
-        "seconds_to_error": {name: seconds / (STATED_ERROR**2 * result.ess[name]) for name in scalars},
+        "seconds_to_error": dict(seconds_to_error(seconds, result.ess, STATED_ERROR)),
     }
+
+
+@lru_cache(maxsize=4)
+def _exact(dataset: Dataset, posterior: Target) -> ExactPosterior:
+    """Keep the exact posteriors of the datasets at hand: all models, backends and replicates share them."""
+    return exact_posterior(dataset, posterior)
 
 
 def digest(fit: Fit) -> str:

@@ -150,7 +150,7 @@ class Record:
     step_size: list[float] | None = None
     peak_memory: int | None = None
     grade: dict[str, Any] | None = None
-    population_mean: dict[str, float] | None = None
+    population_mean: dict[str, Any] | None = None
     draws_digest: str | None = None
     draws_file: str | None = None
     draws_bytes: int | None = None

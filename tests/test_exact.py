@@ -154,7 +154,7 @@ def test_conditionals_agree_with_dense_algebra(
     # the dense solution loses the digits that a prior variance omega^2 + 1 far above the posterior's costs
     lost = 1e-11 * (1 + omega[0] ** 2)
     assert found.mu_var == pytest.approx(covariance[:, 0, 0], rel=1e-6, abs=lost)
-    means, sds = groups.means_and_sds(np.ones(1), sigma, omega)
+    means, sds = groups.means_and_sds(found, np.ones(1), sigma, omega)
     assert means == pytest.approx(mean[0, 1:], abs=1e-6 + lost)
     assert sds**2 == pytest.approx(variance[1:], rel=1e-6, abs=lost)
 
