@@ -61,7 +61,8 @@ class Dataset:
             raise DataError(
                 f"{self.id}: all observations are {self.y[0]:g}; nothing varies, so no scale can be estimated"
             )
-        if len(self.y) > self.n_groups and np.all(self.y == self.y[np.searchsorted(self.group, self.group)]):
+        first = np.unique(self.group, return_index=True)[1]
+        if len(self.y) > self.n_groups and np.all(self.y == self.y[first][self.group]):
             raise DataError(
                 f"{self.id}: nothing varies within any group, so sigma would be 0; give the single observations, "
                 "not a mean of each group repeated"
