@@ -103,8 +103,8 @@ def _compare(options: argparse.Namespace) -> int:
         raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend or --by model")
     if len(options.run) == 1 and options.by == "version":
         raise ValueError("one run has nothing to compare with; name a second one, or add --by backend or --by model")
-    sides = [read_records(find_run(name, options.runs)) for name in options.run]
-    result = compare_runs(*sides, by=options.by, reference=options.reference, anyway=options.anyway)
+    a, *b = (read_records(find_run(name, options.runs)) for name in options.run)
+    result = compare_runs(a, b[0] if b else None, options.by, reference=options.reference, anyway=options.anyway)
     if options.json:
         print(json.dumps(result.to_dict(), indent=1))
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,8 +135,9 @@ def runnable(case: Case) -> Case:
 @pytest.fixture(scope="session")
 def progress(request: pytest.FixtureRequest) -> Progress:
     """Print a line for each fit."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    plugin = request.config.pluginmanager.get_plugin
+    reporter: Any = plugin("terminalreporter")
+    capture: Any = plugin("capturemanager")
     if request.config.get_verbosity() == 0:
         reporter.showfspath = False  # every fit has a line that says what it was
     total = sum("test_sample" in item.nodeid for item in request.session.items)

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from bench.datasets import Dataset, grid
 from bench.exact import exact_posterior
+from bench.models import Target
 from bench.records import Record
 from bench.report.cells import Cell, cells
 
+POSTERIORS: tuple[Target, ...] = ("finite_population", "superpopulation")
 COMMAND = (
     ".venv/bin/pytest bench/test_sample.py --benchmark-only --grid thread "
     "--model centered,noncentered,finite_zerosum_centered,finite_zerosum_noncentered --backend pymc,stanli"
@@ -16,8 +18,8 @@ COMMAND = (
 def exact_table() -> Iterator[dict[str, object]]:
     """Yield a row for each of the thread's datasets, posterior and quantity, by quadrature."""
     for dataset in grid("thread"):
-        for posterior in ("finite_population", "superpopulation"):
-            exact = exact_posterior(dataset, posterior)  # type: ignore[arg-type]
+        for posterior in POSTERIORS:
+            exact = exact_posterior(dataset, posterior)
             for name in ("mu", "sigma", "omega"):
                 low, high = exact.hdi(name, 0.94)
                 yield {
@@ -69,7 +71,7 @@ def _mu() -> Iterator[str]:
         "has the wide interval that was expected. Both by quadrature, no sampler involved:"
     )
     yield ""
-    yield "| omega | G | mean of the group means | exact mu, these groups | exact mu, population | weight of the prior |"
+    yield "| omega | G | mean of group means | exact mu, these groups | exact mu, population | weight of the prior |"
     yield "|---:|---:|---:|---|---|---:|"
     for dataset in grid("thread"):
         yield _mu_row(dataset)
@@ -84,8 +86,8 @@ def _mu() -> Iterator[str]:
 
 
 def _mu_row(dataset: Dataset) -> str:
-    def interval(posterior: str) -> str:
-        exact = exact_posterior(dataset, posterior)  # type: ignore[arg-type]
+    def interval(posterior: Target) -> str:
+        exact = exact_posterior(dataset, posterior)
         low, high = exact.hdi("mu", 0.94)
         return f"{exact.mean('mu'):.3f} ({low:.3f} to {high:.3f})"
 
