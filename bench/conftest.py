@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the harness."""
     group = parser.getgroup("hierbench")
     add = group.addoption
-    add("--grid", choices=GRIDS, default="quick", help="generated datasets (default: quick)")
+    add("--grid", default="quick", metavar="NAME", help=f"generated datasets, of {', '.join(GRIDS)} (default: quick)")
     add("--data", type=Path, metavar="FILE", help="your own table instead of a grid, CSV or Parquet")
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
@@ -168,9 +168,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with 130 after Ctrl-C, as programs do."""
-    if exitstatus == pytest.ExitCode.INTERRUPTED and session.config.stash.get(RUN, None) is not None:
+    """End with 130 after Ctrl-C, as programs do, and with 1 if a backend that was asked for was not there."""
+    run = session.config.stash.get(RUN, None)
+    if run is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
         session.exitstatus = INTERRUPTED
+    elif run is not None and any(record.status == "unavailable" for record in run.journal.records):
+        session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:

@@ -103,7 +103,8 @@ def compare(model: Model, dataset: Dataset, evaluate: Evaluate) -> Mismatch | No
         for name in ("location", "log_sigma", "log_omega", "effects"):
             ours, theirs = np.atleast_1d(getattr(gradient, name)), np.atleast_1d(getattr(found_gradient, name))
             if ours.shape != theirs.shape:
-                raise ValueError(f"gradient of {name} has shape {theirs.shape}, expected {ours.shape}")
+                error = f"the gradient of {name} has shape {theirs.shape}, not {ours.shape}"
+                return Mismatch("log density", point, expected, float("nan"), error)
             g = int(np.argmax(np.nan_to_num(np.abs(theirs - ours), nan=np.inf)))
             label = f"gradient of effects[{g}]" if name == "effects" else f"gradient of {name.replace('_', ' ')}"
             quantities.append((label, float(ours[g]), float(theirs[g]), max(1.0, float(np.max(np.abs(ours))))))

@@ -98,17 +98,18 @@ class Plan:
         }
 
 
+_IMMATERIAL = {("environment", "commit")} | {("asked", name) for name in ("fit_timeout", "memory_limit", "save_draws")}
+"""What may differ between the parts of a run: it changes no figure that is measured."""
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Name everything in which two descriptions of a run ask for different measurements."""
     found = []
     for part in ("datasets", "models", "backends", "asked", "settings", "environment"):
         old, new = before.get(part, {}), json.loads(json.dumps(now[part]))
         for name in sorted(old.keys() | new.keys()):
-            if (part == "environment" and name == "commit") or (part, name) in {
-                ("asked", "fit_timeout"),
-                ("asked", "save_draws"),
-            }:
-                continue  # neither changes what is measured
+            if (part, name) in _IMMATERIAL:
+                continue
             if part == "asked" and name == "replicates" and new[name] >= old.get(name, 0):
                 continue  # more of the same
             if old.get(name) != new.get(name):
@@ -162,7 +163,7 @@ class Run:
                     + "\nStart a new run without --resume, or go on all the same: --resume-anyway"
                 )
             self.journal = Journal(folder)
-        self.workers = Workers(plan.asked.memory_limit)
+        self.workers = Workers(plan.asked.memory_limit, plan.asked.fit_timeout)
 
     def missing(self, case: Case) -> list[int]:
         """Replicates of a case that have no record yet."""

@@ -12,8 +12,8 @@ from bench.run import Run
 
 def _measure(case: Case, run: Run, benchmark: BenchmarkFixture, environment: dict[str, str]) -> None:
     """Time one build in a new process, whose imports are done."""
-    with Worker(case.backend, environment=environment, memory_limit=run.plan.asked.memory_limit) as worker:
-        timeout = run.plan.asked.fit_timeout
+    limit, timeout = run.plan.asked.memory_limit, run.plan.asked.fit_timeout
+    with Worker(case.backend, environment=environment, memory_limit=limit, timeout=timeout) as worker:
         prepared = benchmark.pedantic(worker.prepare, args=(case.model, case.dataset, timeout), rounds=1, iterations=1)
     benchmark.extra_info |= {
         "dataset": case.dataset.id,

@@ -199,8 +199,9 @@ def test_an_error_is_passed_on() -> None:
 
 
 def test_effects_of_another_length_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"effects has shape \(4,\), expected \(5,\)"):
-        changed(lambda i, value, gradient: (value, dataclasses.replace(gradient, effects=gradient.effects[1:])))
+    mismatch = changed(lambda i, value, gradient: (value, dataclasses.replace(gradient, effects=gradient.effects[1:])))
+    assert mismatch is not None
+    assert "the gradient of effects has shape (4,), not (5,)" in str(mismatch)
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)

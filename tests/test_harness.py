@@ -66,6 +66,7 @@ def test_replicates_are_rounds(tmp_path):
     [
         (("--backend", "stan"), "no backend 'stan'; the backends are: cmdstan, stanli, pystan, pymc, nutpie"),
         (("--model", "centred"), "no model 'centred'; the models are: centered"),
+        (("--grid", "big"), "no grid 'big'; the grids are smoke, quick, thread, full"),
         (("--chains", "0"), "chains is 0; give 1 or more (--chains 1)"),
         (("--replicates", "0"), "--replicates is 0; give 1 or more"),
         (("--data", "x.csv"), "--group-column NAME --value-column NAME"),
@@ -106,6 +107,7 @@ def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_p
     nowhere = {"CMDSTAN": str(tmp_path / "nowhere"), "HOME": str(tmp_path)}
     arguments = ("--grid", "smoke", "--backend", "cmdstan", "--model", "centered")
     done = bench(tmp_path / "runs", *arguments, **nowhere)
+    assert done.returncode == 1
     assert "1 skipped" in done.stdout
     assert "install_cmdstan" in done.stdout
     (record,) = read_records(only_run(tmp_path / "runs"))

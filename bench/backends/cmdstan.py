@@ -90,17 +90,17 @@ class CmdStan(Backend):
         if executable.exists():
             return cmdstanpy.CmdStanModel(exe_file=str(executable)), "disk"
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             program = shutil.copy(model.stan_file, folder)
             cmdstanpy.CmdStanModel(stan_file=program, cpp_options=OPTIONS)
-            finished = Path(folder) / "finished"
-            finished.mkdir()
+            finished = tempfile.mkdtemp(dir=root)
             shutil.copy2(Path(folder) / model.name, finished)
-            try:
-                finished.rename(root / key)
-            except OSError:
-                if not executable.exists():  # else somebody else made the same one meanwhile
-                    raise
+        try:
+            Path(finished).rename(root / key)  # whole or not at all, however this process ends
+        except OSError:
+            shutil.rmtree(finished)
+            if not executable.exists():  # else somebody else made the same one meanwhile
+                raise
         return cmdstanpy.CmdStanModel(exe_file=str(executable)), "built"
 
 
