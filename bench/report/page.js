@@ -1,0 +1,96 @@
+"use strict";
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const one = (selector) => document.querySelector(selector);
+
+// Sorting: numbers by value, words by alphabet, what is missing last.
+const value = (cell) => {
+  const text = cell.textContent.trim();
+  const number = /^-?[\d,]*\.?\d+(e[+-]?\d+)?/.exec(text);
+  return number ? Number(number[0].replaceAll(",", "")) : text === "–" || text === "not ranked" ? null : text;
+};
+const sort = (head) => {
+  const table = head.closest("table");
+  const column = head.cellIndex;
+  const rows = all("tbody tr", table);
+  const numeric = rows.some((row) => typeof value(row.cells[column]) === "number");
+  const was = head.getAttribute("aria-sort");
+  const down = was ? was === "ascending" : numeric;
+  all("th[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  rows
+    .map((row) => [value(row.cells[column]), row])
+    .sort(([a], [b]) => {
+      if (a === null || b === null) return (a === null) - (b === null);
+      const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+      return down ? -order : order;
+    })
+    .forEach(([, row]) => table.tBodies[0].append(row));
+};
+all(".sortable thead th").forEach((head) => {
+  head.tabIndex = 0;
+  head.addEventListener("click", () => sort(head));
+  head.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      sort(head);
+    }
+  });
+});
+
+// Filtering: rows and panels vanish, marks in a shared panel fade.
+const filters = one("#filters");
+const marked = all("main [data-model], main [data-backend]");
+const filter = () => {
+  const chosen = (name) => new Set(all(`input[name=${name}]:checked`, filters).map((box) => box.value));
+  const models = chosen("model");
+  const backends = chosen("backend");
+  const words = one("#words").value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const element of marked) {
+    const { model, backend } = element.dataset;
+    const wanted = (model === undefined || models.has(model)) && (backend === undefined || backends.has(backend));
+    if (element.tagName === "TR") {
+      const text = element.textContent.toLowerCase();
+      element.classList.toggle("off", !wanted || !words.every((word) => text.includes(word)));
+    } else {
+      element.classList.toggle(element.tagName === "svg" ? "off" : "faint", !wanted);
+    }
+  }
+};
+filters.hidden = false;
+filters.addEventListener("input", filter);
+filters.addEventListener("submit", (event) => event.preventDefault());
+filter();
+
+// One dataset's pictures at a time; on paper, all of them.
+const choice = one("#dataset");
+const choose = () => all(".of-dataset").forEach((part) => part.classList.toggle("off-page", part.dataset.dataset !== choice.value));
+one(".choice").hidden = choice.options.length < 2;
+if (choice.options.length) choose();
+choice.addEventListener("change", choose);
+addEventListener("beforeprint", () => all("details").forEach((part) => (part.open = true)));
+
+// What a mark says.
+const tip = one("#tip");
+const tell = (event) => {
+  const mark = event.target.closest?.("[data-tip]");
+  tip.hidden = !mark;
+  if (!mark) return;
+  tip.textContent = mark.dataset.tip;
+  (mark.closest("dialog") ?? document.body).append(tip);
+  const { width, height } = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, Math.min(event.clientX + 12, innerWidth - width - 8))}px`;
+  tip.style.top = `${event.clientY - height - 12 < 4 ? event.clientY + 18 : event.clientY - height - 12}px`;
+};
+addEventListener("pointermove", tell);
+addEventListener("pointerdown", tell);
+addEventListener("scroll", () => (tip.hidden = true), { passive: true });
+
+// A picture, enlarged.
+const large = one("#large");
+addEventListener("click", (event) => {
+  const panel = event.target.closest?.(".panels > svg");
+  if (!panel || event.target.closest("[data-tip]")) return;
+  large.lastElementChild.replaceChildren(panel.cloneNode(true));
+  large.showModal();
+});
+large.addEventListener("click", (event) => (event.target === large || event.target.tagName === "BUTTON") && large.close());

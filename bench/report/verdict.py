@@ -1,0 +1,190 @@
+"""The verdict in three sentences, and what it does not cover."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from bench.report.statistics import Contrast, mean_of
+from bench.report.tables import Row, number
+
+
+def verdict(rows: Sequence[Row]) -> list[str]:
+    """Return three sentences: what gave most, how the backends compare, and how far the fits can be trusted."""
+    if not any(row.healthy for row in rows):
+        return ["No fit was healthy, so nothing is ranked.", _trust(rows)]
+    return [_best(rows), _backends(rows), _trust(rows)]
+
+
+def ratio(pairs: Sequence[tuple[Row, Row]]) -> Contrast:
+    """Log ratio of rates, first over second: over datasets, or over the replicates if there is one dataset."""
+    logs: dict[str, list[float]] = {}
+    for a, b in pairs:
+        logs.setdefault(a.dataset, []).append(math.log((a.rate or 1) / (b.rate or 1)))
+    if len(logs) > 1:
+        return mean_of([fmean(values) for values in logs.values()])
+    shared: dict[int, list[float]] = {}
+    for a, b in pairs:
+        others = {record.replicate: record.ess_per_second for record in b.fits}
+        for record in a.fits:
+            if record.ess_per_second and others.get(record.replicate):
+                shared.setdefault(record.replicate, []).append(
+                    math.log(record.ess_per_second / (others[record.replicate] or 1))
+                )
+    return mean_of([fmean(values) for values in shared.values()] or [0.0])
+
+
+def _times(contrast: Contrast) -> str:
+    said = f"{number(math.exp(contrast.mean))} times"
+    if contrast.df <= 0:
+        return f"{said} (no interval)"
+    low, high = (math.exp(contrast.mean + sign * contrast.half_width()) for sign in (-1, 1))
+    return f"{said} (95 % interval {number(low)} to {number(high)})"
+
+
+def _best(rows: Sequence[Row]) -> str:
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    parts = [
+        f"for the {posterior.replace('_', '-')} posterior {_first(of_posterior, datasets)}"
+        for posterior in dict.fromkeys(row.first.posterior for row in rows)
+        if (of_posterior := [row for row in rows if row.first.posterior == posterior])
+    ]
+    over = "on the one dataset" if len(datasets) == 1 else f"by geometric mean over the {len(datasets)} datasets"
+    return f"Most effective draws per second, {over}: {'; '.join(parts)}."
+
+
+def _first(rows: Sequence[Row], datasets: Sequence[str]) -> str:
+    """Name what was first on all datasets, or, if nothing was healthy on all, what was first on how many."""
+    ways: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row.healthy and row.rate:
+            ways.setdefault(row.name, {})[row.dataset] = row
+    whole = sorted(
+        (name for name, way in ways.items() if len(way) == len(datasets)),
+        key=lambda name: -_mean_rate(list(ways[name].values())),
+    )
+    if whole:
+        first = ways[whole[0]]
+        said = f"{whole[0]} gave {number(_mean_rate(list(first.values())))}/s"
+        if len(whole) > 1:
+            contrast = ratio([(first[dataset], ways[whole[1]][dataset]) for dataset in datasets])
+            said += f", {_times(contrast)} the next, {whole[1]}"
+        return said
+    if not ways:
+        return "no fit was healthy"
+    winners: dict[str, list[Row]] = {}
+    for dataset in datasets:
+        here = [way[dataset] for way in ways.values() if dataset in way]
+        if here:
+            best = max(here, key=lambda row: row.rate or 0)
+            winners.setdefault(best.name, []).append(best)
+    order = sorted(winners.items(), key=lambda item: -len(item[1]))
+    firsts = [f"{name} on {len(won)} ({number(_mean_rate(won))}/s)" for name, won in order[:3]]
+    more = f" and {len(order) - 3} others on fewer" if len(order) > 3 else ""
+    return f"nothing was healthy on all of them; first were {_list(firsts)}{more}"
+
+
+def _backends(rows: Sequence[Row]) -> str:
+    by: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        if row.healthy and row.rate:
+            by.setdefault(row.engine, {})[row.dataset, row.model] = row
+    if len(by) < 2:
+        rates = [row.rate for row in rows if row.healthy and row.rate]
+        return (
+            f"{next(iter(by))} alone has healthy fits, so no backend can be called faster; between its models and "
+            f"datasets the rate goes from {number(min(rates))}/s to {number(max(rates))}/s."
+        )
+    ratios = {
+        (a, b): (ratio(pairs), len(pairs))
+        for a in by
+        for b in by
+        if a != b and (pairs := [(by[a][key], by[b][key]) for key in by[a] if key in by[b]])
+    }
+    if not ratios:
+        return "No two backends have a healthy fit of the same model and data, so none can be called faster."
+    first = max(
+        by,
+        key=lambda a: (
+            sum(c.mean > 0 for (x, _), (c, _) in ratios.items() if x == a),
+            _mean_rate(list(by[a].values())),
+        ),
+    )
+    others = sorted((b for b in by if (first, b) in ratios), key=lambda b: ratios[first, b][0].mean)
+    compared = [f"{_times(ratios[first, b][0])} that of {b} ({ratios[first, b][1]} pairs)" for b in others]
+    return f"With model and data the same, the rate of {first} was {_list(compared)}."
+
+
+def _trust(rows: Sequence[Row]) -> str:
+    records = [record for row in rows for record in row.records]
+    fits = [record for record in records if record.status == "ok"]
+    healthy = sum(record.healthy for record in fits)
+    sentence = f"Of {len(records):,} fits {len(fits):,} gave draws and {healthy:,} were healthy"
+    flags: dict[str, int] = {}
+    for record in fits:
+        for kind in {flag.split(":")[0] for flag in record.health}:
+            flags[kind] = flags.get(kind, 0) + 1
+    if flags:
+        most = sorted(flags.items(), key=lambda item: -item[1])[:3]
+        sentence += f" (most often flagged: {', '.join(f'{kind} {count:,}' for kind, count in most)})"
+    graded = [(row, row.worst_grade) for row in rows if row.healthy and row.worst_grade.get("bound")]
+    if graded:
+        row, grade = max(graded, key=lambda item: item[1]["largest"] / item[1]["bound"])
+        sentence += (
+            f"; among the healthy the one farthest from the exact posterior is {row.name} on {row.dataset}, "
+            f"{grade['largest']:.1f} Monte Carlo errors where {grade['bound']:.1f} may come by chance"
+        )
+    return sentence + "."
+
+
+def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what the verdict does not cover."""
+    firsts = [row.first for row in rows]
+    if not firsts:
+        return
+    groups, sizes = [r.n_groups for r in firsts], [r.n_obs for r in firsts]
+    omegas = [row.omega for row in rows if row.omega]
+    datasets = len({r.dataset for r in firsts})
+    said = f"Other data: seen were {datasets} datasets with {_range(groups)} groups and {_range(sizes)} observations"
+    if omegas:
+        said += f", omega {_range(omegas)}"
+    yield said + ". Intervals over datasets say how these differ, not what yours will do."
+    machines = sorted(
+        {f"{r.environment.get('cpu', 'unknown')}, {r.environment.get('cores', '?')} cores" for r in firsts}
+    )
+    yield f"Other machines: measured on {'; '.join(machines)}."
+    protocols = sorted({r.protocol for r in firsts})
+    if protocols == ["stock"]:
+        yield "Equal settings: each backend ran with its own defaults (protocol stock)."
+    elif protocols == ["matched"]:
+        yield "Each backend at its best: all had the same settings and starts (protocol matched)."
+    replicates = [len(row.records) for row in rows]
+    if min(replicates) < 2:
+        yield "Noise: cases with one replicate have no interval; ask for some with --replicates 5."
+    else:
+        yield f"Luck: the first was picked after {_range(replicates)} replicates of each, which flatters its lead."
+    yield "Builds: they are not part of the rate; see the column of build seconds."
+    unranked = sum(not row.healthy for row in rows)
+    if unranked:
+        yield f"Cases that failed or were unhealthy in a replicate: {unranked:,} of {len(rows):,} are not ranked."
+    missing = sorted({name for run in asked for name in run.get("missing", {})})
+    if missing:
+        yield f"Backends that could not run here: {', '.join(missing)}."
+    runs = len({r.run for r in firsts})
+    if runs > 1 and len(machines) == len(protocols) == 1:
+        yield f"Differences between the {runs} runs: for those, hierbench compare."
+    elif runs > 1:
+        yield f"The {runs} runs differ in machine or protocol, so that numbers of one do not compare with another's."
+
+
+def _mean_rate(rows: Sequence[Row]) -> float:
+    return math.exp(fmean(math.log(row.rate or 1) for row in rows))
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,g}" if low == high else f"{low:,g} to {high:,g}"
+
+
+def _list(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,133 @@
+"""Simulated records for the report: every status, healthy and unhealthy fits, and text that means harm."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bench.records import Quantity, Record
+
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>|`*_"
+MODELS = {
+    "centered": "superpopulation",
+    "noncentered": "superpopulation",
+    "zerosum_centered": "superpopulation",
+    "zerosum_noncentered": "superpopulation",
+    "finite_zerosum_centered": "finite_population",
+    "finite_zerosum_noncentered": "finite_population",
+}
+SPEED = {"cmdstan": 1.0, "stanli": 3.0, "pymc": 0.5, "nutpie": 1.4}
+EXACT = {
+    "mu": {"mean": 2.0, "sd": 0.4, "q3": 1.2, "q97": 2.8},
+    "sigma": {"mean": 0.75, "sd": 0.03, "q3": 0.69, "q97": 0.81},
+    "omega": {"mean": 1.0, "sd": 0.2, "q3": 0.65, "q97": 1.4},
+}
+
+
+def simulate(
+    run: str = "20260101-000000-abcd",
+    omegas: tuple[float, ...] = (0.1, 10.0),
+    groups: tuple[int, ...] = (5, 50),
+    replicates: int = 3,
+    *,
+    hostile: bool = False,
+) -> Iterator[Record]:
+    """Yield the records of a run: the grid by all models and four backends, and one table of a reader's own."""
+    cases: list[tuple[str, float | None, int]] = [(f"omega{o:g}-G{g}-n20-s41", o, g) for o in omegas for g in groups]
+    if hostile:
+        cases.append((HOSTILE, None, 7))
+    rng = np.random.default_rng(3)
+    for dataset, omega, n_groups in cases:
+        for i, (model, posterior) in enumerate(MODELS.items()):
+            for backend, speed in SPEED.items():
+                for replicate in range(replicates):
+                    common: dict[str, Any] = {
+                        "run": run,
+                        "time": "2026-01-01T00:00:00Z",
+                        "dataset": dataset,
+                        "dataset_digest": "d" * 64,
+                        "n_obs": 20 * n_groups,
+                        "n_groups": n_groups,
+                        "truth": {} if omega is None else {"mu": 2.0, "sigma": 0.75, "omega": omega},
+                        "model": model,
+                        "model_digest": "e" * 64,
+                        "posterior": posterior,
+                        "backend": backend,
+                        "language": "stan" if "stan" in backend else "pymc",
+                        "protocol": "matched",
+                        "settings": {"chains": 4, "warmup": 1000, "draws": 1000, "target_accept": 0.8, "cores": 2},
+                        "replicate": replicate,
+                        "seed": 100 + replicate,
+                        "versions": {backend: "1.0"},
+                        "environment": {"cpu": "a CPU", "cores": 2, "python": "3.12.1", "commit": "0123456789ab"},
+                    }
+                    yield Record(**common, **_outcome(rng, i, backend, speed, omega or 1.0, n_groups, replicate))
+
+
+def asked(run: str = "20260101-000000-abcd", *, hostile: bool = False) -> dict[str, Any]:
+    """Return `run.json` of the simulated run."""
+    return {
+        "run": run,
+        "arguments": ["bench/", "--benchmark-only", "--replicates", "3", *(["--data", HOSTILE] if hostile else [])],
+        "datasets": {"omega0.1-G5-n20-s41": "d" * 64},
+        "models": dict.fromkeys(MODELS, "e" * 64),
+        "backends": {name: {name: "1.0"} for name in SPEED},
+        "missing": {"pystan": f"not installed; type: pip install pystan {HOSTILE if hostile else ''}"},
+        "asked": {"protocol": "matched", "overrides": {}, "seed": 1, "replicates": 3},
+        "settings": {name: {"chains": 4, "warmup": 1000, "draws": 1000} for name in SPEED},
+        "environment": {"cpu": "a CPU", "cores": 2},
+    }
+
+
+def _outcome(
+    rng: np.random.Generator, model: int, backend: str, speed: float, omega: float, n_groups: int, replicate: int
+) -> dict[str, Any]:
+    if backend == "cmdstan" and model == 4 and replicate == 1:
+        return {"status": "crashed", "reason": f"signal 11\n{HOSTILE}"}
+    if backend == "pymc" and model == 5:
+        return {"status": "mismatch", "reason": "log density differs by 3.2 at point 2 " + "x" * 300}
+    centered = model % 2 == 0
+    fit = (omega if centered else 1 / omega) ** 0.25
+    ess = float(min(3900, 1500 * fit * rng.lognormal(0, 0.1)))
+    wall = float(0.3 * n_groups**0.7 / speed * rng.lognormal(0, 0.05))
+    divergences = int(rng.poisson(200)) if centered and omega < 1 else 0
+    chains = (0.4 * wall / 2 * rng.lognormal(0, 0.1, 4)).tolist()
+    clock = backend != "nutpie"
+    health = [f"divergences: {divergences}"] if divergences > 4 else []
+    quantities, scale = {}, 2.0 if health else 1.0
+    for name, exact in {**EXACT, "mu_g": EXACT["mu"]}.items():
+        mean = exact["mean"] + exact["sd"] * float(rng.normal(0, scale / math.sqrt(ess)))
+        low, high = mean - 1.9 * exact["sd"], mean + 1.9 * exact["sd"]
+        own = ess * (1 + len(name) / 3)
+        quantities[name] = Quantity(mean, exact["sd"], low, mean, high, exact["sd"] / math.sqrt(ess), own, own, 1.002)
+    return {
+        "status": "ok",
+        "health": health,
+        "wall_seconds": wall,
+        "prepare_seconds": {"cmdstan": 26.0, "stanli": 0.006, "pymc": 9.0, "nutpie": 14.0}[backend],
+        "prepare_cache": "none" if backend == "stanli" else "built",
+        "warmup_seconds": chains if clock else None,
+        "sampling_seconds": chains if clock else None,
+        "extraction_seconds": 0.1 * wall if backend == "cmdstan" else 0.001,
+        "warmup_gradients": 40_000,
+        "gradients": 30_000,
+        "divergences": divergences,
+        "saturated": 0,
+        "quantities": quantities,
+        "min_ess_bulk": ess,
+        "min_ess_of": "omega",
+        "max_rhat": 1.002,
+        "ess_per_second": ess / wall,
+        "ess_per_gradient": ess / 70_000,
+        "ebfmi": [0.9, 1.0, 0.9, 1.1],
+        "step_size": [0.4, 0.4, 0.5, 0.4],
+        "grade": {
+            "largest": float(abs(rng.normal(2, 0.5))),
+            "worst": "omega mean",
+            "bound": 4.1,
+            "biased": False,
+            "exact": EXACT,
+            "seconds_to_error": dict.fromkeys(EXACT, 10 * wall),
+        },
+    }

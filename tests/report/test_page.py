@@ -1,0 +1,182 @@
+"""The page in a real browser, with the network off; skipped, with the reason, where there is none."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report.page import MAX_BYTES, write_report
+from bench.report.tables import NOTHING
+from tests.report.simulated import HOSTILE, asked, simulate
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+FIGURES = ("groups", "omega", "error", "divergences", "rates", "times", "ess", "intervals")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    assert write_report(folder, list(simulate(hostile=True)), asked(hostile=True)) == folder / "index.html"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; type: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium; type: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[(1400, "light"), (390, "dark")], ids=["desk", "phone"])
+def page(request: pytest.FixtureRequest, browser: Any, folder: Path) -> Iterator[Any]:
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda asked: said.append(asked.url) if not asked.url.startswith("file:") else None)
+    page.goto((folder / "index.html").as_uri())
+    yield page
+    context.close()
+    assert said == []
+
+
+def test_every_picture_renders(page: Any) -> None:
+    for name in FIGURES:
+        charts = page.locator(f"#figure-{name}").first.locator(".panels svg")
+        assert charts.count() > 0
+        box = charts.first.bounding_box()
+        assert box["width"] > 100
+        assert box["height"] > 50
+        assert charts.first.locator("[data-tip]").count() > 0
+    assert "NaN" not in page.content()
+
+
+def test_nothing_is_wider_than_the_screen(page: Any) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_colours_follow_the_scheme(page: Any) -> None:
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == dark
+
+
+def test_tables_sort(page: Any) -> None:
+    table = page.locator("table.cases").first
+    head = table.locator("thead th", has_text="min ESS/s")
+
+    def rates() -> list[float]:
+        texts = table.locator("tbody tr td:nth-child(3)").all_inner_texts()
+        return [float(text.replace(",", "")) for text in texts if text != NOTHING]
+
+    head.click()
+    assert rates() == sorted(rates(), reverse=True)
+    head.press("Enter")
+    assert rates() == sorted(rates())
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert table.locator("tbody tr td:nth-child(3)").last.inner_text() == NOTHING
+
+
+def test_tables_and_pictures_filter(page: Any) -> None:
+    rows = page.locator("table.cases").first.locator("tbody tr:visible")
+    assert rows.count() == 24
+    page.locator("input[value=pymc]").uncheck()
+    assert rows.count() == 18
+    assert page.locator("#figure-groups svg[data-backend=pymc]:visible").count() == 0
+    page.locator("#words").fill("healthy noncentered 100")
+    assert 0 < rows.count() < 6
+
+
+def test_one_dataset_is_chosen(page: Any) -> None:
+    assert page.locator(".of-dataset:visible").count() == 1
+    page.locator("#dataset").select_option(label=HOSTILE)
+    assert page.locator(".of-dataset:visible h4.dataset").text_content() == HOSTILE
+    page.emulate_media(media="print")
+    assert page.locator(".of-dataset:visible").count() == 5
+
+
+def test_marks_tell_their_numbers(page: Any) -> None:
+    mark = page.locator("#figure-groups [data-tip]").first
+    mark.hover()
+    assert page.locator("#tip").inner_text() == mark.get_attribute("data-tip")
+
+
+def test_a_picture_can_be_enlarged(page: Any) -> None:
+    page.locator("#figure-groups svg .title").first.click()
+    assert page.locator("dialog[open] svg").count() == 1
+    page.keyboard.press("Escape")
+
+
+def test_hostile_text_is_text(page: Any) -> None:
+    assert "owned" not in page.title()
+    assert page.locator("h3", has_text=HOSTILE).count() == 1
+    assert page.locator("img").count() == 0
+    assert HOSTILE in page.locator("#troubles").text_content()
+
+
+def test_the_folder_is_whole_and_small(folder: Path) -> None:
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert len(text.encode()) < MAX_BYTES
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", text)
+    assert "<script>document" not in text
+    for name in ("report.md", "results.csv", "results.parquet", "columns.md"):
+        assert (folder / name).stat().st_size > 0
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    assert not any("<script" in line for line in markdown.splitlines() if not line.startswith("    "))  # code is text
+    for name in FIGURES:
+        assert f"(pictures/{name}.svg)" in markdown
+        picture = (folder / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert picture.startswith("<svg")
+        assert "<script" not in picture
+        assert len(picture) < 150_000
+
+
+def test_how_to_run_it_again(folder: Path) -> None:
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert "pytest bench/ --benchmark-only --replicates 3" in text
+    assert "d" * 64 in text
+
+
+def test_an_empty_run_has_a_report(tmp_path: Path) -> None:
+    assert "Nothing was measured" in write_report(tmp_path, [], asked()).read_text(encoding="utf-8")
+
+
+def test_several_runs_share_a_page(tmp_path: Path) -> None:
+    names = ("20260101-000000-aaaa", "20260102-000000-bbbb")
+    records = [record for name in names for record in simulate(name, groups=(5,), replicates=1)]
+    text = write_report(tmp_path, records, *map(asked, names)).read_text(encoding="utf-8")
+    assert "2 runs" in text
+    assert "stanli B" in text
+
+
+def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
+    records = [
+        record for i in range(50) for record in simulate(omegas=(0.1 + i / 10,), groups=(5 + i, 500 + i), replicates=1)
+    ]
+    page = write_report(tmp_path, records, asked())
+    assert page.stat().st_size < MAX_BYTES
+    assert "more datasets are not shown here" in page.read_text(encoding="utf-8")
+
+
+def test_no_sampler_is_imported() -> None:
+    code = "import sys, bench.report.page; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz", "bench.backends", "bench.run"} & set(loaded)

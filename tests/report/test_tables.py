@@ -1,0 +1,137 @@
+"""Tables of the report: cases, intervals, phases, the tidy results and their dictionary."""
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from scipy import stats
+
+from bench.records import Record
+from bench.report.markdown import plain
+from bench.report.results import FIELDS, write_results
+from bench.report.tables import NOTHING, Row, best_rate, number, phases, quantity_lines, summarise
+from bench.report.verdict import limits, ratio, verdict
+from tests.report.simulated import HOSTILE, asked, simulate
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return list(simulate())
+
+
+@pytest.fixture(scope="module")
+def rows(records: list[Record]) -> list[Row]:
+    return summarise(records)
+
+
+def find(rows: list[Row], model: str, backend: str) -> Row:
+    return next(row for row in rows if (row.model, row.backend) == (model, backend))
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (None, NOTHING),
+        (math.nan, NOTHING),
+        (12345.6, "12,300"),
+        (0.99996, "1.00"),
+        (0.0123456, "0.0123"),
+        (3e-7, "3.00e-07"),
+        (-45.67, "-45.7"),
+    ],
+)
+def test_numbers_have_three_digits(value: float | None, written: str) -> None:
+    assert number(value) == written
+
+
+def test_the_interval_is_students_t_on_the_log_scale(rows: list[Row]) -> None:
+    row = find(rows, "noncentered", "stanli")
+    logs = [math.log(record.ess_per_second or 0) for record in row.records]
+    low, high = stats.t.interval(0.95, 2, sum(logs) / 3, stats.sem(logs))
+    assert row.interval == pytest.approx((math.exp(low), math.exp(high)))
+    assert row.rate is not None
+    assert row.interval is not None
+    assert row.interval[0] < row.rate < row.interval[1]
+
+
+def test_one_replicate_has_no_interval(records: list[Record]) -> None:
+    assert all(row.interval is None for row in summarise([r for r in records if r.replicate == 0]))
+
+
+def test_phases_add_up_to_the_wall_time(rows: list[Row]) -> None:
+    for row in rows:
+        if row.fits:
+            assert sum(row.phases.values()) == pytest.approx(row.wall_seconds)
+    assert "warm-up and sampling" in find(rows, "noncentered", "nutpie").phases
+    assert "warm-up" in find(rows, "noncentered", "cmdstan").phases
+
+
+def test_clocks_that_disagree_do_not_make_negative_phases(records: list[Record]) -> None:
+    record = replace(records[3], wall_seconds=1.0, warmup_seconds=[2.0] * 4, sampling_seconds=[2.0] * 4)
+    assert min(phases(record).values()) >= 0
+    assert sum(phases(record).values()) == pytest.approx(1.0)
+
+
+def test_unhealthy_cases_are_not_ranked(rows: list[Row]) -> None:
+    here = [row for row in rows if row.dataset == "omega0.1-G5-n20-s41"]
+    best = best_rate(here, "superpopulation")
+    assert not find(here, "centered", "stanli").healthy
+    assert best == max(
+        row.rate for row in here if row.healthy and row.rate and row.first.posterior == "superpopulation"
+    )
+
+
+def test_runs_stay_apart(records: list[Record]) -> None:
+    both = [*records, *(replace(record, run="20260202-000000-ffff") for record in records)]
+    rows = summarise(both)
+    assert len(rows) == 2 * len(summarise(records))
+    assert {row.engine for row in rows if row.backend == "stanli"} == {"stanli A", "stanli B"}
+
+
+def test_the_verdict_has_three_sentences_with_numbers(rows: list[Row]) -> None:
+    sentences = verdict(rows)
+    assert len(sentences) == 3
+    assert "stanli" in sentences[0]
+    assert "95 % interval" in sentences[1]
+    assert "Of 288 fits 272 gave draws" in sentences[2]
+    assert any("pystan" in limit for limit in limits(rows, [asked()]))
+
+
+def test_the_ratio_of_backends_is_found(rows: list[Row]) -> None:
+    a, b = ([r for r in rows if r.backend == name and r.model == "noncentered"] for name in ("stanli", "cmdstan"))
+    assert math.exp(ratio(list(zip(a, b, strict=True))).mean) == pytest.approx(3, rel=0.15)
+
+
+def test_nothing_healthy_is_said(records: list[Record]) -> None:
+    sick = [replace(record, health=["R-hat: 1.2"]) for record in records]
+    assert verdict(summarise(sick))[0] == "No fit was healthy, so nothing is ranked."
+
+
+def test_results_have_a_row_each_replicate_and_a_dictionary(records: list[Record], tmp_path: Path) -> None:
+    odd = replace(records[0], grade={"largest": "no number"})
+    write_results(tmp_path, [odd, *records[1:]])
+    table = pyarrow.parquet.read_table(tmp_path / "results.parquet")
+    with (tmp_path / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == table.num_rows == len(records)
+    assert table.column_names == list(lines[0]) == [field.name for field in FIELDS]
+    assert float(lines[5]["wall_seconds"]) == table["wall_seconds"][5].as_py() == records[5].wall_seconds
+    assert lines[0]["grade_largest"] == ""
+    dictionary = (tmp_path / "columns.md").read_text()
+    assert all(f"| `{field.name}` |" in dictionary and field.meaning for field in FIELDS)
+
+
+def test_quantities_stand_beside_the_exact_ones(rows: list[Row]) -> None:
+    line = quantity_lines([find(rows, "noncentered", "stanli")])[0]
+    assert line[:3] == ("noncentered", "stanli", "mu")
+    assert line[-4:] == ("2.00", "0.400", "1.20", "2.80")
+
+
+def test_markdown_escapes() -> None:
+    assert "<" not in plain(HOSTILE)
+    assert "\n" not in plain("a\n| b")
+    assert plain("a|b") == r"a\|b"
