@@ -7,6 +7,9 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from bench.grading import TrueEss, true_ess
 from bench.records import Quantity, Record
 from bench.report.cells import Cell
 from bench.report.statistics import mean_of
@@ -14,6 +17,7 @@ from bench.report.statistics import mean_of
 SCALARS = ("mu", "sigma", "omega")
 PHASES = ("warm-up", "sampling", "warm-up and sampling", "reading", "other")
 NOTHING = "\u2013"
+ENOUGH_FOR_TRUE_ESS = 5  # replicates; its 95 % interval then spans a factor of fifteen, and narrows with more
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,14 @@ class Row(Cell):
             ess_tail=min(q.ess_tail for q in found),
             rhat=max(q.rhat for q in found),
         )
+
+    def true_ess(self, name: str) -> TrueEss | None:
+        """Return the ESS by squared errors against the exact posterior, where replicates allow."""
+        known = self.exact.get(name)
+        means = [record.quantities[name].mean for record in self.fits if name in record.quantities]
+        if known is None or len(means) < ENOUGH_FOR_TRUE_ESS:
+            return None
+        return true_ess(np.array(means), known["mean"], known["sd"])
 
     @cached_property
     def exact(self) -> Mapping[str, Mapping[str, float]]:
@@ -280,8 +292,15 @@ def _rhat(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
+def _true_ess(found: TrueEss | None) -> str:
+    if found is None:
+        return NOTHING
+    return f"{number(found.ess)} ({number(found.lower)} to {number(found.upper)})"
+
+
 QUANTITIES = (
-    "model", "backend", "quantity", "mean", "sd", "3 %", "50 %", "97 %", "MCSE", "bulk ESS", "tail ESS", "R-hat",
+    "model", "backend", "quantity", "mean", "sd", "3 %", "50 %", "97 %", "MCSE", "bulk ESS", "tail ESS",
+    "true ESS (95 % interval)", "R-hat",
     "exact mean", "exact sd", "exact 3 %", "exact 97 %",
 )  # fmt: skip
 
@@ -296,5 +315,8 @@ def quantity_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
                 exact = row.exact.get(name, {})
                 values = [q.mean, q.sd, q.q3, q.q50, q.q97, q.mcse, q.ess_bulk, q.ess_tail]
                 known = [exact.get(field) for field in ("mean", "sd", "q3", "q97")]
-                lines.append((row.model, row.engine, name, *map(number, values), _rhat(q.rhat), *map(number, known)))
+                truth = _true_ess(row.true_ess(name))
+                lines.append(
+                    (row.model, row.engine, name, *map(number, values), truth, _rhat(q.rhat), *map(number, known))
+                )
     return lines
