@@ -11,7 +11,7 @@ from bench.report.cells import Cell, cells
 POSTERIORS: tuple[Target, ...] = ("finite_population", "superpopulation")
 COMMAND = (
     ".venv/bin/pytest bench/test_sample.py --benchmark-only --grid thread "
-    "--model centered,noncentered,finite_zerosum_centered,finite_zerosum_noncentered --backend pymc,stanli"
+    "--model centered,finite_zerosum_centered,finite_zerosum_noncentered --backend pymc,stanli"
 )
 
 
