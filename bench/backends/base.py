@@ -1,8 +1,10 @@
 """The interface of a backend: an engine implements `Backend` and `Posterior`, and returns `Fit`."""
 
+import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -143,3 +145,12 @@ def installed(*packages: str) -> str | None:
         except PackageNotFoundError:
             return f"{package} is not installed; type: pip install {package}"
     return None
+
+
+@cache
+def compiler() -> str:
+    """Version of the C++ compiler g++, or `none`."""
+    try:
+        return subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "none"

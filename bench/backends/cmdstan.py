@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.base import Backend, Cache, Fit, compiler, installed
 from bench.backends.stan_coordinates import StanPosterior, constrain
 from bench.datasets import Dataset
 from bench.models import Model
@@ -66,7 +66,11 @@ class CmdStan(Backend):
         import cmdstanpy
 
         found = cmdstanpy.cmdstan_version() or ("unknown",)
-        return {"cmdstanpy": version("cmdstanpy"), "cmdstan": ".".join(str(part) for part in found)}
+        return {
+            "cmdstanpy": version("cmdstanpy"),
+            "cmdstan": ".".join(str(part) for part in found),
+            "g++": compiler(),
+        }
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
         """Move the folder in which executables are kept."""

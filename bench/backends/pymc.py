@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.base import Backend, Cache, Fit, compiler, installed
 from bench.backends.pymc_coordinates import PyMCModelPosterior, bind, compiled_files
 from bench.datasets import Dataset
 from bench.models import Model
@@ -39,7 +39,10 @@ class PyMC(Backend):
 
     def versions(self) -> Mapping[str, str]:
         """Versions of PyMC and what compiles its models."""
-        return {package: version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
+        versions = {package: version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
+        if int(versions["pymc"].split(".")[0]) < 6:  # it compiles C; without a compiler it runs, far slower
+            versions["g++"] = compiler()
+        return versions
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
         """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""

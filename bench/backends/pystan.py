@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Fit, installed
+from bench.backends.base import Backend, Fit, compiler, installed
 from bench.backends.stan_coordinates import StanPosterior
 from bench.datasets import Dataset
 from bench.models import Model
@@ -55,7 +55,7 @@ class PyStan(Backend):
     def versions(self) -> Mapping[str, str]:
         """Versions of PyStan, httpstan and the Stan within."""
         stan = ".".join(map(str, _stan_version()))
-        return {"pystan": version("pystan"), "httpstan": version("httpstan"), "stan": stan}
+        return {"pystan": version("pystan"), "httpstan": version("httpstan"), "stan": stan, "g++": compiler()}
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
         """Move httpstan's folder of compiled models."""

@@ -135,10 +135,10 @@ def test_true_ess_is_that_of_the_squared_errors(records: list[Record]) -> None:
     of_case = [r for r in records if r.key[:3] == records[0].key[:3]]
     exact = {"mean": 1.0, "sd": 2.0, "q3": 0.0, "q97": 2.0}
     made = []
-    for number, off in enumerate((0.02, -0.02, 0.02, -0.02, 0.02)):  # sds: squared errors of an ESS of 2500
+    for replicate, off in enumerate((0.02, -0.02, 0.02, -0.02, 0.02)):  # sds: squared errors of an ESS of 2500
         q = replace(of_case[0].quantities["omega"], mean=1.0 + off * 2.0)
         grade = {"exact": {"omega": exact}}
-        made.append(replace(of_case[0], replicate=number, quantities={"omega": q}, grade=grade, status="ok"))
+        made.append(replace(of_case[0], replicate=replicate, quantities={"omega": q}, grade=grade, status="ok"))
     (enough,), (few,) = summarise(made), summarise(made[:4])
     found = enough.true_ess("omega")
     assert found is not None
