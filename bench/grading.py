@@ -36,12 +36,15 @@ class Grade:
         z-score of each graded quantity: `omega mean`, `omega sd`, `omega 97%`, `mu_g[3] mean`, ...
     bound : float
         What the largest |z| of a correct fit exceeds with probability `FALSE_ALARMS`.
+    fewest : float
+        Smallest ESS of all that the z-scores rest on.
     ess : mapping of str to float
         Effective sample size of the mean of mu, sigma and omega.
     """
 
     z: Mapping[str, float]
     bound: float
+    fewest: float
     ess: Mapping[str, float]
 
     @property
@@ -112,7 +115,8 @@ def grade(draws: Mapping[str, Floats], exact: ExactPosterior) -> Grade:
     fewest = float(np.concatenate([of_mean, of_sd, of_quantile]).min())
     return Grade(
         z={name: float(value) for name, value in z.items()},
-        bound=float(stats.t.isf((1 - (1 - FALSE_ALARMS) ** (1 / len(z))) / 2, fewest / DRAWS_PER_DEGREE)),
+        bound=bound(len(z), fewest),
+        fewest=fewest,
         ess={name: float(size) for name, size in zip(SCALARS, of_mean, strict=False)},
     )
 
@@ -120,6 +124,22 @@ def grade(draws: Mapping[str, Floats], exact: ExactPosterior) -> Grade:
 def _average(f: Floats) -> Floats:
     """Mean over chains and draws."""
     return np.asarray(f.mean(axis=(0, 1)))
+
+
+def bound(count: int, fewest: float, false_alarms: float = FALSE_ALARMS) -> float:
+    """Return what the largest of `count` correct |z| exceeds with a small probability; see `grade`.
+
+    Parameters
+    ----------
+    count : int
+        Number of z-scores in the family, of one fit or of several.
+    fewest : float
+        Smallest ESS that one of them rests on.
+    false_alarms : float
+        The probability.
+    """
+    each = 1 - (1 - false_alarms) ** (1 / count)
+    return float(stats.t.isf(each / 2, fewest / DRAWS_PER_DEGREE))
 
 
 def seconds_to_error(seconds: float, ess: Mapping[str, float], error: float = 0.01) -> dict[str, float]:

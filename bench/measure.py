@@ -238,11 +238,7 @@ def diagnose(case: Case, settings: Settings, fit: Fit, seconds: float, replicate
     replicate : int
         Its number; it seeds what is drawn after sampling.
     """
-    rng = np.random.default_rng([fit_seed(0, case.dataset.id, replicate), 2])
-    draws = dict(fit.draws)
-    n_groups = case.dataset.n_groups
-    if case.model.location == "m":
-        draws["mu"] = recover_mu(draws.pop("m"), draws["omega"], n_groups, rng)
+    draws = with_mu(case.model, fit.draws, case.dataset, replicate)
     flags = audit(settings, fit)
 
     scalars = np.stack([draws[name] for name in ("mu", "sigma", "omega")], axis=-1)
@@ -278,7 +274,8 @@ def diagnose(case: Case, settings: Settings, fit: Fit, seconds: float, replicate
         flags.append(f"biased: {graded['worst']} is {graded['largest']:.1f} errors off, bound {graded['bound']:.1f}")
     population = None
     if case.model.posterior == "finite_population":
-        population = asdict(reweighted_population_mean(draws["mu"], draws["omega"], n_groups, rng))
+        rng = np.random.default_rng([fit_seed(0, case.dataset.id, replicate), 3])
+        population = asdict(reweighted_population_mean(draws["mu"], draws["omega"], case.dataset.n_groups, rng))
 
     chain_seconds = None
     if fit.warmup_seconds is not None and fit.sampling_seconds is not None:
@@ -305,6 +302,15 @@ def diagnose(case: Case, settings: Settings, fit: Fit, seconds: float, replicate
         "grade": graded,
         "population_mean": population,
     }
+
+
+def with_mu(model: Model, draws: Mapping[str, Floats], dataset: Dataset, replicate: int) -> dict[str, Floats]:
+    """Return the draws with the population mean mu drawn from m where a model has m; the replicate seeds it."""
+    if model.location == "mu":
+        return dict(draws)
+    rng = np.random.default_rng([fit_seed(0, dataset.id, replicate), 2])
+    others = {name: values for name, values in draws.items() if name != "m"}
+    return {"mu": recover_mu(draws["m"], draws["omega"], dataset.n_groups, rng), **others}
 
 
 def held_against_truth(case: Case, draws: Mapping[str, Floats], seconds: float, *, ranked: bool) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Long fits of every model are right: all z-scores of a backend, over five datasets, within one family-wise bound."""
+
+import pytest
+
+from bench.datasets import normal_means
+from bench.exact import exact_posterior
+from bench.grading import bound, grade
+from bench.measure import with_mu
+from bench.models import MODELS
+from bench.points import initial_points
+from bench.settings import Settings
+from tests.conftest import WorkerOf
+
+DATASETS = (  # five groups each, so that a backend compiles once a model, and data for which every model can be sampled
+    normal_means(1.0, [20] * 5),
+    normal_means(0.5, [20] * 5, seed=42),
+    normal_means(1.0, [10] * 5, seed=43),
+    normal_means(0.75, [5, 7, 10, 15, 30], seed=44),
+    normal_means(1.5, [4, 40, 5, 6, 8], seed=45),
+)
+DRAWS = {"stanli": 10_000, "pymc": 2_000, "nutpie": 4_000}
+
+
+@pytest.mark.parametrize("backend", DRAWS)
+def test_long_fits_agree_with_the_exact_posterior(backend: str, worker_of: WorkerOf) -> None:
+    worker = worker_of(backend)
+    settings = Settings(chains=4, warmup=1000, draws=DRAWS[backend], target_accept=0.95, cores=2)
+    grades = {}
+    for number, dataset in enumerate(DATASETS):
+        exact = {
+            posterior: exact_posterior(dataset, posterior) for posterior in ("superpopulation", "finite_population")
+        }
+        for model in MODELS.values():
+            worker.prepare(model, dataset)
+            worker.sample(settings, 100 + number, initial_points(model, dataset, 1, number, settings.chains))
+            draws = with_mu(model, worker.fetch().draws, dataset, replicate=number)
+            grades[dataset.id, model.name] = grade(draws, exact[model.posterior])
+    count = sum(len(each.z) for each in grades.values())
+    beyond = {
+        case: f"{each.worst} {each.z[each.worst]:.2f}"
+        for case, each in grades.items()
+        if each.largest > bound(count, each.fewest)
+    }
+    assert beyond == {}
+    assert count == 5 * 6 * 25
