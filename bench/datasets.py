@@ -61,8 +61,8 @@ class Dataset:
             raise DataError(
                 f"{self.id}: all observations are {self.y[0]:g}; nothing varies, so no scale can be estimated"
             )
-        first = np.unique(self.group, return_index=True)[1]
-        if len(self.y) > self.n_groups and np.all(self.y == self.y[first][self.group]):
+        rounding = 8 * np.finfo(float).eps * np.abs(self.y).max()
+        if len(self.y) > self.n_groups and self.within_ss <= len(self.y) * rounding**2:
             raise DataError(
                 f"{self.id}: nothing varies within any group, so sigma would be 0; give the single observations, "
                 "not a mean of each group repeated"

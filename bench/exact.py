@@ -355,16 +355,9 @@ def exact_posterior(dataset: Dataset, posterior: Target) -> ExactPosterior:
         Balanced or not.
     posterior : str
         `superpopulation` or `finite_population`.
-
-    Raises
-    ------
-    ValueError
-        If there are repeated observations and none differ within groups: there is no posterior then.
     """
     groups = _Groups(dataset, posterior)
     degrees = groups.n_obs - groups.n_groups
-    if degrees and groups.within_ss <= groups.n_obs * (8 * np.finfo(float).eps * np.abs(dataset.y).max()) ** 2:
-        raise ValueError(f"{dataset.id}: nothing varies within groups, so the posterior is improper at sigma = 0")
     s1 = np.sqrt(groups.within_ss / degrees) if degrees else dataset.y.std()
     s2 = np.sqrt(groups.means.var() + s1**2 * np.mean(1 / dataset.sizes))
     u, v = (_Axis(float(unit), np.array(REACH)) for unit in (s1, s2))

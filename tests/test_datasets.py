@@ -257,6 +257,7 @@ def test_numbers_of_any_type_are_read(values: object) -> None:
         ({"g": ["a", None, "b"], "y": [1, 2, 3]}, "column 'g' is empty in 1 rows; drop or mend those rows"),
         ({"g": [1, np.nan, np.nan], "y": [1, 2, 3]}, "column 'g' is empty in 2 rows"),
         ({"g": ["a", "a", "b"], "y": [2, 2, 2]}, "all observations are 2; nothing varies"),
+        ({"g": ["a", "a", "a", "b", "b"], "y": [1.1, 1.1, 1.1, 2.3, 2.3]}, "nothing varies within any group"),
     ],
     ids=["no rows", "one group", "NaN", "None", "infinite", "text", "booleans", "no label", "NaN label", "constant"],
 )

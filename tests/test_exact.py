@@ -265,9 +265,3 @@ def test_cdf_outside_of_the_support() -> None:
     result = exact_posterior(normal_means(1.0, [20] * 5), "superpopulation")
     for name in ("sigma", "omega"):
         assert result.cdf(name, [-1.0, 0.0, 1e6]) == pytest.approx([0, 0, 1], abs=1e-9)
-
-
-def test_refuses_an_improper_posterior() -> None:
-    dataset = Dataset("flat", np.array([1.1, 1.1, 1.1, 2.3, 2.3]), np.array([0, 0, 0, 1, 1]), ("a", "b"))
-    with pytest.raises(ValueError, match="nothing varies within groups"):
-        exact_posterior(dataset, "superpopulation")
