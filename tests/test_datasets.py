@@ -259,7 +259,19 @@ def test_numbers_of_any_type_are_read(values: object) -> None:
         ({"g": ["a", "a", "b"], "y": [2, 2, 2]}, "all observations are 2; nothing varies"),
         ({"g": ["a", "a", "a", "b", "b"], "y": [1.1, 1.1, 1.1, 2.3, 2.3]}, "nothing varies within any group"),
     ],
-    ids="no rows|one group|NaN|None|infinite|text|booleans|no label|NaN label|constant|constant groups".split("|"),
+    ids=[
+        "no rows",
+        "one group",
+        "NaN",
+        "None",
+        "infinite",
+        "text",
+        "booleans",
+        "no label",
+        "NaN label",
+        "constant",
+        "constant groups",
+    ],
 )
 def test_tables_that_are_refused(table: dict[str, list[object]], message: str) -> None:
     with pytest.raises(DataError, match=message):
