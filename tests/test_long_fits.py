@@ -18,15 +18,17 @@ DATASETS = (  # five groups each, so that a backend compiles once a model, and d
     normal_means(0.75, [5, 7, 10, 15, 30], seed=44),
     normal_means(1.5, [4, 40, 5, 6, 8], seed=45),
 )
-DRAWS = {"stanli": 10_000, "pymc": 2_000, "nutpie": 4_000}
+DRAWS = {"stanli": (10_000, 5), "nutpie": (4_000, 5), "pymc": (2_000, 2)}
+"""Draws of a chain, and how many of the datasets."""
 
 
 @pytest.mark.parametrize("backend", DRAWS)
 def test_long_fits_agree_with_the_exact_posterior(backend: str, worker_of: WorkerOf) -> None:
     worker = worker_of(backend)
-    settings = Settings(chains=4, warmup=1000, draws=DRAWS[backend], target_accept=0.95, cores=2)
+    draws_of_chain, datasets = DRAWS[backend]
+    settings = Settings(chains=4, warmup=1000, draws=draws_of_chain, target_accept=0.95, cores=2)
     grades = {}
-    for number, dataset in enumerate(DATASETS):
+    for number, dataset in enumerate(DATASETS[:datasets]):
         exact = {
             posterior: exact_posterior(dataset, posterior) for posterior in ("superpopulation", "finite_population")
         }
@@ -39,7 +41,7 @@ def test_long_fits_agree_with_the_exact_posterior(backend: str, worker_of: Worke
     beyond = {
         case: f"{each.worst} {each.z[each.worst]:.2f}"
         for case, each in grades.items()
-        if each.largest > bound(count, each.fewest)
+        if each.largest > bound(count, each.fewest, 0.01)
     }
     assert beyond == {}
-    assert count == 5 * 6 * 25
+    assert count == datasets * 6 * 25

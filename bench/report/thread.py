@@ -169,7 +169,7 @@ def _origin(records: Sequence[Record]) -> Iterator[str]:
     }
     machine = records[0].environment
     yield (
-        f"Run {run}, seed {records[0].seed}, {', '.join(sorted(versions))}, Python {machine.get('python')}, "
+        f"Run {run}, {', '.join(sorted(versions))}, Python {machine.get('python')}, "
         f"{machine.get('cpu')}, {machine.get('cores')} cores. The exact posteriors stand in [exact.csv](exact.csv), "
         "made by `.venv/bin/hierbench exact --output reports/reference/exact.csv`."
     )
