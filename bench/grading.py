@@ -77,8 +77,8 @@ def grade(draws: Mapping[str, Floats], exact: ExactPosterior) -> Grade:
 
     The bound is Sidak's over all z, of Student's t: ESS is estimated, over windows of some correlation lengths, which
     leaves one degree of freedom for some `DRAWS_PER_DEGREE` effective draws of the quantity that has fewest.
-    Simulation with exact draws, independent and autocorrelated down to an ESS of 100, gave at most 1 % false alarms with a bound for 1 %
-    or so, with an omega of kurtosis 100 too.
+    Simulation with exact draws, independent and autocorrelated down to an ESS of 100, gave 1 % false alarms or so where
+    the bound was for 1 %, with an omega of kurtosis 100 too.
 
     Parameters
     ----------
