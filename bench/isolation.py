@@ -25,7 +25,7 @@ from bench.worker import Prepared
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
-_FIRST_LOOK, _LAST_LOOK = 0.05, 5.0  # seconds between looks at memory: more and more, so that they cost nothing
+_FIRST_LOOK, _LAST_LOOK = 0.5, 8.0  # seconds between looks at memory: a look costs the worker some 10 ms
 _LIMIT_LOOK = 0.1
 
 _ANSWERS = {
