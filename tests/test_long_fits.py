@@ -18,7 +18,7 @@ DATASETS = (  # five groups each, so that a backend compiles once a model, and d
     normal_means(0.75, [5, 7, 10, 15, 30], seed=44),
     normal_means(1.5, [4, 40, 5, 6, 8], seed=45),
 )
-DRAWS = {"stanli": (10_000, 5), "nutpie": (4_000, 5), "pymc": (2_000, 2)}
+DRAWS = {"stanli": (10_000, 5), "nutpie": (4_000, 5)}
 """Draws of a chain, and how many of the datasets."""
 
 
