@@ -26,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.add_argument("--output", type=Path, help="folder to write (default: that of the run)")
 
     compare = commands.add_parser("compare", help="compare two runs, or the backends or models of one")
-    compare.add_argument("run", nargs="+", help="A and B, or one run with --by backend or --by model")
-    compare.add_argument("--by", choices=["backend", "model", "version"], default="version")
-    compare.add_argument("--reference", help="backend or model that the others are compared with")
+    compare.add_argument("run", nargs="+", help="A and B, or one run with --by backend, model or case")
+    compare.add_argument("--by", choices=["backend", "model", "case", "version"], default="version")
+    compare.add_argument("--reference", help="backend, model or case that the others are compared with")
     compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
     compare.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -100,9 +100,9 @@ def _compare(options: argparse.Namespace) -> int:
     from bench.report.compare import compare_runs
 
     if len(options.run) > 2:
-        raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend or --by model")
+        raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend, model or case")
     if len(options.run) == 1 and options.by == "version":
-        raise ValueError("one run has nothing to compare with; name a second one, or add --by backend or --by model")
+        raise ValueError("one run has nothing to compare with; name a second one, or add --by backend, model or case")
     a, *b = (read_records(find_run(name, options.runs)) for name in options.run)
     result = compare_runs(a, b[0] if b else None, options.by, reference=options.reference, anyway=options.anyway)
     if options.json:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.records import Record
-from bench.report.compare import ALPHA, Comparison, Row, compare_runs
+from bench.report.compare import ALPHA, compare_runs
+from bench.report.comparison import Comparison, Row
 from bench.report.statistics import Contrast, holm, moderate
 
 Floats = NDArray[np.float64]

@@ -36,6 +36,11 @@ class Cell:
         return self.records[0].backend
 
     @property
+    def case(self) -> str:
+        """Model and backend."""
+        return f"{self.model} on {self.backend}"
+
+    @property
     def posterior(self) -> str:
         """What the model targets; only cells that share it are ranked together."""
         return self.records[0].posterior

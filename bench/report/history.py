@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.records import Record
 from bench.report.cells import Cell, cells
-from bench.report.compare import LEVEL, conditions
+from bench.report.comparison import LEVEL
+from bench.report.matching import conditions
 from bench.report.statistics import mean_of, welch
 
 Floats = NDArray[np.float64]

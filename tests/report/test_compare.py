@@ -10,7 +10,9 @@ import pytest
 
 from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
-from bench.report.compare import CompareError, Comparison, Effect, IncomparableError, Row, compare_runs
+from bench.report.compare import compare_runs
+from bench.report.comparison import Comparison, Effect, Row
+from bench.report.matching import CompareError, IncomparableError
 
 SICK: dict[str, Any] = {"health": ["R-hat: 1.05"]}
 FAILED: dict[str, Any] = {"status": "failed", "reason": "no <b> | memory\nmore"}

@@ -1,0 +1,372 @@
+"""What a comparison found: effects, rows with one verdict each, and how all of it is written down."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Literal, get_args
+
+from bench.report.cells import printable
+from bench.report.matching import By, CompareError
+from bench.report.statistics import Contrast, RateRatio
+
+Kind = Literal["faster", "slower", "same", "not enough", "not ranked"]
+Change = Literal["", "worse", "better"]
+
+MEASURES = {"wall_seconds": "wall time", "ess_per_second": "min ESS/s", "ess_per_gradient": "ESS/gradient"}
+"""Positive numbers of a record whose ratios are compared; all but the wall time are better when larger."""
+WITHIN = 0.10
+"""Ratios inside 1/1.1 to 1.1 count as the same: two backends that close differ by less than two machines do."""
+LEVEL = 0.95
+"""Of each interval, taken alone."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """B against A in one measure.
+
+    Attributes
+    ----------
+    measure : str
+        Key of `MEASURES`.
+    contrast : Contrast
+        The log ratio B/A.
+    kind : str
+        What may be claimed.
+    p : float
+        Holm-adjusted over the table; NaN where there is no test.
+    more : int
+        For `not enough`: how many more replicates (for a geometric mean: datasets) give `resolution`.
+    resolution : float
+        Half-width of the interval to reach, e.g. 0.1 for a factor of 1.1.
+    """
+
+    measure: str
+    contrast: Contrast
+    kind: Kind = "not enough"
+    p: float = math.nan
+    more: int = 0
+    resolution: float = WITHIN
+
+    @property
+    def ratio(self) -> float:
+        """B/A, a geometric mean."""
+        return math.exp(self.contrast.mean)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the ratio, (0, inf) where the spread is unknown."""
+        half = self.contrast.half_width(LEVEL)
+        if half > 700:
+            return 0.0, math.inf
+        return math.exp(self.contrast.mean - half), math.exp(self.contrast.mean + half)
+
+    @property
+    def slowdown(self) -> float:
+        """The factor by which B is worse: above 1 for more time, or for fewer effective draws."""
+        return self.ratio if self.measure == "wall_seconds" else 1 / self.ratio
+
+    def decide(self, p: float, within: float, alpha: float) -> "Effect":
+        """Return the effect with its verdict.
+
+        `same` by two one-sided tests (Schuirmann 1987), done as an interval that lies within the margin; else `faster`
+        or `slower` if the adjusted p value is at most alpha; else how many replicates bring the half-width
+        down to the margin, or to the half of it where it is there already, and so on.
+        """
+        half, margin = self.contrast.half_width(LEVEL), math.log1p(within)
+        if abs(self.contrast.mean) + half < margin:
+            return replace(self, kind="same", p=p, resolution=within)
+        if p <= alpha:
+            return replace(self, kind="slower" if self.slowdown > 1 else "faster", p=p, resolution=within)
+        resolution = within
+        while math.isfinite(half) and half <= math.log1p(resolution):
+            resolution /= 2
+        return replace(
+            self, p=p, resolution=resolution, more=max(1, self.contrast.more_needed(math.log1p(resolution), LEVEL))
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison.
+
+    Attributes
+    ----------
+    dataset, model, backend : str
+        What B is; `dataset` is empty for a geometric mean over datasets.
+    versus : str
+        What A is, where it has another name.
+    n : int
+        Replicates of B, or datasets.
+    pairs : bool
+        Whether they are paired with those of A.
+    effects : tuple of Effect
+        One for each measure; empty if a side has no healthy cell.
+    divergences : tuple of int, optional
+        Of all replicates of A, and of B.
+    rate : RateRatio, optional
+        Ratio of the divergence rates.
+    unhealthy : tuple of (int, int), optional
+        Unhealthy or broken replicates and all replicates, of A, and of B.
+    health : str
+        What is wrong with either side.
+    divergence_change, health_change : str
+        `worse` is a regression.
+    """
+
+    dataset: str
+    model: str
+    backend: str
+    versus: str
+    n: int
+    pairs: bool = False
+    effects: tuple[Effect, ...] = ()
+    divergences: tuple[int, int] | None = None
+    rate: RateRatio | None = None
+    unhealthy: tuple[tuple[int, int], tuple[int, int]] | None = None
+    health: str = ""
+    divergence_change: Change = ""
+    health_change: Change = ""
+
+    @property
+    def regression(self) -> bool:
+        """Whether B diverges more or is unhealthy more often."""
+        return "worse" in (self.divergence_change, self.health_change)
+
+    @property
+    def deciding(self) -> Effect | None:
+        """The effect that stands for the row.
+
+        It is the smallest ESS per second. Where its noise leaves that open, a wall time that is surely other decides,
+        unless the ESS per second leans the other way.
+        """
+        effects = {effect.measure: effect for effect in self.effects}
+        rate, wall = effects.get("ess_per_second"), effects.get("wall_seconds")
+        if rate is None or wall is None or rate.kind != "not enough" or wall.kind not in ("faster", "slower"):
+            return rate or wall
+        return wall if (rate.slowdown > 1) == (wall.slowdown > 1) else rate
+
+    @property
+    def kind(self) -> Kind:
+        """The verdict in one word."""
+        return "not ranked" if self.deciding is None else self.deciding.kind
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a few words."""
+        words = ["REGRESSION"] if self.regression and not self.versus else []
+        if self.health_change:
+            words.append("less healthy" if self.health_change == "worse" else "healthier")
+        if self.divergence_change:
+            words.append("more divergences" if self.divergence_change == "worse" else "fewer divergences")
+        effect = self.deciding
+        if effect is None:
+            words.append(f"not ranked ({self.health})")
+        elif effect.kind == "not enough":
+            unit = "replicates" if self.dataset else "datasets"
+            words.append(f"not enough {unit}: {effect.more} more needed for {100 * effect.resolution:.3g} %")
+        elif effect.kind == "same":
+            words.append(f"same within {100 * effect.resolution:.3g} %")
+        else:
+            words.append(effect.kind + (" (wall time)" if effect.measure == "wall_seconds" else ""))
+        return "; ".join(words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "dataset": self.dataset,
+            "model": self.model,
+            "backend": self.backend,
+            "versus": self.versus,
+            "n": self.n,
+            "paired": self.pairs,
+            "verdict": self.kind,
+            "text": self.verdict,
+            "regression": self.regression,
+            "measures": {
+                effect.measure: {
+                    "ratio": effect.ratio,
+                    "low": effect.interval[0],
+                    "high": _finite(effect.interval[1]),
+                    "p_holm": _finite(effect.p),
+                    "verdict": effect.kind,
+                    "more_needed": effect.more,
+                    "resolution": effect.resolution,
+                }
+                for effect in self.effects
+            },
+            "divergences": self.divergences
+            and {
+                "a": self.divergences[0],
+                "b": self.divergences[1],
+                "ratio": self.rate and self.rate.ratio,
+                "low": self.rate and self.rate.low,
+                "high": self.rate and _finite(self.rate.high),
+                "change": self.divergence_change,
+            },
+            "unhealthy": self.unhealthy
+            and {"a": self.unhealthy[0], "b": self.unhealthy[1], "change": self.health_change, "text": self.health},
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of `compare_runs`.
+
+    Attributes
+    ----------
+    a, b : str
+        Runs that were compared.
+    by : str
+        What differs between A and B.
+    rows, means : tuple of Row
+        One for each case, and the geometric means over datasets.
+    notes : tuple of str
+        Versions, differences that were passed over, and cases that were not compared.
+    within, alpha : float
+        Margin of `same`, and the chance of a false alarm in the whole table.
+    """
+
+    a: str
+    b: str
+    by: By
+    rows: tuple[Row, ...]
+    means: tuple[Row, ...]
+    notes: tuple[str, ...]
+    within: float
+    alpha: float
+
+    @property
+    def regressions(self) -> list[Row]:
+        """Rows in which B diverges more or is unhealthy more often."""
+        return [row for row in self.rows if row.regression]
+
+    def fails(self, condition: str) -> bool:
+        """Tell whether B is too slow, or less healthy.
+
+        Parameters
+        ----------
+        condition : str
+            `slower`, or `slower:10%`: some case or geometric mean has the verdict `slower` (adjusted p value at most
+            `alpha`, not `same within`) and its estimated slow-down is at least a factor of 1.1 in the
+            measure that decided (time over time, or ESS/s of A over that of B). A slow-down below `within` may be
+            called `same`: lower `within` for a stricter gate. Regressions of health and divergences always fail.
+
+        Raises
+        ------
+        CompareError
+            If the condition can't be read.
+        """
+        match = re.fullmatch(r"slower(?::\s*(\d+(?:\.\d+)?)\s*%)?", condition.strip())
+        if match is None:
+            raise CompareError(f"{condition!r} is no condition; type e.g. --fail-on slower:10%")
+        least = 1 + float(match[1] or 0) / 100
+        slow = any(
+            effect is not None and effect.kind == "slower" and effect.slowdown >= least
+            for effect in (row.deciding for row in (*self.rows, *self.means))
+        )
+        return slow or bool(self.regressions)
+
+    def summary(self) -> str:
+        """Return the outcome in one line."""
+        kinds = [row.kind for row in self.rows]
+        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in get_args(Kind) if kind in kinds)
+        return f"{len(self.rows)} compared: {counts}; less healthy or more divergences: {len(self.regressions)}"
+
+    def how(self) -> str:
+        """Return how to read the numbers."""
+        return (
+            f"Ratios are B/A (wall time: below 1 is faster; ESS: above 1 is better), each with its own {LEVEL:.0%} "
+            f"interval. Verdicts hold for the whole table at once: Holm, a false alarm in at most {self.alpha:.0%} of "
+            f"tables. Same: the interval lies within a factor of {1 + self.within:g}."
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines for a terminal."""
+        yield self._title()
+        yield from _wrapped(self.how())
+        for dataset, of_dataset in groupby((*self.rows, *self.means), key=lambda row: row.dataset):
+            yield ""
+            yield printable(dataset) if dataset else "geometric means over datasets (n datasets)"
+            rows = list(of_dataset)
+            names = [_name(row, self.by) for row in rows]
+            width = max(map(len, names)) + 2
+            heads = "".join(f"{name:<20}" for name in MEASURES.values())
+            yield f"  {'':<{width}}{'n':>4}  {heads}{'diverg. A, B':<14}verdict"
+            for name, row in zip(names, rows, strict=True):
+                yield f"  {name:<{width}}{row.n:>4}  " + "".join(
+                    [*(f"{text:<20}" for text in _ratios(row)), f"{_divergences(row):<14}", printable(row.verdict)]
+                )
+        yield ""
+        yield from (printable(note) for note in self.notes)
+        yield self.summary()
+
+    def markdown(self) -> str:
+        """Return the same as Markdown."""
+        heads = ["dataset", "case", "n", *MEASURES.values(), "divergences A, B", "verdict"]
+        lines = [f"# {_cell(self._title())}", "", self.how(), "", "| " + " | ".join(heads) + " |", "|---" * 8 + "|"]
+        for row in (*self.rows, *self.means):
+            values = [row.dataset or "geometric mean", _name(row, self.by), str(row.n), *_ratios(row)]
+            lines.append("| " + " | ".join(map(_cell, [*values, _divergences(row), row.verdict])) + " |")
+        lines += ["", *(f"- {_cell(note)}" for note in self.notes), "", self.summary()]
+        return "\n".join(lines) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "by": self.by,
+            "within": self.within,
+            "alpha": self.alpha,
+            "adjustment": "holm",
+            "level": LEVEL,
+            "rows": [row.to_dict() for row in self.rows],
+            "geometric_means": [row.to_dict() for row in self.means],
+            "notes": list(self.notes),
+            "summary": self.summary(),
+        }
+
+    def _title(self) -> str:
+        return f"A {self.a}, B {self.b}" if self.by == "version" else f"{self.a}, by {self.by}"
+
+
+def _name(row: Row, by: By) -> str:
+    name = f"{row.model} {row.backend}"
+    return printable(name if by == "version" else f"{name} / {row.versus}")
+
+
+def _ratios(row: Row) -> Iterator[str]:
+    effects = {effect.measure: effect for effect in row.effects}
+    for measure in MEASURES:
+        effect = effects.get(measure)
+        if effect is None:
+            yield "-"
+        elif math.isinf(effect.interval[1]):
+            yield f"{effect.ratio:.2f}"
+        else:
+            yield f"{effect.ratio:.2f} [{effect.interval[0]:.2f}, {effect.interval[1]:.2f}]"
+
+
+def _divergences(row: Row) -> str:
+    return f"{row.divergences[0]}, {row.divergences[1]}" if row.divergences else "-"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+def _wrapped(text: str, width: int = 110) -> Iterator[str]:
+    line = ""
+    for word in text.split():
+        if line and len(line) + len(word) >= width:
+            yield line
+            line = ""
+        line = f"{line} {word}".strip()
+    yield line
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
