@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.records import RUNS, RunError, find_run, read_records, read_run
@@ -47,10 +48,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calibrate.add_argument("--seed", type=int, default=1)
     calibrate.add_argument("--output", type=Path, default=Path("reports/calibration.png"), help="picture to write")
 
-    for command in (export, report, compare, thread):
+    recommend = commands.add_parser("recommend", help="which model and which backend for your own table")
+    recommend.add_argument("table", type=Path, help="CSV or Parquet")
+    recommend.add_argument("--group-column", required=True, help="its column of group labels")
+    recommend.add_argument("--value-column", required=True, help="its column of observations")
+    recommend.add_argument("--budget", type=float, default=60, help="seconds to measure (default: 60)")
+    recommend.add_argument("--target-ess", type=float, default=1000, help="smallest bulk ESS wanted (default: 1000)")
+    recommend.add_argument(
+        "--posterior", choices=["superpopulation", "finite_population"], default="superpopulation",
+        help="whether mu is the mean of the population the groups came from (default), or of these groups",
+    )  # fmt: skip
+    recommend.add_argument("--as-is", action="store_true", help="give the models y as it is, however far from 0")
+    recommend.add_argument("--model", help="names, separated by commas (default: all)")
+    recommend.add_argument("--backend", help="names, separated by commas (default: all that run here, without pystan)")
+    recommend.add_argument("--chains", type=int, help="chains of a fit (default: 4)")
+    recommend.add_argument("--warmup", type=int, help="warm-up iterations of a chain (default: 1000)")
+    recommend.add_argument("--draws", type=int, help="kept iterations of a chain (default: 1000)")
+    recommend.add_argument("--target-accept", type=float, help="target acceptance (default: 0.8)")
+    recommend.add_argument("--cores", type=int, help="chains that run at the same time (default: up to 4)")
+    recommend.add_argument("--seed", type=int, default=1)
+    recommend.add_argument("--resume", metavar="RUN", help="spend the budget on more fits of this run")
+    recommend.add_argument("--json", action="store_true", help="print JSON for machines")
+
+    for command in (export, report, compare, thread, recommend):
         command.add_argument("--runs", type=Path, default=RUNS, help="folder of all runs (default: reports/runs)")
 
     options = parser.parse_args(arguments)
+    options.typed = ["hierbench", *(sys.argv[1:] if arguments is None else arguments)]
     try:
         return int(globals()[f"_{options.command}"](options))
     except (RunError, ValueError) as error:
@@ -148,6 +172,42 @@ def _calibrate(options: argparse.Namespace) -> int:
     limit = 0.01 / len(tests)
     print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
     return int(min(tests) < limit)
+
+
+def _recommend(options: argparse.Namespace) -> int:
+    from bench.measure import Asked
+    from bench.recommend import Question, recommend
+    from bench.report.recommendation_page import PAGE
+
+    overrides = ("chains", "warmup", "draws", "target_accept", "cores")
+    question = Question(
+        path=options.table,
+        group_column=options.group_column,
+        value_column=options.value_column,
+        posterior=options.posterior,
+        target_ess=options.target_ess,
+        budget=options.budget,
+        as_is=options.as_is,
+        models=options.model,
+        backends=options.backend,
+        asked=Asked(
+            overrides={name: getattr(options, name) for name in overrides if getattr(options, name) is not None},
+            seed=options.seed,
+        ),
+    )
+    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+    answer = recommend(question, options.typed, say, resume=options.resume, runs=options.runs)
+    if options.json:
+        print(json.dumps(answer.to_dict(), indent=1))
+        return int(answer.first is None)
+    folder = options.runs / answer.run
+    print()
+    print("\n".join(answer.seen.lines()), end="\n\n")
+    print("\n".join(answer.lines()))
+    for name, text in answer.programs.items():
+        print(f"\n{'-' * 20} {folder / name}\n{text}", end="")
+    print(f"\npage: {folder / PAGE}")
+    return int(answer.first is None)
 
 
 def _write(text: str, path: Path | None) -> None:

@@ -111,7 +111,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     try:
         opened = Run(
             config.stash[PLAN],
-            config.invocation_params.args,
+            ["pytest", *config.invocation_params.args],
             config.getoption("resume"),
             anyway=config.getoption("resume_anyway"),
             runs=config.getoption("runs"),

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -94,6 +94,11 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over y (little-endian float64), then group (little-endian int64)."""
         return hashlib.sha256(self.y.astype("<f8").tobytes() + self.group.astype("<i8").tobytes()).hexdigest()
+
+    def rescaled(self, centre: float, scale: float) -> "Dataset":
+        """Return the dataset of ``(y - centre) / scale``, with an id of its own and no truth."""
+        draft = Dataset(id=self.id, y=(self.y - centre) / scale, group=self.group.copy(), labels=self.labels)
+        return replace(draft, id=f"{self.id.rsplit('-', 1)[0]}-{draft.digest[:8]}")
 
     @property
     def stan_data(self) -> dict[str, object]:

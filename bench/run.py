@@ -82,10 +82,10 @@ class Plan:
             for backend in self.backends
         ]
 
-    def describe(self, arguments: Sequence[str]) -> dict[str, Any]:
+    def describe(self, command: Sequence[str]) -> dict[str, Any]:
         """Return what `run.json` keeps."""
         return {
-            "arguments": list(arguments),
+            "command": list(command),
             "datasets": {dataset.id: dataset.digest for dataset in self.datasets},
             "models": {model.name: model.digest for model in self.models},
             "backends": {
@@ -124,7 +124,7 @@ class Run:
     ----------
     plan : Plan
         What is asked.
-    arguments : sequence of str
+    command : sequence of str
         The command line, to run it again.
     resume : str, optional
         Id or path of the run to go on with, or `latest`; None starts a new one.
@@ -142,7 +142,7 @@ class Run:
     def __init__(
         self,
         plan: Plan,
-        arguments: Sequence[str] = (),
+        command: Sequence[str] = (),
         resume: str | None = None,
         *,
         anyway: bool = False,
@@ -150,7 +150,7 @@ class Run:
     ) -> None:
         """Open the folder; no worker is started yet."""
         self.plan = plan
-        asked = plan.describe(arguments)
+        asked = plan.describe(command)
         if resume is None:
             self.journal = Journal(runs / new_run_id(), asked)
         else:

@@ -54,7 +54,7 @@ def folder() -> Iterator[Path]:
     """Folder of a run with three records; in memory, where flushing takes no time."""
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as runs:
-        journal = Journal(Path(runs) / "run", {"arguments": []})
+        journal = Journal(Path(runs) / "run", {"command": []})
         for number in range(3):
             journal.append(replicate(number))
         journal.close()
@@ -63,7 +63,7 @@ def folder() -> Iterator[Path]:
 
 def test_a_record_is_read_back_as_it_was_written(folder: Path) -> None:
     assert read_records(folder) == [replicate(number) for number in range(3)]
-    assert read_run(folder) == {"schema": SCHEMA, "run": "run", "arguments": []}
+    assert read_run(folder) == {"schema": SCHEMA, "run": "run", "command": []}
 
 
 def test_numbers_that_are_not_finite_become_null_and_nan_again(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_numbers_that_are_not_finite_become_null_and_nan_again(tmp_path: Path) -
 
 def test_hostile_text_is_escaped_in_the_journal_and_read_back_whole(tmp_path: Path) -> None:
     hostile = replace(RECORD, reason=HOSTILE, dataset=HOSTILE, health=[HOSTILE])
-    journal = Journal(tmp_path / "run", {"arguments": [HOSTILE]})
+    journal = Journal(tmp_path / "run", {"command": [HOSTILE]})
     journal.append(hostile)
     journal.close()
     content = (tmp_path / "run" / "records.jsonl").read_bytes() + (tmp_path / "run" / "run.json").read_bytes()

@@ -56,17 +56,21 @@ const filter = () => {
     }
   }
 };
-filters.hidden = false;
-filters.addEventListener("input", filter);
-filters.addEventListener("submit", (event) => event.preventDefault());
-filter();
+if (filters) {
+  filters.hidden = false;
+  filters.addEventListener("input", filter);
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  filter();
+}
 
 // One dataset's pictures at a time; on paper, all of them.
 const choice = one("#dataset");
 const choose = () => all(".of-dataset").forEach((part) => part.classList.toggle("off-page", part.dataset.dataset !== choice.value));
-one(".choice").hidden = choice.options.length < 2;
-if (choice.options.length) choose();
-choice.addEventListener("change", choose);
+if (choice) {
+  one(".choice").hidden = choice.options.length < 2;
+  if (choice.options.length) choose();
+  choice.addEventListener("change", choose);
+}
 addEventListener("beforeprint", () => all("details").forEach((part) => (part.open = true)));
 
 // What a mark says.
@@ -94,3 +98,14 @@ addEventListener("click", (event) => {
   large.showModal();
 });
 large.addEventListener("click", (event) => (event.target === large || event.target.tagName === "BUTTON") && large.close());
+
+// A program, copied.
+all("button.copy").forEach((button) =>
+  button.addEventListener("click", () => {
+    const range = document.createRange();
+    range.selectNodeContents(button.parentElement.querySelector("pre"));
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl-C";
+  }),
+);

@@ -8,13 +8,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from bench.records import Record
-from bench.report.figures import CSS, Figure, Pictures, save
+from bench.report import layout
+from bench.report.figures import Figure, Pictures, save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
-from bench.report.svg import marker
 from bench.report.tables import QUANTITIES, TABLE, Row, best_rate, quantity_lines, run_letter, summarise
 from bench.report.verdict import limits, verdict
 
@@ -174,7 +172,7 @@ class Report:
         return [
             {
                 "name": f"{run_letter(i)}: {run.get('run', '')}" if letters else str(run.get("run", "")),
-                "command": shlex.join(["pytest", *map(str, run.get("arguments", []))]) if "arguments" in run else "",
+                "command": shlex.join(map(str, run.get("command", ()))),
                 "facts": {
                     "Asked": _pairs(run.get("asked")),
                     "Settings": _pairs(run.get("settings")),
@@ -225,20 +223,9 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
 
 def render(report: Report) -> str:
     """Return the page."""
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return layout.render(
+        "page.html", title=report.title, report=report, columns=TABLE, quantities=QUANTITIES, most=MAX_TROUBLES
     )
-    environment.globals["marker"] = marker
-    page: str = environment.get_template("page.html").render(
-        report=report,
-        columns=TABLE,
-        quantities=QUANTITIES,
-        most=MAX_TROUBLES,
-        css=(here / "page.css").read_text(encoding="utf-8") + CSS.read_text(encoding="utf-8"),
-        script=(here / "page.js").read_text(encoding="utf-8"),
-    )
-    return page
 
 
 def table_line(row: Row, of_dataset: Sequence[Row]) -> list[str]:

@@ -34,18 +34,23 @@ class Progress:
         self._done += 1
         self._measured += 1
         what = f"{record.dataset} {record.model} {record.backend}"
-        if record.status == "ok":
-            result = (
-                f"{record.wall_seconds:7.2f} s  min ESS {record.min_ess_bulk or 0:5.0f}  "
-                f"{'-' if record.divergences is None else record.divergences:>4} divergent"
-                f"{'' if record.healthy else '  unhealthy'}"
-            )
-        else:
-            result = f"{record.status}: {printable(record.reason.splitlines()[0])[:90]}"
         remaining = self._total - self._done
         seconds = remaining * (time.monotonic() - self._started) / self._measured
         left = f"{remaining} left, about {_duration(seconds)}" if remaining else "the last"
-        self._write(f"[{self._done:{len(str(self._total))}}/{self._total}] {printable(what):<62} {result}  ({left})")
+        self._write(
+            f"[{self._done:{len(str(self._total))}}/{self._total}] {printable(what):<62} {outcome(record)}  ({left})"
+        )
+
+
+def outcome(record: Record) -> str:
+    """Say in one line what became of a fit."""
+    if record.status != "ok":
+        return f"{record.status}: {printable(record.reason.splitlines()[0])[:90]}"
+    return (
+        f"{record.wall_seconds:7.2f} s  min ESS {record.min_ess_bulk or 0:5.0f}  "
+        f"{'-' if record.divergences is None else record.divergences:>4} divergent"
+        f"{'' if record.healthy else '  unhealthy'}"
+    )
 
 
 def summary(records: Sequence[Record]) -> Iterator[str]:

@@ -69,7 +69,14 @@ def asked(run: str = "20260101-000000-abcd", *, hostile: bool = False) -> dict[s
     """Return `run.json` of the simulated run."""
     return {
         "run": run,
-        "arguments": ["bench/", "--benchmark-only", "--replicates", "3", *(["--data", HOSTILE] if hostile else [])],
+        "command": [
+            "pytest",
+            "bench/",
+            "--benchmark-only",
+            "--replicates",
+            "3",
+            *(["--data", HOSTILE] if hostile else []),
+        ],
         "datasets": {"omega0.1-G5-n20-s41": "d" * 64},
         "models": dict.fromkeys(MODELS, "e" * 64),
         "backends": {name: {name: "1.0"} for name in SPEED},

@@ -1,0 +1,120 @@
+"""A bake-off: what a budget of seconds can measure of every model on every backend, the most telling fit first."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bench.measure import Case, Replicates
+from bench.models import MODELS, Target
+from bench.records import Record
+from bench.report.cells import Cell, cells
+from bench.run import Run
+
+FIRST = "stanli"
+"""Has nothing to compile, so that every model can be seen in seconds."""
+CONTENDING = 3.0
+"""A case contends while its rate is within this factor of the best."""
+ENOUGH, MOST = 5, 10
+"""Fits of each contender before what has no fit yet is measured, and at the end."""
+ROOM = 1.3
+"""A fit is started if this many times its expected seconds are left."""
+
+
+def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record], None]) -> None:
+    """Measure until the budget is used or nothing is left that would tell more.
+
+    Every fit goes into the run's journal as it ends, by the same way as those of `pytest bench/`.
+
+    Parameters
+    ----------
+    run : Run
+        The open run; what it has measured already counts.
+    posterior : str
+        The posterior that is wanted; models of the other one come last.
+    budget : float
+        Seconds; a build or a fit that would go on longer is stopped.
+    tell : callable
+        Called with each record.
+    """
+    started = time.monotonic()
+    cases = list(run.plan.cases)
+    while True:
+        left = budget - (time.monotonic() - started)
+        case = next_case(cases, run.journal.records, posterior, left)
+        if case is None:
+            return
+        fits = [record.replicate for record in run.journal.records if record.key[:3] == case.key]
+        asked = replace(run.plan.asked, fit_timeout=max(left, 0.1))
+        replicate = Replicates(case, asked, [max(fits, default=-1) + 1], run.workers, run.journal, tell)
+        if unsupported := case.backend.unsupported(case.model):
+            replicate.refuse("unsupported", unsupported)
+        else:
+            replicate.prepare()
+            replicate.sample()
+            replicate.record()
+
+
+def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Target, left: float) -> Case | None:
+    """Choose what to fit next, or None if there is no time or nothing would tell more.
+
+    In turn: every model on `FIRST`, or on the first backend there is; the best model on every other backend; contenders
+    until each has `ENOUGH` fits; whatever has none; contenders until each has `MOST`.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        All that could be fit, in the order of preference.
+    records : sequence of Record
+        What was.
+    posterior : str
+        The posterior that is wanted.
+    left : float
+        Seconds that are left.
+    """
+    done = {cell.records[0].key[:3]: cell for cell in cells(records)}
+    wanted = sorted(cases, key=lambda case: case.model.posterior != posterior)
+    fresh = [case for case in wanted if case.key not in done]
+    ranked = _ranked([cell for key, cell in done.items() if cell.posterior == posterior])
+    contenders = [case for name in _contending(ranked) for case in cases if case.key == name]
+    names = [case.backend.name for case in cases]
+    first = FIRST if FIRST in names else names[0]
+    best = ranked[0].model if ranked else ""
+
+    def fewer_than(most: int) -> list[Case]:
+        few = [case for case in contenders if len(done[case.key].records) < most]
+        return sorted(few, key=lambda case: len(done[case.key].records))
+
+    turns = (
+        [case for case in fresh if case.backend.name == first],
+        [case for case in fresh if case.model.name == best],
+        fewer_than(ENOUGH),
+        fresh,
+        fewer_than(MOST),
+    )
+    return next((case for turn in turns for case in turn if ROOM * _expected(case, records) < left), None)
+
+
+def _ranked(of_posterior: Sequence[Cell]) -> list[Cell]:
+    healthy = [cell for cell in of_posterior if cell.healthy and cell.ess_per_second]
+    return sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
+
+
+def _contending(ranked: Sequence[Cell]) -> list[tuple[str, str, str]]:
+    """Keys of the cases that are near the best, and of the best one of either parameterization."""
+    if not ranked:
+        return []
+    top = ranked[0].ess_per_second or 0
+    centered = MODELS[ranked[0].model].centered
+    other = next((cell for cell in ranked if MODELS[cell.model].centered != centered), None)
+    near = [cell for cell in ranked if CONTENDING * (cell.ess_per_second or 0) >= top or cell is other]
+    return [cell.records[0].key[:3] for cell in near]
+
+
+def _expected(case: Case, records: Sequence[Record]) -> float:
+    """Seconds that a fit of a case will cost, by its own last one or the dearest of its backend; 0 if there is none."""
+    own = [_cost(record) for record in records if record.key[:3] == case.key]
+    return own[-1] if own else max((_cost(r) for r in records if r.backend == case.backend.name), default=0.0)
+
+
+def _cost(record: Record) -> float:
+    return (record.prepare_seconds or 0.0) + (record.wall_seconds or 0.0)

@@ -1,0 +1,185 @@
+"""`hierbench recommend`: look at a reader's table, spend a budget on it, and say what to put into production."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from bench.backends import BACKENDS
+from bench.bakeoff import bake_off
+from bench.datasets import Dataset, read_table
+from bench.measure import Asked
+from bench.models import MODELS, Target
+from bench.programs import PYMC, STAN, Table, program
+from bench.records import RUNS, Record, RunError
+from bench.report.cells import printable
+from bench.report.page import write_report
+from bench.report.recommendation import Recommendation
+from bench.report.recommendation_page import write_page
+from bench.report.terminal import outcome
+from bench.run import Plan, Run, UsageError
+from bench.settings import fit_seed
+from bench.theory import Seen, look, units
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a reader asks.
+
+    Attributes
+    ----------
+    path : Path
+        CSV or Parquet.
+    group_column, value_column : str
+        Its columns.
+    posterior : str
+        What the models should target.
+    target_ess : float
+        Smallest bulk ESS that is wanted.
+    budget : float
+        Seconds to measure.
+    as_is : bool
+        Whether the models get y as it is, however far from their priors.
+    models, backends : str, optional
+        Names, separated by commas; all that run here by default.
+    asked : Asked
+        Settings, seed and limits of the fits.
+
+    Raises
+    ------
+    UsageError
+        If budget or target can't be met by anything.
+    DataError
+        If the table can't be used.
+    """
+
+    path: Path
+    group_column: str
+    value_column: str
+    posterior: Target = "superpopulation"
+    target_ess: float = 1000.0
+    budget: float = 60.0
+    as_is: bool = False
+    models: str | None = None
+    backends: str | None = None
+    asked: Asked = field(default_factory=Asked)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        if not self.budget > 0:
+            raise UsageError(f"--budget is {self.budget:g}; give seconds, e.g. 60")
+        if not self.target_ess > 0:
+            raise UsageError(f"--target-ess is {self.target_ess:g}; give a number of effective draws, e.g. 1000")
+
+    @cached_property
+    def table(self) -> Table:
+        """The table, and how its values become y."""
+        centre, scale = (0.0, 1.0) if self.as_is else units(self._as_read)
+        return Table(self.path.resolve(), self.group_column, self.value_column, centre, scale)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """What the models are given."""
+        if (self.table.centre, self.table.scale) == (0.0, 1.0):
+            return self._as_read
+        return self._as_read.rescaled(self.table.centre, self.table.scale)
+
+    @cached_property
+    def _as_read(self) -> Dataset:
+        return read_table(self.path, self.group_column, self.value_column)
+
+    def plan(self) -> Plan:
+        """Return all that could be measured; what can't be asked is refused here."""
+        return Plan.make([self.dataset], self.models, self.backends, self.asked)
+
+
+def recommend(
+    question: Question,
+    command: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    resume: str | None = None,
+    runs: Path = RUNS,
+) -> Recommendation:
+    """Measure within the budget and answer.
+
+    The run's folder gets the pages of every run, and beside them `recommendation.html`, `recommendation.json` and the
+    programs. Ctrl-C ends the measuring; the answer is then given from what there is.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    command : sequence of str
+        The command line, to run it again.
+    say : callable
+        Prints a line of progress.
+    resume : str, optional
+        Run to go on with.
+    runs : Path
+        Folder of all runs.
+
+    Raises
+    ------
+    UsageError, DataError, RunError
+        If something can't be asked or written, or nothing could be measured.
+    """
+    plan = question.plan()
+    seen = look(question.dataset, question.table.centre, question.table.scale)
+    run = Run(plan, command, resume, runs=runs)
+    folder = run.journal.folder
+    try:
+        for line in _introduction(question, seen, plan):
+            say(line)
+        try:
+            bake_off(run, question.posterior, question.budget, lambda record: say(_progress(record)))
+        except KeyboardInterrupt:
+            say(f"stopped; the answer is from what there is, and --resume {run.journal.id} goes on")
+        records = run.journal.records
+        if not any(record.status == "ok" for record in records):
+            tried = f" ({printable(records[0].reason.splitlines()[0])})" if records else ""
+            raise RunError(
+                f"no fit ended within the budget of {question.budget:g} s{tried}; type: --budget "
+                f"{max(60.0, 4 * question.budget):g} --resume {run.journal.id}"
+            )
+        answer = _answered(question, seen, plan, records)
+        write_report(folder, records, run.journal.asked)
+        write_page(folder, answer)
+        (folder / "recommendation.json").write_text(json.dumps(answer.to_dict(), indent=1) + "\n", encoding="utf-8")
+        for name, text in answer.programs.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        return answer
+    finally:
+        run.close()
+
+
+def _answered(question: Question, seen: Seen, plan: Plan, records: list[Record]) -> Recommendation:
+    cases = [f"{case.model.name} on {case.backend.name}" for case in plan.cases]
+    answer = Recommendation.of(records, seen, question.posterior, question.target_ess, cases)
+    return replace(answer, programs=dict(_programs(question, answer)))
+
+
+def _introduction(question: Question, seen: Seen, plan: Plan) -> Iterator[str]:
+    yield f"{printable(question.path.name)}: {seen.summary}"
+    yield from (f"without {name}: {printable(reason)}" for name, reason in plan.missing.items())
+    names = ", ".join(dict.fromkeys(case.backend.name for case in plan.cases))
+    yield f"measuring for up to {question.budget:g} s on {names}; Ctrl-C ends it, with the answer so far"
+
+
+def _progress(record: Record) -> str:
+    return f"  {record.model + ' on ' + record.backend:<40}{outcome(record)}"
+
+
+def _programs(question: Question, answer: Recommendation) -> Iterator[tuple[str, str]]:
+    """Write the recommended model in both languages, each for the best of its backends."""
+    if answer.first is None:
+        return
+    model = MODELS[answer.first.model]
+    seed = fit_seed(question.asked.seed, question.dataset.id, 0)
+    of_model = [row.backend for row in answer.ranked if row.model == model.name]
+    measured = [row.backend for row in answer.rows]
+    for name, language in (("fit_stan.py", STAN), ("fit_pymc.py", PYMC)):
+        backend = next(b for b in [*of_model, *measured, *language] if b in language)
+        settings = question.asked.settings(BACKENDS[backend])
+        yield name, program(model, backend, question.table, settings, seed)
