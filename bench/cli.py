@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from bench.records import RUNS, RunError, find_run, read_records, read_run
+from bench.datasets import GRIDS
+from bench.records import RUNS, Record, RunError, find_run, read_records, read_run
+from bench.report.comparison import MEASURES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calibrate.add_argument("--seed", type=int, default=1)
     calibrate.add_argument("--output", type=Path, default=Path("reports/calibration.png"), help="picture to write")
 
+    history = commands.add_parser("history", help="each case over runs, with its changes marked")
+    history.add_argument("run", nargs="*", help="ids or paths of runs, or files of pytest-benchmark (default: all)")
+    history.add_argument("--measure", choices=list(MEASURES), help="(default: wall_seconds and ess_per_second)")
+    history.add_argument("--by", choices=["date", "version"], default="date", help="what names a run (default: date)")
+    history.add_argument("--output", type=Path, default=Path("reports/history"), help="folder of the page to write")
+    history.add_argument("--json", action="store_true", help="print JSON for machines")
+
+    versions = commands.add_parser("versions", help="the same fits in environments with other versions")
+    versions.add_argument("--try", dest="tried", metavar="PINS", help="pymc==5.28.5,pymc==6.4.0,... or a TOML file")
+    versions.add_argument("--grid", help=f"of {', '.join(GRIDS)} (default: smoke)")
+    versions.add_argument("--model", help="names, separated by commas (default: all)")
+    versions.add_argument("--replicates", type=int, help="fits of each (default: 5)")
+    versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on with one that was stopped")
+    versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
+    versions.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if a later one is, e.g., slower:10%%")
+    versions.add_argument("--json", action="store_true", help="print JSON for machines")
+
     recommend = commands.add_parser("recommend", help="which model and which backend for your own table")
     recommend.add_argument("table", type=Path, help="CSV or Parquet")
     recommend.add_argument("--group-column", required=True, help="its column of group labels")
@@ -70,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recommend.add_argument("--resume", metavar="RUN", help="spend the budget on more fits of this run")
     recommend.add_argument("--json", action="store_true", help="print JSON for machines")
 
-    for command in (export, report, compare, thread, recommend):
+    for command in (export, report, compare, thread, history, recommend):
         command.add_argument("--runs", type=Path, default=RUNS, help="folder of all runs (default: reports/runs)")
 
     options = parser.parse_args(arguments)
@@ -172,6 +191,53 @@ def _calibrate(options: argparse.Namespace) -> int:
     limit = 0.01 / len(tests)
     print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
     return int(min(tests) < limit)
+
+
+def _history(options: argparse.Namespace) -> int:
+    from bench.export import read_stored
+    from bench.report.history_page import History, write_history
+
+    def read(name: str) -> list[Record]:
+        path = Path(name)
+        return read_stored(path) if path.suffix == ".json" else read_records(find_run(name, options.runs))
+
+    names = options.run or sorted(str(path.parent) for path in options.runs.glob("*/run.json"))
+    runs = [records for name in names if (records := read(name))]
+    if not runs:
+        raise ValueError(f"no runs with records in {options.runs}; make one: pytest bench/ --benchmark-only")
+    measures = [options.measure] if options.measure else ["wall_seconds", "ess_per_second"]
+    found = History.of(f"History of {len(runs):,} runs", runs, measures, options.by)
+    page = write_history(options.output, found)
+    if options.json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        print("\n".join(found.lines()), f"\n\npage: {page}")
+    return 0
+
+
+def _versions(options: argparse.Namespace) -> int:
+    from bench.versions import VERSIONS, find_folder, read_folder, read_matrix, try_versions
+
+    folder = find_folder(options.resume, options.output or VERSIONS)
+    if options.resume is not None:
+        matrix = read_folder(folder)
+    elif options.tried is None:
+        raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
+    else:
+        rest = {"grid": options.grid, "replicates": options.replicates, "models": options.model}
+        matrix = read_matrix(options.tried, **rest)
+    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+    try:
+        found = try_versions(matrix, folder, say)
+    except KeyboardInterrupt:
+        print(f"hierbench: stopped; what was measured stays. Go on: --resume {folder.name}", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        print("\n".join(["", *found.lines(), "", f"page: {folder / 'versions.html'}"]))
+    failed = options.fail_on is not None and any(each.fails(options.fail_on) for _, each in found.comparisons)
+    return int(failed or len(found.notes) > 0)
 
 
 def _recommend(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
-"""A file of pytest-benchmark from the records of a run, where its own was lost or never written."""
+"""Files of pytest-benchmark: one from the records of a run, and records from one that it stored."""
 
+import json
 from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from pytest_benchmark.stats import Stats
 
-from bench.records import Record, read_records, read_run
+from bench.records import Record, RunError, read_records, read_run
 
 
 def export(folder: Path) -> dict[str, Any]:
@@ -42,6 +43,25 @@ def export(folder: Path) -> dict[str, Any]:
         "datetime": records[-1].time if records else None,
         "version": version("pytest-benchmark"),
     }
+
+
+def read_stored(path: Path) -> list[Record]:
+    """Read the records in a JSON file that pytest-benchmark stored.
+
+    Raises
+    ------
+    RunError
+        If it can't be read, or holds no records of this suite.
+    """
+    try:
+        benchmarks = json.loads(path.read_text(encoding="utf-8"))["benchmarks"]
+        found = [record for benchmark in benchmarks for record in benchmark["extra_info"].get("records", ())]
+        records = [Record.from_dict(record) for record in found]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"{path} is no file of pytest-benchmark ({type(error).__name__}: {error})") from error
+    if not records:
+        raise RunError(f"{path} holds no records of hierbench; give one that `pytest bench/` stored")
+    return records
 
 
 def _benchmark(case: list[Record]) -> dict[str, Any]:

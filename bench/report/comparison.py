@@ -302,13 +302,28 @@ class Comparison:
         yield from (printable(note) for note in self.notes)
         yield self.summary()
 
+    @staticmethod
+    def heads() -> list[str]:
+        """Return the heads of `table`."""
+        return ["dataset", "case", "n", *MEASURES.values(), "divergences A, B", "verdict"]
+
+    def table(self) -> Iterator[list[str]]:
+        """Yield every row as text, the geometric means last."""
+        for row in (*self.rows, *self.means):
+            name = _name(row, self.by)
+            yield [row.dataset or "geometric mean", name, str(row.n), *_ratios(row), _divergences(row), row.verdict]
+
     def markdown(self) -> str:
         """Return the same as Markdown."""
-        heads = ["dataset", "case", "n", *MEASURES.values(), "divergences A, B", "verdict"]
-        lines = [f"# {_cell(self._title())}", "", self.how(), "", "| " + " | ".join(heads) + " |", "|---" * 8 + "|"]
-        for row in (*self.rows, *self.means):
-            values = [row.dataset or "geometric mean", _name(row, self.by), str(row.n), *_ratios(row)]
-            lines.append("| " + " | ".join(map(_cell, [*values, _divergences(row), row.verdict])) + " |")
+        lines = [
+            f"# {_cell(self._title())}",
+            "",
+            self.how(),
+            "",
+            "| " + " | ".join(self.heads()) + " |",
+            "|---" * 8 + "|",
+        ]
+        lines += ["| " + " | ".join(map(_cell, values)) + " |" for values in self.table()]
         lines += ["", *(f"- {_cell(note)}" for note in self.notes), "", self.summary()]
         return "\n".join(lines) + "\n"
 

@@ -1,0 +1,179 @@
+"""A history in words and as a page: each case over its runs, the changes first."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.records import Record
+from bench.report import layout
+from bench.report.cells import printable
+from bench.report.comparison import MEASURES, Comparison
+from bench.report.figures import Figure
+from bench.report.history import Point, Series, history
+from bench.report.markdown import plain, table
+from bench.report.tables import NOTHING, number, span
+from bench.report.timeline import timeline
+
+By = Literal["date", "version"]
+UNITS = {"wall_seconds": "s", "ess_per_second": "1/s", "ess_per_gradient": "per gradient"}
+MAX_PICTURED = 240
+
+
+@dataclass(frozen=True)
+class History:
+    """Cases over runs.
+
+    Attributes
+    ----------
+    title : str
+        What it is of.
+    series : tuple of Series
+        One for each measure of each case.
+    by : str
+        What names a run: its `date`, or the `version` of its backend.
+    comparisons : tuple of (str, Comparison)
+        Verdicts between some of the runs, each with its heading.
+    notes : tuple of str
+        What else must be said.
+    """
+
+    title: str
+    series: tuple[Series, ...]
+    by: By = "date"
+    comparisons: tuple[tuple[str, Comparison], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, title: str, runs: Sequence[Sequence[Record]], measures: Sequence[str], by: By, **rest: Any
+    ) -> "History":
+        """Follow every case over runs in some measures."""
+        return cls(title, tuple(one for measure in measures for one in history(runs, measure)), by, **rest)
+
+    def label(self, series: Series, at: int) -> str:
+        """Name a run of a series."""
+        point = series.points[at]
+        return point.time[:10] if self.by == "date" else point.versions.get(_package(series), point.run)
+
+    def changes(self, series: Series) -> Iterator[str]:
+        """Yield each step in words: where, by how much, and what changed with it."""
+        for step in series.steps:
+            before, after = series.points[step.at - 1].versions, series.points[step.at].versions
+            new = ", ".join(
+                f"{name} {before.get(name, '-')} to {version}"
+                for name, version in after.items()
+                if before.get(name) != version
+            )
+            yield (
+                f"{series.points[step.at].run}: {number(step.ratio)} times ({number(step.low)} to {number(step.high)})"
+                + (f", with {new}" if new else "")
+            )
+
+    def row(self, series: Series) -> tuple[str, ...]:
+        """Return the line of a series in the table, as text."""
+        have = [point for point in series.points if point.healthy and point.value]
+        first, last = (have[0], have[-1]) if have else (None, None)
+        ratio = (last.value or 1) / (first.value or 1) if first and last else math.nan
+        sick = sum(not point.healthy for point in series.points)
+        return (
+            series.dataset,
+            series.model,
+            series.backend,
+            MEASURES[series.measure],
+            str(len(series.points)),
+            _written(first),
+            _written(last),
+            number(ratio),
+            str(sick) if sick else NOTHING,
+            "; ".join(self.changes(series)) or NOTHING,
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines for a terminal."""
+        yield printable(self.title)
+        for measure, of_measure in groupby(self.series, key=lambda series: series.measure):
+            yield ""
+            yield f"{MEASURES[measure]} ({UNITS[measure]}): of the first run, of the last, their ratio; steps"
+            for one in of_measure:
+                row = self.row(one)
+                name = f"{one.dataset} {one.model} {one.backend}"
+                yield f"  {printable(name):<62}{row[4]:>5} runs  {row[5]:<26}{row[6]:<26}{row[7]:>7}"
+                yield from (f"      step at {printable(change)}" for change in self.changes(one))
+        for heading, comparison in self.comparisons:
+            yield ""
+            yield printable(heading)
+            yield from (f"  {line}" for line in comparison.lines())
+        if self.notes:
+            yield ""
+            yield from map(printable, self.notes)
+
+    def markdown(self) -> str:
+        """Return the same as Markdown."""
+        lines = [f"# {plain(self.title)}", "", *(f"- {plain(note)}" for note in self.notes), ""]
+        lines += [*table(HEADS, map(self.row, self.series)), ""]
+        for heading, comparison in self.comparisons:
+            lines += [f"## {plain(heading)}", "", *comparison.markdown().splitlines()[2:], ""]
+        return "\n".join(lines)
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield a figure for each measure: a panel for each case, those with steps first."""
+        for measure, of_measure in groupby(self.series, key=lambda series: series.measure):
+            every = sorted(of_measure, key=lambda series: not series.steps)
+            parts = []
+            shown = every[:MAX_PICTURED]
+            for dataset in dict.fromkeys(series.dataset for series in shown):
+                panels = [
+                    timeline(one, [self.label(one, i) for i in range(len(one.points))], _unit(measure))
+                    for one in shown
+                    if one.dataset == dataset
+                ]
+                parts.append((dataset, panels))
+            note = (
+                f"Geometric mean of the fits of a run with its 95 % interval, by {self.by}. Hollow: unhealthy, in no "
+                "step. Dashed red: a step, the chance of one in a history without any is 0.2 %."
+            )
+            if len(every) > len(shown):
+                note += f" The first {len(shown)} of {len(every):,} cases; all are in the table."
+            yield Figure(measure, MEASURES[measure], note, parts, columns=3)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "title": self.title,
+            "by": self.by,
+            "series": [asdict(one) for one in self.series],
+            "comparisons": {heading: comparison.to_dict() for heading, comparison in self.comparisons},
+            "notes": list(self.notes),
+        }
+
+
+HEADS = ("dataset", "model", "backend", "measure", "runs", "first", "last", "last/first", "unhealthy runs", "steps")
+
+
+def write_history(folder: Path, found: History, name: str = "history") -> Path:
+    """Write a page and Markdown into a folder, which is made if it is missing; return the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(found.markdown(), encoding="utf-8")
+    page = folder / f"{name}.html"
+    text = layout.render("history.html", title=found.title, h=found, heads=HEADS, figures=list(found.figures()))
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+def _package(series: Series) -> str:
+    """Name the package whose version names a run: the backend itself."""
+    return series.backend
+
+
+def _unit(measure: str) -> str:
+    return f"{MEASURES[measure]} ({UNITS[measure]})"
+
+
+def _written(point: Point | None) -> str:
+    if point is None:
+        return NOTHING
+    interval = (point.low, point.high) if point.low and point.high else None
+    return number(point.value) + (f" ({span(interval)})" if interval else "")
