@@ -5,17 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bench.measure import Case, Replicates
-from bench.models import MODELS, Target
+from bench.models import Target
 from bench.records import Record
 from bench.report.cells import Cell, cells
+from bench.report.recommendation import best_of, rival
 from bench.run import Run
 
 FIRST = "stanli"
 """Has nothing to compile, so that every model can be seen in seconds."""
 CONTENDING = 3.0
 """A case contends while its rate is within this factor of the best."""
-ENOUGH, MOST = 5, 10
-"""Fits of each contender before what has no fit yet is measured, and at the end."""
+ENOUGH, MOST = 5, 15
+"""Fits of each contender before what has no fit yet is measured, and in the end."""
 ROOM = 1.3
 """A fit is started if this many times its expected seconds are left."""
 
@@ -58,7 +59,7 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
     """Choose what to fit next, or None if there is no time or nothing would tell more.
 
     In turn: every model on `FIRST`, or on the first backend there is; the best model on every other backend; contenders
-    until each has `ENOUGH` fits; whatever has none; contenders until each has `MOST`.
+    until each has `ENOUGH` fits; then by turns what has none, and contenders until each has `MOST`.
 
     Parameters
     ----------
@@ -74,40 +75,39 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
     done = {cell.records[0].key[:3]: cell for cell in cells(records)}
     wanted = sorted(cases, key=lambda case: case.model.posterior != posterior)
     fresh = [case for case in wanted if case.key not in done]
-    ranked = _ranked([cell for key, cell in done.items() if cell.posterior == posterior])
-    contenders = [case for name in _contending(ranked) for case in cases if case.key == name]
+    of_posterior = [cell for cell in done.values() if cell.posterior == posterior]
     names = [case.backend.name for case in cases]
     first = FIRST if FIRST in names else names[0]
-    best = ranked[0].model if ranked else ""
+    best = best_of(of_posterior)
+    contenders = [case for case in cases if case.key in _contending(of_posterior)]
 
     def fewer_than(most: int) -> list[Case]:
         few = [case for case in contenders if len(done[case.key].records) < most]
         return sorted(few, key=lambda case: len(done[case.key].records))
 
-    turns = (
+    turns = [
         [case for case in fresh if case.backend.name == first],
-        [case for case in fresh if case.model.name == best],
+        [case for case in fresh if best is not None and case.model.name == best.model],
         fewer_than(ENOUGH),
-        fresh,
-        fewer_than(MOST),
-    )
+        *([fresh, fewer_than(MOST)] if len(records) % 2 else [fewer_than(MOST), fresh]),
+    ]
     return next((case for turn in turns for case in turn if ROOM * _expected(case, records) < left), None)
 
 
-def _ranked(of_posterior: Sequence[Cell]) -> list[Cell]:
-    healthy = [cell for cell in of_posterior if cell.healthy and cell.ess_per_second]
-    return sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
+def _contending(found: Sequence[Cell]) -> set[tuple[str, str, str]]:
+    """Keys of the cases near the best, of the runner-up, and of the best of the other parameterization.
 
-
-def _contending(ranked: Sequence[Cell]) -> list[tuple[str, str, str]]:
-    """Keys of the cases that are near the best, and of the best one of either parameterization."""
+    That one may be unhealthy; some fits show whether it always is.
+    """
+    ranked = sorted((cell for cell in found if cell.healthy), key=lambda cell: -(cell.ess_per_second or 0))
     if not ranked:
-        return []
-    top = ranked[0].ess_per_second or 0
-    centered = MODELS[ranked[0].model].centered
-    other = next((cell for cell in ranked if MODELS[cell.model].centered != centered), None)
-    near = [cell for cell in ranked if CONTENDING * (cell.ess_per_second or 0) >= top or cell is other]
-    return [cell.records[0].key[:3] for cell in near]
+        return set()
+    least = (ranked[0].ess_per_second or 0) / CONTENDING
+    contending = [cell for i, cell in enumerate(ranked) if i < 2 or (cell.ess_per_second or 0) >= least]
+    other = rival(found, ranked[0])
+    if other is not None and (other.healthy_fits or len(other.records) < ENOUGH):
+        contending.append(other)
+    return {cell.records[0].key[:3] for cell in contending}
 
 
 def _expected(case: Case, records: Sequence[Record]) -> float:

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recommend.add_argument("table", type=Path, help="CSV or Parquet")
     recommend.add_argument("--group-column", required=True, help="its column of group labels")
     recommend.add_argument("--value-column", required=True, help="its column of observations")
-    recommend.add_argument("--budget", type=float, default=60, help="seconds to measure (default: 60)")
+    recommend.add_argument("--budget", type=float, default=45, help="seconds to measure (default: 45)")
     recommend.add_argument("--target-ess", type=float, default=1000, help="smallest bulk ESS wanted (default: 1000)")
     recommend.add_argument(
         "--posterior", choices=["superpopulation", "finite_population"], default="superpopulation",

@@ -60,8 +60,7 @@ def program(model: Model, backend: str, table: Table, settings: Settings, seed: 
     if backend in PYMC:
         given = _build(model.pymc_file)
     parts = [
-        f'"""Model {model.name} in {language}, by {backend}. Written by hierbench."""',
-        _IMPORTS[backend].strip(),
+        f'"""Model {model.name} in {language}, by {backend}. Written by hierbench."""\n\n{_IMPORTS[backend].strip()}',
         given,
         _SUMMARY.strip(),
         _main(model, backend, table, settings, seed),

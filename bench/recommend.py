@@ -59,7 +59,7 @@ class Question:
     value_column: str
     posterior: Target = "superpopulation"
     target_ess: float = 1000.0
-    budget: float = 60.0
+    budget: float = 45.0
     as_is: bool = False
     models: str | None = None
     backends: str | None = None

@@ -51,6 +51,11 @@ class Cell:
         return [record for record in self.records if record.status == "ok"]
 
     @property
+    def healthy_fits(self) -> list[Record]:
+        """The replicates that were healthy."""
+        return [record for record in self.records if record.healthy]
+
+    @property
     def healthy(self) -> bool:
         """Whether it may be ranked: every replicate gave draws, and all were healthy."""
         return all(record.healthy for record in self.records)

@@ -1,20 +1,40 @@
 """The recommendation for one dataset: which model, on which backend, at what cost, and how sure that is."""
 
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.models import MODELS, Target
 from bench.records import Record
-from bench.report.cells import printable
+from bench.report.cells import Cell, geometric_mean, printable
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
 from bench.report.tables import Row, number, span, summarise
 from bench.theory import Seen
 
 NAMES = {True: "centered", False: "noncentered"}
+ENOUGH_UNHEALTHY = 3
+"""Fits of a parameterization, none of them healthy, that rule it out."""
+T = TypeVar("T", bound=Cell)
+
+
+def best_of(found: Sequence[Cell]) -> Cell | None:
+    """Return the healthy cell with the largest rate, if there is one."""
+    return max((cell for cell in found if cell.healthy), key=lambda cell: cell.ess_per_second or 0, default=None)
+
+
+def rival(found: Sequence[T], best: Cell) -> T | None:
+    """Return the best cell of the other parameterization: most often healthy first, then by the rate of its fits."""
+    others = [cell for cell in found if MODELS[cell.model].centered != MODELS[best.model].centered and cell.fits]
+
+    def merit(cell: Cell) -> tuple[bool, float]:
+        rates = [record.ess_per_second for record in cell.healthy_fits]
+        return 2 * len(cell.healthy_fits) >= len(cell.records), geometric_mean(rates) or 0.0
+
+    return max(others, key=merit, default=None)
 
 
 @dataclass(frozen=True)
@@ -61,8 +81,11 @@ class Recommendation:
     @cached_property
     def ranked(self) -> list[Row]:
         """Healthy cases with the wanted posterior, the largest rate first."""
-        healthy = [row for row in self.rows if row.healthy and row.rate and row.posterior == self.posterior]
-        return sorted(healthy, key=lambda row: -(row.rate or 0))
+        return sorted((row for row in self._wanted if row.healthy), key=lambda row: -(row.rate or 0))
+
+    @property
+    def _wanted(self) -> list[Row]:
+        return [row for row in self.rows if row.posterior == self.posterior and row.fits]
 
     @property
     def first(self) -> Row | None:
@@ -74,20 +97,20 @@ class Recommendation:
         """The next."""
         return self.ranked[1] if len(self.ranked) > 1 else None
 
-    @property
+    @cached_property
     def other(self) -> Row | None:
-        """The best healthy case of the other parameterization."""
-        if self.first is None:
-            return None
-        centered = MODELS[self.first.model].centered
-        return next((row for row in self.ranked if MODELS[row.model].centered != centered), None)
+        """The best case of the other parameterization, be it healthy or not."""
+        return rival(self._wanted, self.first) if self.first else None
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        """Every case against the first, as `hierbench compare --by case` has it."""
-        if self.first is None or len(self.ranked) < 2:
+        """The healthy fits of every case against the first, as `hierbench compare --by case` has it.
+
+        To leave out what was unhealthy flatters a case: one that is slower all the same is surely worse.
+        """
+        records = [record for row in self._wanted for record in row.healthy_fits]
+        if self.first is None or len({record.key[:3] for record in records}) < 2:
             return None
-        records = [record for row in self.ranked for record in row.records]
         return compare_runs(records, by="case", reference=self.first.case)
 
     def effect(self, row: Row) -> Effect | None:
@@ -100,74 +123,89 @@ class Recommendation:
     def order(self, row: Row) -> str:
         """Say how sure it is that a case comes after the first."""
         effect = self.effect(row)
-        if effect is None or effect.kind == "not enough":
-            more = f"; {effect.more} more fits of each would show {100 * effect.resolution:.3g} %" if effect else ""
-            return f"their order is open{more}"
+        if effect is None or effect.contrast.df <= 0:
+            return "their order is open, with so few fits"
+        if effect.kind == "not enough":
+            return f"their order is open; {effect.more} more fits of each would show {100 * effect.resolution:.3g} %"
         if effect.kind == "same":
             return f"as good: the same within {100 * effect.resolution:.3g} %"
         return "surely slower"
 
     @property
     def parameterization(self) -> str:
-        """`centered`, `noncentered`, `open`, or `none` where no fit was healthy."""
-        if self.first is None:
-            return "none"
-        mine = NAMES[MODELS[self.first.model].centered]
-        if self.other is None:
-            return mine if self._unhealthy_others else "open"
-        effect = self.effect(self.other)
-        return mine if effect is not None and effect.kind == "slower" else "open"
+        """That of the first: `centered` or `noncentered`; `none` where no case was healthy."""
+        return NAMES[MODELS[self.first.model].centered] if self.first else "none"
 
     @property
-    def _unhealthy_others(self) -> list[Row]:
-        """Cases of the other parameterization, which gave draws, none of them healthy."""
+    def measured(self) -> bool:
+        """Whether the fits alone are sure of the parameterization, for this very table."""
+        if self.first is None or self.other is None:
+            return False
+        effect = self.effect(self.other)
+        if effect is None:
+            return len(self._unhealthy_others) >= ENOUGH_UNHEALTHY
+        return effect.kind == "slower"
+
+    @property
+    def sure(self) -> bool:
+        """Whether the parameterization is sure for data like these: the fits are, and theory does not leave it open."""
+        return self.measured and self.seen.theory != "undecided"
+
+    @property
+    def _unhealthy_others(self) -> list[Record]:
+        """Fits of the other parameterization, if none of them is healthy."""
         assert self.first is not None
         centered = MODELS[self.first.model].centered
-        return [
-            row
-            for row in self.rows
-            if row.posterior == self.posterior and MODELS[row.model].centered != centered and row.fits
-        ]
+        fits = [record for row in self._wanted if MODELS[row.model].centered != centered for record in row.fits]
+        return [] if any(record.healthy for record in fits) else fits
 
     @property
     def why(self) -> str:
         """Say how sure the parameterization is."""
         if self.first is None:
-            return "no fit was healthy, so none can be recommended"
-        mine, theirs = (NAMES[MODELS[self.first.model].centered is side] for side in (True, False))
+            return "no case was healthy, so none can be recommended"
+        mine = self.parameterization
+        if self.sure:
+            return f"{mine}, surely: {self._evidence}"
+        if self.measured:
+            return (
+                f"{mine} on this very table: {self._evidence}. With n omega²/sigma² near 1 the order is open for others"
+            )
+        return f"the order is open. {mine} was first: {self._evidence}"
+
+    @property
+    def _evidence(self) -> str:
+        assert self.first is not None
+        theirs = NAMES[not MODELS[self.first.model].centered]
         if self.other is None:
-            sick = self._unhealthy_others
-            if not sick:
-                return f"{mine} was first, but no {theirs} fit was made, so it is open"
-            return f"{mine}, for no {theirs} case was healthy: " + "; ".join(f"{r.case} {r.verdict}" for r in sick[:3])
+            return f"no {theirs} model was fit"
         effect = self.effect(self.other)
         if effect is None:
-            return f"open: {mine} was first, but no interval can be given"
-        low, high = (1 / bound if bound else float("inf") for bound in effect.interval[::-1])
-        said = f"{number(1 / effect.ratio)} times the best {theirs} rate ({number(low)} to {number(high)})"
-        if effect.kind == "slower":
-            return f"{mine}, surely: {said}"
-        return f"open: {mine} was first by {said}, {self.other.case}; {self.order(self.other)}"
+            count = len(self._unhealthy_others)
+            return f"none of {count} {theirs} fits was healthy ({self.other.case}: {self.other.verdict})"
+        low, high = effect.interval
+        said = f"its rate is {number(1 / effect.ratio)} times that of the best {theirs} case, {self.other.case}"
+        if low > 0 and high < math.inf:
+            said += f" ({number(1 / high)} to {number(1 / low)})"
+        sick = len(self.other.records) - len(self.other.healthy_fits)
+        return said + (f", which was unhealthy in {sick} of {len(self.other.records)} fits" if sick else "")
 
     @property
     def theory(self) -> str:
         """Say what theory takes, and whether the measurement agrees."""
-        theory, measured = self.seen.theory, self.parameterization
-        information = self.seen.information
+        theory, information = self.seen.theory, self.seen.information
         given = (
             f"n omega²/sigma² is {number(information.median)} in the median group (94 % interval "
             f"{number(information.low)} to {number(information.high)}): "
         )
         if theory == "undecided":
-            return given + "near 1, where theory leaves it open; let the measurement decide"
-        side = "well above 1, where theory is for centered" if theory == "centered" else (
-            "well below 1, where theory is for noncentered"
-        )  # fmt: skip
-        if measured == theory:
-            return f"{given}{side}; the measurement agrees"
-        if measured in ("open", "none"):
-            return f"{given}{side}; the measurement alone leaves it open"
-        return f"{given}{side}; the measurement says {measured}: theory and measurement disagree, trust these fits"
+            return given + "near 1, where theory leaves the parameterization open"
+        said = f"{given}well {'above' if theory == 'centered' else 'below'} 1, where theory is for {theory}"
+        if not self.measured:
+            return f"{said}; the measurement alone leaves it open"
+        if self.parameterization == theory:
+            return f"{said}; the measurement agrees"
+        return f"{said}; the measurement is for {self.parameterization}: they disagree, and these fits are of your data"
 
     def seconds(self, row: Row) -> tuple[float, tuple[float, float] | None]:
         """Seconds until the smallest bulk ESS is what is wanted, build aside, and their 95 % interval."""
@@ -217,7 +255,7 @@ class Recommendation:
             )
             if self.runner_up is not None:
                 effect = self.effect(self.runner_up)
-                ratio = f", {number(effect.ratio)} times that ({span(effect.interval)})" if effect else ""
+                ratio = f", {number(effect.ratio)} times that{_bracketed(effect)}" if effect else ""
                 yield "runner-up", f"{self.runner_up.case}{ratio}: {self.order(self.runner_up)}"
         yield "parameterization", self.why
         yield "theory", self.theory
@@ -234,7 +272,7 @@ class Recommendation:
             yield f"  {'healthy, by rate':<40}{'fits':>5}{'min ESS/s':>11}  {'95 % interval':<20}{'of first':<24}"
             for row in self.ranked:
                 effect = self.effect(row)
-                of = f"{number(effect.ratio)} [{span(effect.interval)}]" if effect else "1"
+                of = f"{number(effect.ratio)}{_bracketed(effect)}" if effect else "1"
                 yield f"  {row.case:<40}{len(row.fits):>5}{number(row.rate):>11}  {span(row.interval):<20}{of:<24}"
         if self.unhealthy:
             yield ""
@@ -276,6 +314,7 @@ class Recommendation:
             "answer": self.first and plain(self.first),
             "runner_up": self.runner_up and plain(self.runner_up),
             "parameterization": self.parameterization,
+            "order": "sure" if self.sure else "open",
             "why": self.why,
             "theory": self.seen.theory,
             "theory_and_measurement": self.theory,
@@ -284,3 +323,8 @@ class Recommendation:
             "not_measured": self.stopped,
             "programs": dict(self.programs),
         }
+
+
+def _bracketed(effect: Effect) -> str:
+    """Write the interval of a ratio, or nothing where its spread is unknown."""
+    return f" ({span(effect.interval)})" if effect.interval[1] < math.inf else ""
