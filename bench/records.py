@@ -98,7 +98,7 @@ class Record:
         Bytes of the process tree (see `Worker.peak_memory`).
     grade : dict, optional
         The exact posterior of mu, sigma and omega, and for a healthy fit how far it is from it: see
-        `bench.measure.held_against_truth`.
+        `bench.diagnosis.held_against_truth`.
     population_mean : dict, optional
         For finite-population fits, the mean of the population the groups came from.
     draws_digest, draws_file, draws_bytes

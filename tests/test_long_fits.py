@@ -5,7 +5,7 @@ import pytest
 from bench.datasets import normal_means
 from bench.exact import exact_posterior
 from bench.grading import bound, grade
-from bench.measure import with_mu
+from bench.diagnosis import with_mu
 from bench.models import MODELS
 from bench.points import initial_points
 from bench.settings import Settings

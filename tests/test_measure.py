@@ -90,19 +90,6 @@ def test_a_healthy_fit_is_graded_against_the_exact_posterior(journal, workers):
     assert grade["seconds_to_error"]["omega"] > 0
 
 
-def test_a_fit_that_is_healthy_and_wrong_is_flagged_biased(workers):
-    settings = Settings(draws=2000, target_accept=0.95)
-    subject = case("centered")
-    worker = workers[subject.backend]
-    worker.prepare(subject.model, subject.dataset)
-    worker.sample(settings, 3, initial_points(subject.model, subject.dataset, 1, 0, 4))
-    fit = worker.fetch()
-    wrong = replace(fit, draws=fit.draws | {"sigma": fit.draws["sigma"] * 1.05})
-    assert measure.diagnose(subject, settings, fit, 1.0, 0)["health"] == []
-    (flag,) = measure.diagnose(subject, settings, wrong, 1.0, 0)["health"]
-    assert flag.startswith("biased: sigma")
-
-
 def test_what_cannot_be_diagnosed_keeps_its_time(journal, workers, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("odd draws")

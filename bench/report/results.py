@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from bench.records import Quantity, Record
-from bench.report.tables import SCALARS, exact_of, phases, seconds_to_error
+from bench.report.tables import SCALARS, SHOWN_ERROR, exact_of, phases, seconds_to_error
 
 
 class Field(NamedTuple):
@@ -149,7 +149,7 @@ def _fields() -> Iterator[Field]:
         "seconds_to_error",
         REAL,
         "s",
-        "until mu, sigma, omega are known to 1 % of their sds, the slowest",
+        f"until mu, sigma, omega are known to {100 * SHOWN_ERROR:g} % of their sds, the slowest",
         seconds_to_error,
     )
     for name in ("mean", "sd", "ess"):

@@ -12,7 +12,7 @@ from scipy import stats
 from bench.records import Record
 from bench.report.markdown import plain
 from bench.report.results import FIELDS, write_results
-from bench.report.tables import NOTHING, Row, best_rate, number, phases, quantity_lines, summarise
+from bench.report.tables import NOTHING, Row, best_rate, number, phases, quantity_lines, seconds_to_error, summarise
 from bench.report.verdict import limits, ratio, verdict
 from tests.report.simulated import HOSTILE, asked, simulate
 
@@ -145,6 +145,12 @@ def test_true_ess_is_that_of_the_squared_errors(records: list[Record]) -> None:
     assert found.ess == pytest.approx(2500)
     assert found.lower < 2500 < found.upper
     assert few.true_ess("omega") is None
+
+
+def test_seconds_to_error_are_for_one_error_whatever_a_grade_states(records: list[Record]) -> None:
+    record = next(record for record in records if record.grade)
+    finer = replace(record, grade={**(record.grade or {}), "stated_error": 0.005})
+    assert seconds_to_error(finer) == pytest.approx((seconds_to_error(record) or 0) / 4)
 
 
 def test_markdown_escapes() -> None:

@@ -1,0 +1,150 @@
+"""The answer from records: what is recommended, how sure it is, and what is said of the rest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.models import MODELS
+from bench.records import Record
+from bench.report.aa import simulated_record
+from bench.report.recommendation import Recommendation
+from bench.report.recommendation_page import write_page
+from bench.theory import Estimate, Seen
+from tests.report.simulated import HOSTILE
+
+
+def seen(information: float = 40.0) -> Seen:
+    found = Estimate(information, information / 4, 4 * information)
+    return Seen(
+        160, 8, 20, 20, 0.0, 1.0, Estimate(0.75, 0.7, 0.8), Estimate(1, 0.6, 2), found, information, information
+    )
+
+
+def fits(model: str, backend: str, rate: float, count: int = 10, cv: float = 0.05, **changes: Any) -> list[Record]:
+    rng = np.random.default_rng([len(model), len(backend)])
+    return [
+        simulated_record(
+            dataset=changes.get("dataset", "trees"),
+            model=model,
+            posterior=MODELS[model].posterior,
+            backend=backend,
+            replicate=i,
+            wall_seconds=float(np.exp(cv * rng.standard_normal())),
+            min_ess_bulk=rate,
+            prepare_seconds=0.5,
+            **{name: value for name, value in changes.items() if name != "dataset"},
+        )
+        for i in range(count)
+    ]
+
+
+def answer(*records: list[Record], information: float = 40.0, cases: tuple[str, ...] = ()) -> Recommendation:
+    return Recommendation.of(sum(records, []), seen(information), "superpopulation", 1000.0, cases)
+
+
+def test_the_first_is_recommended_with_its_runner_up() -> None:
+    found = answer(
+        fits("centered", "stanli", 2000.0), fits("centered", "pymc", 500.0), fits("noncentered", "stanli", 300.0)
+    )
+    assert found.first is not None
+    assert found.first.case == "centered on stanli"
+    assert found.runner_up is not None
+    assert found.runner_up.case == "centered on pymc"
+    assert found.order(found.runner_up) == "surely slower"
+    assert (found.parameterization, found.sure) == ("centered", True)
+    assert "surely" in found.why
+    assert "the measurement agrees" in found.theory
+    seconds, interval = found.seconds(found.first)
+    assert seconds == pytest.approx(0.5, rel=0.05)
+    assert interval is not None
+    assert interval[0] < seconds < interval[1]
+    assert found.draws(found.first) == 500
+
+
+def test_models_of_the_other_posterior_are_not_ranked_with_it() -> None:
+    found = answer(fits("centered", "stanli", 10.0), fits("finite_zerosum_centered", "stanli", 9000.0))
+    assert [row.model for row in found.ranked] == ["centered"]
+
+
+def test_alike_is_as_good_and_the_order_is_open() -> None:
+    found = answer(
+        fits("centered", "stanli", 1000.0, 15, 0.01), fits("noncentered", "stanli", 1010.0, 15, 0.01), information=8.0
+    )
+    assert not found.sure
+    assert "the order is open" in found.why
+    assert found.runner_up is not None
+    assert "as good" in found.order(found.runner_up)
+
+
+def test_near_one_the_order_is_open_for_others_whatever_was_measured() -> None:
+    found = answer(fits("centered", "stanli", 2000.0), fits("noncentered", "stanli", 300.0), information=1.5)
+    assert found.measured
+    assert not found.sure
+    assert found.why.startswith("centered on this very table")
+    assert "near 1" in found.theory
+
+
+def test_a_disagreement_with_theory_is_said() -> None:
+    found = answer(fits("centered", "stanli", 300.0), fits("noncentered", "stanli", 2000.0))
+    assert found.parameterization == "noncentered"
+    assert "they disagree" in found.theory
+
+
+def test_what_is_unhealthy_is_not_ranked_and_rules_out_its_parameterization() -> None:
+    sick = {"health": ["divergences: 80"]}
+    found = answer(
+        fits("noncentered", "stanli", 300.0), fits("centered", "stanli", 9000.0, 4, **sick), information=0.01
+    )
+    assert found.parameterization == "noncentered"
+    assert found.sure
+    assert "none of 4 centered fits was healthy" in found.why
+    assert [row.case for row in found.unhealthy] == ["centered on stanli"]
+    few = answer(fits("noncentered", "stanli", 300.0), fits("centered", "stanli", 9000.0, 1, **sick), information=0.01)
+    assert not few.sure
+
+
+def test_a_rival_that_is_unhealthy_now_and_then_is_compared_by_its_healthy_fits() -> None:
+    rival = (
+        fits("noncentered", "stanli", 300.0, 9) + fits("noncentered", "stanli", 300.0, 10, health=["R-hat: 1.02"])[9:]
+    )
+    found = answer(fits("centered", "stanli", 2000.0), rival)
+    assert found.sure
+    assert "unhealthy in 1 of 10 fits" in found.why
+
+
+def test_without_a_healthy_case_nothing_is_recommended() -> None:
+    found = answer(fits("centered", "stanli", 300.0, health=["R-hat: 1.2"]))
+    assert found.first is None
+    assert found.parameterization == "none"
+    assert any("none" in text for _, text in found.answer())
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["answer"] is None
+
+
+def test_one_fit_of_each_leaves_the_order_open() -> None:
+    found = answer(fits("centered", "stanli", 2000.0, 1), fits("noncentered", "stanli", 300.0, 1))
+    assert not found.sure
+    assert found.other is not None
+    assert "with so few fits" in found.order(found.other)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_what_the_budget_did_not_reach_is_named() -> None:
+    late = fits("noncentered", "pymc", 1.0, 1, status="timeout", reason="sample took longer than 3 s")
+    found = answer(fits("centered", "stanli", 2000.0), late, cases=("centered on stanli", "centered on nutpie"))
+    assert found.stopped == ["noncentered on pymc", "centered on nutpie"]
+    assert found.unhealthy == []
+    assert any(f"--resume {found.run}" in line for line in found.lines())
+
+
+def test_the_page_shows_all_of_it_and_hostile_text_as_text(tmp_path: Path) -> None:
+    found = answer(
+        fits("centered", "stanli", 2000.0, dataset=HOSTILE), fits("noncentered", "stanli", 300.0, dataset=HOSTILE)
+    )
+    text = write_page(tmp_path, found).read_text(encoding="utf-8")
+    assert "<script>document" not in text
+    assert "surely slower" in text
+    assert "Information of a group" in text
+    assert text.count("<svg") >= 2
