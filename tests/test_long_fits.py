@@ -3,9 +3,9 @@
 import pytest
 
 from bench.datasets import normal_means
+from bench.diagnosis import with_mu
 from bench.exact import exact_posterior
 from bench.grading import bound, grade
-from bench.diagnosis import with_mu
 from bench.models import MODELS
 from bench.points import initial_points
 from bench.settings import Settings

@@ -10,7 +10,6 @@ from bench.datasets import grid
 from bench.isolation import Workers
 from bench.measure import Asked, Case, Replicates, digest
 from bench.models import MODELS
-from bench.points import initial_points
 from bench.records import STATUSES, Journal, read_records
 from bench.settings import Settings
 

@@ -1,7 +1,6 @@
-"""The page in a real browser, with the network off; skipped, with the reason, where there is none."""
+"""The page of a run, in a real browser with the network off."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,16 +11,9 @@ import pytest
 
 from bench.report.page import MAX_BYTES, write_report
 from bench.report.tables import NOTHING
+from tests.report.conftest import Opened
 from tests.report.simulated import HOSTILE, asked, simulate
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 FIGURES = ("groups", "omega", "error", "divergences", "rates", "times", "ess", "intervals")
 
 
@@ -32,30 +24,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; type: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium; type: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[(1400, "light"), (390, "dark")], ids=["desk", "phone"])
-def page(request: pytest.FixtureRequest, browser: Any, folder: Path) -> Iterator[Any]:
-    width, scheme = request.param
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
-    page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda asked: said.append(asked.url) if not asked.url.startswith("file:") else None)
-    page.goto((folder / "index.html").as_uri())
-    yield page
-    context.close()
-    assert said == []
+@pytest.fixture
+def page(opened: Opened, folder: Path) -> Iterator[Any]:
+    with opened(folder / "index.html") as page:
+        yield page
 
 
 def test_every_picture_renders(page: Any) -> None:

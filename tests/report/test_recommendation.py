@@ -1,6 +1,7 @@
 """The answer from records: what is recommended, how sure it is, and what is said of the rest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bench.report.aa import simulated_record
 from bench.report.recommendation import Recommendation
 from bench.report.recommendation_page import write_page
 from bench.theory import Estimate, Seen
+from tests.report.conftest import Opened
 from tests.report.simulated import HOSTILE
 
 
@@ -42,7 +44,9 @@ def fits(model: str, backend: str, rate: float, count: int = 10, cv: float = 0.0
 
 
 def answer(*records: list[Record], information: float = 40.0, cases: tuple[str, ...] = ()) -> Recommendation:
-    return Recommendation.of(sum(records, []), seen(information), "superpopulation", 1000.0, cases)
+    return Recommendation.of(
+        [one for each in records for one in each], seen(information), "superpopulation", 1000.0, cases
+    )
 
 
 def test_the_first_is_recommended_with_its_runner_up() -> None:
@@ -148,3 +152,21 @@ def test_the_page_shows_all_of_it_and_hostile_text_as_text(tmp_path: Path) -> No
     assert "surely slower" in text
     assert "Information of a group" in text
     assert text.count("<svg") >= 2
+
+
+def test_the_page_in_a_browser(opened: Opened, tmp_path: Path) -> None:
+    records = fits("centered", "stanli", 2000.0, dataset=HOSTILE) + fits(
+        "noncentered", "stanli", 300.0, dataset=HOSTILE
+    )
+    found = replace(answer(records), programs={"fit_stan.py": f"# {HOSTILE}\nprint(1)\n"})
+    with opened(write_page(tmp_path, found)) as page:
+        assert page.locator("h1").inner_text().endswith(HOSTILE)
+        assert "owned" not in page.title()
+        assert page.locator("img").count() == 0
+        assert page.locator("#programs pre").text_content() == found.programs["fit_stan.py"]
+        page.locator("button.copy").click()
+        assert page.locator("button.copy").inner_text() == "Copied"
+        for name in ("information", "rates"):
+            assert page.locator(f"#figure-{name} .panels svg").first.bounding_box()["width"] > 100
+        page.locator("#order th", has_text="min ESS/s").click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
