@@ -1,6 +1,7 @@
 """Records: what is kept of every replicate, on disk before the next one starts."""
 
 import fcntl
+import gc
 import json
 import math
 import os
@@ -8,7 +9,8 @@ import secrets
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -182,13 +184,15 @@ class Record:
         schema = values.get("schema", SCHEMA)
         if schema > SCHEMA:
             raise RunError(f"a record has schema {schema}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
-        known = {f.name for f in fields(cls)}
-        plain = {name: value for name, value in values.items() if name in known}
+        plain = {name: value for name, value in values.items() if name in _FIELDS}
         plain["quantities"] = {
             name: Quantity(**{key: math.nan if number is None else number for key, number in quantity.items()})
             for name, quantity in values.get("quantities", {}).items()
         }
         return cls(**plain)
+
+
+_FIELDS = frozenset(f.name for f in fields(Record))
 
 
 class Journal:
@@ -328,15 +332,27 @@ def read_records(folder: Path) -> list[Record]:
     *lines, rest = content.split(b"\n")
     if rest:
         warnings.warn(f"{path}: the last line was cut short and is dropped", stacklevel=2)
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(Record.from_dict(json.loads(line)))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise RunError(
-                f"{path}, line {number} is no record ({error}); restore the file or delete that line"
-            ) from error
-    return records
+    with _no_collection():
+        return [_record(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        return Record.from_dict(json.loads(line))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RunError(f"{path}, line {number} is no record ({error}); restore the file or delete that line") from error
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hold the garbage collector, which would go through all records again and again while there come more."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _write(path: Path, text: str) -> None:

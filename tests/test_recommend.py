@@ -1,6 +1,9 @@
 """`hierbench recommend` from the table to the answer, with real fits."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +164,23 @@ def test_bad_options_are_refused(
     assert main(asked(write(tmp_path / "t.csv", 1.0, [20] * 8, 1), option, value)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_ends_the_measuring_with_the_answer_so_far(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
+    command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
+    process = subprocess.Popen(
+        [*command, *asked(path, "--budget", "600", "--backend", "stanli")],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "finite_zerosum_noncentered on stanli" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    said = process.stdout.read()
+    assert process.wait(60) == 0
+    assert "stopped; the answer is from what there is" in said
+    assert "For the superpopulation posterior" in said
