@@ -21,7 +21,7 @@ ROOM = 1.3
 """A fit is started if this many times its expected seconds are left."""
 
 
-def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record], None]) -> None:
+def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record], None], *, stop: bool) -> bool:
     """Measure until the budget is used or nothing is left that would tell more.
 
     Every fit goes into the run's journal as it ends, by the same way as those of `pytest bench/`.
@@ -36,16 +36,25 @@ def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record]
         Seconds; a build or a fit that would go on longer is stopped.
     tell : callable
         Called with each record.
+    stop : bool
+        Whether to end as soon as no model of the posterior is healthy in all its fits on the first backend.
+
+    Returns
+    -------
+    bool
+        Whether it was ended for that.
     """
     started = time.monotonic()
     cases = list(run.plan.cases)
     while True:
         left = budget - (time.monotonic() - started)
+        if stop and hopeless(cases, run.journal.records, posterior):
+            return True
         case = next_case(cases, run.journal.records, posterior, left)
         if case is None:
-            return
+            return False
         fits = [record.replicate for record in run.journal.records if record.key[:3] == case.key]
-        asked = replace(run.plan.asked, fit_timeout=max(left, 0.1))
+        asked = replace(run.plan.asked, fit_timeout=max(left, 0.001))
         replicate = Replicates(case, asked, [max(fits, default=-1) + 1], run.workers, run.journal, tell)
         if unsupported := case.backend.unsupported(case.model):
             replicate.refuse("unsupported", unsupported)
@@ -76,8 +85,7 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
     wanted = sorted(cases, key=lambda case: case.model.posterior != posterior)
     fresh = [case for case in wanted if case.key not in done]
     of_posterior = [cell for cell in done.values() if cell.posterior == posterior]
-    names = [case.backend.name for case in cases]
-    first = FIRST if FIRST in names else names[0]
+    first = _first(cases)
     best = best_of(of_posterior)
     contenders = [case for case in cases if case.key in _contending(of_posterior)]
 
@@ -92,6 +100,17 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
         *([fresh, fewer_than(MOST)] if len(records) % 2 else [fewer_than(MOST), fresh]),
     ]
     return next((case for turn in turns for case in turn if ROOM * _expected(case, records) < left), None)
+
+
+def hopeless(cases: Sequence[Case], records: Sequence[Record], posterior: Target) -> bool:
+    """Tell whether every model of the posterior has given draws on the first backend that can't be trusted."""
+    wanted = {case.key for case in cases if case.model.posterior == posterior and case.backend.name == _first(cases)}
+    return wanted == {r.key[:3] for r in records if r.key[:3] in wanted and r.status == "ok" and not r.healthy}
+
+
+def _first(cases: Sequence[Case]) -> str:
+    names = [case.backend.name for case in cases]
+    return FIRST if FIRST in names else names[0]
 
 
 def _contending(found: Sequence[Cell]) -> set[tuple[str, str, str]]:

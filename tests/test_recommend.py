@@ -152,7 +152,7 @@ def test_too_many_rows_are_refused_with_the_limit(
         ("--budget", "0", "--budget is 0; give seconds"),
         ("--budget", "nan", "--budget is nan"),
         ("--target-ess", "-1", "--target-ess is -1"),
-        ("--model", "centred", "no model centred; the models are: centered"),
+        ("--model", "centred", "no model 'centred'; the models are: centered"),
         ("--backend", "stan", "the backends are: cmdstan"),
         ("--draws", "1", "draws is 1; give 4 or more"),
         ("--resume", "nothing", "no run 'nothing'"),
@@ -169,18 +169,14 @@ def test_bad_options_are_refused(
 def test_ctrl_c_ends_the_measuring_with_the_answer_so_far(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
     command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
-    process = subprocess.Popen(
-        [*command, *asked(path, "--budget", "600", "--backend", "stanli")],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "finite_zerosum_noncentered on stanli" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    said = process.stdout.read()
-    assert process.wait(60) == 0
+    command += asked(path, "--budget", "600", "--backend", "stanli", "--draws", "20000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "finite_zerosum_noncentered on stanli" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.stdout.read()
+    assert process.returncode == 0
     assert "stopped; the answer is from what there is" in said
     assert "For the superpopulation posterior" in said

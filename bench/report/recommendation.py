@@ -236,7 +236,10 @@ class Recommendation:
         """Yield the lines of the answer, each with its head."""
         first = self.first
         if first is None:
-            yield "answer", "none: no fit was healthy. Try --target-accept 0.95, or a larger --budget"
+            yield (
+                "answer",
+                "none: no case was healthy in all its fits. Try more draws (--draws 4000), or a larger --budget",
+            )
         else:
             seconds, interval = self.seconds(first)
             yield "model", first.model
@@ -250,8 +253,8 @@ class Recommendation:
             )
             yield (
                 f"ESS {self.target:,.0f}",
-                f"about {number(seconds)} s ({span(interval)}) with {self.draws(first):,} draws a chain, and "
-                f"{number(first.build_seconds, 2)} s to build",
+                f"about {number(seconds)} s ({span(interval)}): {self.draws(first):,} draws a chain at target accept "
+                f"{first.first.settings['target_accept']:g}, and {number(first.build_seconds, 2)} s to build",
             )
             if self.runner_up is not None:
                 effect = self.effect(self.runner_up)
