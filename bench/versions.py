@@ -10,7 +10,6 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +169,9 @@ def _combination(table: Any) -> Combination:
 
 def _known() -> list[str]:
     """Name the packages whose version can matter to a backend."""
-    own = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in requires("hierbench") or () if "test" not in line}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["pystan"]]
+    own = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in lines}
     return sorted({*own, "pytensor", "numba", "llvmlite", "httpstan", "arviz-stats", "arviz-base", "xarray"})
 
 

@@ -18,7 +18,7 @@ from bench.settings import Settings
 from tests.conftest import REQUIRED
 
 LABELS = ("oak", 'the "big" elm', "äsp <b>", "pine | x", "birch's", "12", "yew, old", "fir", "gum", "ash", "box", "fig")
-SETTINGS = Settings(chains=2, warmup=1000, draws=2000, target_accept=0.95, cores=2)
+SETTINGS = Settings(chains=2, warmup=1000, draws=4000, target_accept=0.95, cores=2)
 RUN = [(model, "stanli") for model in MODELS] + [
     ("centered", "pymc"),
     ("zerosum_centered", "nutpie"),
@@ -29,7 +29,7 @@ RUN = [(model, "stanli") for model in MODELS] + [
 
 def table(folder: Path, centre: float = 0.0, scale: float = 1.0) -> Table:
     """Write a table whose names and labels need quoting."""
-    made = normal_means(0.7, [6] * len(LABELS), seed=3)  # where every model can be sampled
+    made = normal_means(1.2, [5] * len(LABELS), seed=3)  # where every model can be sampled
     path = folder / 'my "own" table.csv'
     rows = pd.DataFrame({'the "group"': [LABELS[g] for g in made.group], "it's y": centre + scale * made.y})
     rows.sample(frac=1, random_state=1).to_csv(path, index=False)

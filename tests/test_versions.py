@@ -83,9 +83,9 @@ def test_what_cannot_be_tried_is_refused(tried: str, message: str, capsys: pytes
         ("grid = 'smoke'", "has no .*combinations"),
         ("[[combinations]]\npackages=[]", "names no packages"),
         ("[[combinations]]\npackages=['pymc==6.4.0']\npython='2.7'", "python is '2.7'"),
-        ("[[combinations]]\npackages=['pymc==6.4.0']\nbackends=['stan']", "no backend stan"),
+        ("[[combinations]]\npackages=['pymc==6.4.0']\nbackends=['stan']", "no backend 'stan'"),
         ("[[combinations]]\npackages=['pymc==6.4.0']\nwheel='x'", "no setting 'wheel' of a combination"),
-        ("models = 'centred'\n[[combinations]]\npackages=['pymc==6.4.0']", "no model centred"),
+        ("models = 'centred'\n[[combinations]]\npackages=['pymc==6.4.0']", "no model 'centred'"),
     ],
 )
 def test_a_bad_matrix_is_refused(text: str, message: str, tmp_path: Path) -> None:
