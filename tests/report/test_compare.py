@@ -10,6 +10,7 @@ import pytest
 
 from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
+from bench.report.aa_real import compare_halves, halves
 from bench.report.compare import compare_runs
 from bench.report.comparison import Comparison, Effect, Row
 from bench.report.matching import CompareError, IncomparableError
@@ -344,3 +345,13 @@ def test_a_planted_slow_down_is_found() -> None:
     power = compare_with_slower(12, 20, 1.2, 1, tables=20)
     assert power.found / power.planted >= 0.8
     assert power.failed / power.tables >= 0.8
+
+
+def test_halves_of_the_same_fits_are_not_told_apart_and_a_slow_half_is() -> None:
+    records = simulated_run(np.random.default_rng(4), 40)
+    a, b = halves(records, np.random.default_rng(5))
+    assert len(a) == len(b) == len(records) / 2
+    assert not {id(record.wall_seconds) for record in a} & {id(record.wall_seconds) for record in b}
+    count, power = compare_halves(records, 6, tables=10)
+    assert (count.replicates, count.alarms) == (20, 0)
+    assert power.found >= 8

@@ -1,0 +1,96 @@
+"""How often `compare` is wrong on real records: random halves of the replicates of one run, compared with each other.
+
+Run it with ``python -m bench.report.aa_real RUN``; it writes `reports/reference/aa-real.md`.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bench.records import Record, find_run, read_records
+from bench.report.aa import OUTPUT as SIMULATED
+from bench.report.aa import SEED, TABLES, Count, Power, claims
+from bench.report.cells import cells
+from bench.report.compare import compare_runs
+
+OUTPUT = SIMULATED.with_name("aa-real.md")
+
+
+def halves(records: Sequence[Record], rng: np.random.Generator) -> tuple[list[Record], list[Record]]:
+    """Divide the replicates of each cell by chance into two runs of the same thing."""
+    a: list[Record] = []
+    b: list[Record] = []
+    for cell in cells(records):
+        order = rng.permutation(len(cell.records))
+        for side, half in ((a, order[::2]), (b, order[1::2])):
+            side += [replace(cell.records[at], replicate=number, seed=number) for number, at in enumerate(half)]
+    return a, b
+
+
+def slowed(record: Record, factor: float) -> Record:
+    """Return a record whose fit took longer by a factor, as by a sleep in proportion."""
+    if record.wall_seconds is None or record.ess_per_second is None:
+        return record
+    return replace(record, wall_seconds=factor * record.wall_seconds, ess_per_second=record.ess_per_second / factor)
+
+
+def compare_halves(
+    records: Sequence[Record], seed: int, factor: float = 1.2, tables: int = TABLES
+) -> tuple[Count, Power]:
+    """Compare random halves of a run's own records: nothing differs, or one cell of B is slowed down."""
+    rng = np.random.default_rng(seed)
+    every = [cell.records[0].key[:3] for cell in cells(records) if cell.healthy]
+    size = min(len(cell.records) for cell in cells(records)) // 2
+    verdicts = alarms = alarmed = same = cases = found = failed = wrong = 0
+    for _ in range(tables):
+        a, b = halves(records, rng)
+        result = compare_runs(a, b)
+        claimed = list(claims([*result.rows, *result.means]))
+        verdicts += len(claimed)
+        alarms += sum(claimed)
+        alarmed += any(claimed)
+        same += sum(row.kind == "same" for row in result.rows)
+        cases += len(result.rows)
+        slow = every[rng.integers(len(every))]
+        planted = compare_runs(a, [slowed(record, factor) if record.key[:3] == slow else record for record in b])
+        hit = [row for row in planted.rows if (row.dataset, row.model, row.backend) == slow]
+        found += sum(row.kind == "slower" for row in hit)
+        failed += planted.fails("slower:10%")
+        wrong += sum(claims([row for row in planted.rows if row not in hit]))
+    return (
+        Count(size, tables, verdicts, alarms, alarmed, same, cases),
+        Power(size, tables, factor, 1, found, tables, failed, wrong),
+    )
+
+
+def report(records: Sequence[Record], seed: int = SEED, tables: int = TABLES) -> Iterator[str]:
+    """Yield the lines of `reports/reference/aa-real.md`."""
+    first, table = records[0], cells(records)
+    count, power = compare_halves(records, seed, tables=tables)
+    versions = dict.fromkeys(f"{name} {number}" for cell in table for name, number in cell.records[0].versions.items())
+    cores, cpu = (first.environment.get(name, "unknown") for name in ("cores", "cpu"))
+    yield "# How often `hierbench compare` is wrong, with real records"
+    yield ""
+    yield f"Made with `python -m bench.report.aa_real RUN` (seed {seed}) from a run of {len(table)} cases with"
+    yield f"{2 * count.replicates} replicates each on {', '.join(dict.fromkeys(cell.dataset for cell in table))}."
+    yield f"{tables} times the replicates of each case were divided by chance into halves of {count.replicates},"
+    yield f"and these compared. {', '.join(versions)}; {cpu}, {cores} cores."
+    yield ""
+    yield "| what | result |"
+    yield "|---|---|"
+    yield f"| cases that were healthy in all replicates | {sum(cell.healthy for cell in table)} of {len(table)} |"
+    yield f"| verdicts on halves of the same fits | {count.verdicts} |"
+    yield f"| of these false | {count.alarms} ({count.alarms / count.verdicts:.3%}) |"
+    yield f"| tables with a false one | {count.alarmed} of {count.tables} |"
+    yield f"| cases called `same` | {count.same / count.cases:.1%} |"
+    yield f"| a healthy case of B slowed down {power.factor} times: found | {power.found / power.planted:.1%} |"
+    yield f"| tables that then fail on `slower:10%` | {power.failed / power.tables:.1%} |"
+    yield f"| false claims on other cases then | {power.wrong} |"
+
+
+if __name__ == "__main__":
+    text = "\n".join(report(read_records(find_run(sys.argv[1])))) + "\n"
+    OUTPUT.write_text(text)
+    sys.stdout.write(text)
