@@ -255,13 +255,8 @@ class ExactPosterior:
         A cell of a finer grid in (u, v) is drawn by its mass, a point in it uniformly, and the rest exactly given
         that. So the cdf of sigma and of omega is exact at the edges of the cells, off by `draws_error` at most.
         """
-        groups, (mass, edges) = self._groups, self._cells
-        cumulative = np.cumsum(mass)
-        cell = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
-        sigma, omega = (
-            axis.value(edge[index] + (edge[1] - edge[0]) * rng.random(n))
-            for axis, edge, index in zip(self._axes, edges, np.unravel_index(cell, mass.shape), strict=True)
-        )
+        groups = self._groups
+        sigma, omega = self.draw_scales(n, rng)
         given = groups.given(sigma, omega)
         mu = rng.normal(given.mu_mean, np.sqrt(given.mu_var))[:, None]
         a = groups.shrinkage(sigma, omega)[:, groups.size_of]
@@ -269,6 +264,17 @@ class ExactPosterior:
         if groups.finite:  # condition on a sum of zero
             effects -= a * (effects.sum(axis=1, keepdims=True) / a.sum(axis=1, keepdims=True))
         return {"mu": mu[:, 0], "sigma": sigma, "omega": omega, "mu_g": mu + effects}
+
+    def draw_scales(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Draw sigma and omega alone, each of shape (n,), as `draws` does, however many groups there are."""
+        mass, edges = self._cells
+        cumulative = np.cumsum(mass)
+        cell = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+        sigma, omega = (
+            axis.value(edge[index] + (edge[1] - edge[0]) * rng.random(n))
+            for axis, edge, index in zip(self._axes, edges, np.unravel_index(cell, mass.shape), strict=True)
+        )
+        return sigma, omega
 
     @property
     def draws_error(self) -> float:

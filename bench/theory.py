@@ -121,8 +121,8 @@ def look(dataset: Dataset, centre: float = 0.0, scale: float = 1.0) -> Seen:
         How it was made of the reader's y.
     """
     exact = exact_posterior(dataset, "superpopulation")
-    draws = exact.draws(DRAWS, np.random.default_rng(1))
-    ratio = (draws["omega"] / draws["sigma"]) ** 2
+    sigma, omega = exact.draw_scales(DRAWS, np.random.default_rng(1))
+    ratio = (omega / sigma) ** 2
     sizes = dataset.sizes
     low, middle, high = np.quantile(ratio, (0.03, 0.5, 0.97))
 
