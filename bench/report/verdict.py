@@ -80,7 +80,8 @@ def _first(rows: Sequence[Row], datasets: Sequence[str]) -> str:
             winners.setdefault(best.name, []).append(best)
     order = sorted(winners.items(), key=lambda item: -len(item[1]))
     firsts = [f"{name} on {len(won)} ({number(_mean_rate(won))}/s)" for name, won in order[:3]]
-    more = f" and {len(order) - 3} others on fewer" if len(order) > 3 else ""
+    rest = len(order) - 3
+    more = f" and {rest} other{'s' if rest > 1 else ''} on fewer" if rest > 0 else ""
     return f"nothing was healthy on all of them; first were {_list(firsts)}{more}"
 
 

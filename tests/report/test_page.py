@@ -149,6 +149,7 @@ def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
 
 
 def test_no_sampler_is_imported() -> None:
-    code = "import sys, bench.report.page; print(*sys.modules)"
+    pages = ("page", "history_page", "recommendation_page")
+    code = f"import sys, {', '.join('bench.report.' + name for name in pages)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz", "bench.backends", "bench.run"} & set(loaded)
