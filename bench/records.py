@@ -9,7 +9,7 @@ import secrets
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -246,6 +246,17 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    def go_on(self, command: Sequence[str], replicates: int) -> None:
+        """Note in `run.json` the command line that goes on with the run, and the replicates it asks for if more."""
+        asked = self.asked.get("asked", {})
+        more = {**asked, "replicates": max(replicates, asked.get("replicates", 0))}
+        self.asked = {**self.asked, "asked": more, "then": [*self.asked.get("then", ()), list(command)]}
+        try:
+            _write(self.folder / "run.json", json.dumps(self.asked, indent=1) + "\n")
+        except OSError as error:
+            self.close()
+            raise _not_written(self.folder, error) from error
 
     def append(self, record: Record) -> None:
         """Write a record and flush it to the disk.

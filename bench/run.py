@@ -163,6 +163,7 @@ class Run:
                     + "\nStart a new run without --resume, or go on all the same: --resume-anyway"
                 )
             self.journal = Journal(folder)
+            self.journal.go_on(command, plan.asked.replicates)
         self.workers = Workers(plan.asked.memory_limit, plan.asked.fit_timeout)
 
     def missing(self, case: Case) -> list[int]:

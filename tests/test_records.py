@@ -268,3 +268,17 @@ def test_runs_are_found_by_id_by_path_and_latest(tmp_path: Path) -> None:
         find_run("x", tmp_path)
     with pytest.raises(RunError, match="no run 'latest'; the newest are: none yet"):
         find_run("latest", tmp_path / "empty")
+
+
+def test_a_run_that_is_gone_on_with_says_so(tmp_path: Path) -> None:
+    asked = {"command": ["pytest"], "asked": {"replicates": 1, "seed": 1}}
+    Journal(tmp_path / "run", asked).close()
+    journal = Journal(tmp_path / "run")
+    journal.go_on(["pytest", "--resume"], 3)
+    journal.go_on(["pytest", "--resume", "run"], 3)
+    journal.close()
+    found = read_run(tmp_path / "run")
+    assert found == journal.asked
+    assert found["command"] == ["pytest"]
+    assert found["then"] == [["pytest", "--resume"], ["pytest", "--resume", "run"]]
+    assert found["asked"] == {"replicates": 3, "seed": 1}

@@ -73,7 +73,7 @@ def _lines(report: "Report", pictures: Sequence[PurePath]) -> Iterator[str]:
     for run in report.runs:
         yield from ("", f"## How {plain(run['name'])} was made", "")
         if run["command"]:
-            yield from ("Run it again:", "", "    " + printable(run["command"]), "")
+            yield from ("Run it again:", "", *("    " + printable(line) for line in run["command"].split("\n")), "")
         for name, pairs in run["facts"].items():
             if pairs:
                 yield from ("", f"### {name}", "")

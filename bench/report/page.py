@@ -172,7 +172,9 @@ class Report:
         return [
             {
                 "name": f"{run_letter(i)}: {run.get('run', '')}" if letters else str(run.get("run", "")),
-                "command": shlex.join(map(str, run.get("command", ()))),
+                "command": "\n".join(
+                    shlex.join(map(str, each)) for each in (run.get("command", ()), *run.get("then", ()))
+                ),
                 "facts": {
                     "Asked": _pairs(run.get("asked")),
                     "Settings": _pairs(run.get("settings")),
