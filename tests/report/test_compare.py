@@ -352,6 +352,6 @@ def test_halves_of_the_same_fits_are_not_told_apart_and_a_slow_half_is() -> None
     a, b = halves(records, np.random.default_rng(5))
     assert len(a) == len(b) == len(records) / 2
     assert not {id(record.wall_seconds) for record in a} & {id(record.wall_seconds) for record in b}
-    count, power = compare_halves(records, 6, tables=10)
+    count, power = compare_halves(records, 6, tables=30)
     assert (count.replicates, count.alarms) == (20, 0)
-    assert power.found >= 8
+    assert power.found >= 18

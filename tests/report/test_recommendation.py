@@ -161,7 +161,7 @@ def test_the_page_in_a_browser(opened: Opened, tmp_path: Path) -> None:
     found = replace(answer(records), programs={"fit_stan.py": f"# {HOSTILE}\nprint(1)\n"})
     with opened(write_page(tmp_path, found)) as page:
         assert page.locator("h1").inner_text().endswith(HOSTILE)
-        assert "owned" not in page.title()
+        assert page.title() == f"Which model, which backend: {HOSTILE} · hierbench"
         assert page.locator("img").count() == 0
         assert page.locator("#programs pre").text_content() == found.programs["fit_stan.py"]
         page.locator("button.copy").click()
