@@ -186,8 +186,8 @@ class Record:
             raise RunError(f"a record has schema {schema}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
         plain = {name: value for name, value in values.items() if name in _FIELDS}
         plain["quantities"] = {
-            name: Quantity(**{key: math.nan if number is None else number for key, number in quantity.items()})
-            for name, quantity in values.get("quantities", {}).items()
+            name: Quantity(**({k: math.nan if v is None else v for k, v in q.items()} if None in q.values() else q))
+            for name, q in values.get("quantities", {}).items()
         }
         return cls(**plain)
 

@@ -1,7 +1,8 @@
 """The records as one tidy table: a row each replicate, as CSV and Parquet, with a dictionary of its columns."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,35 @@ from bench.records import Quantity, Record
 from bench.report.tables import SCALARS, SHOWN_ERROR, exact_of, phases, seconds_to_error
 
 
+class Records:
+    """Records, and what several columns take from each of them, taken once.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Whatever became of them.
+    """
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        """Take nothing yet."""
+        self.records = records
+
+    @cached_property
+    def exact(self) -> list[Mapping[str, Mapping[str, float]]]:
+        """Exact posterior of each, empty where it is not known."""
+        return list(map(exact_of, self.records))
+
+    @cached_property
+    def phases(self) -> list[Mapping[str, float]]:
+        """Wall time of each by phase, empty where there is none."""
+        return [phases(record) if record.wall_seconds else {} for record in self.records]
+
+    @cached_property
+    def quantities(self) -> dict[str, list[Quantity | None]]:
+        """Summaries of each quantity."""
+        return {name: [record.quantities.get(name) for record in self.records] for name in (*SCALARS, "mu_g")}
+
+
 class Field(NamedTuple):
     """A column: its name, its type, its unit, what it means, and its values for records."""
 
@@ -21,14 +51,14 @@ class Field(NamedTuple):
     kind: pa.DataType
     unit: str
     meaning: str
-    values: Callable[[Sequence[Record]], list[Any]]
+    values: Callable[[Records], list[Any]]
 
 
 TEXT, WHOLE, REAL, TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 
 def _each(name: str, kind: pa.DataType, unit: str, meaning: str, value: Callable[[Record], Any]) -> Field:
-    return Field(name, kind, unit, meaning, lambda records: list(map(value, records)))
+    return Field(name, kind, unit, meaning, lambda every: list(map(value, every.records)))
 
 
 def _own(name: str, kind: pa.DataType, unit: str, meaning: str) -> Field:
@@ -42,7 +72,7 @@ def _inner(part: str, name: str, kind: pa.DataType, unit: str, meaning: str) -> 
         kind,
         unit,
         meaning,
-        lambda records: [inner.get(name) if inner else None for inner in map(parts, records)],
+        lambda every: [inner.get(name) if inner else None for inner in map(parts, every.records)],
     )
 
 
@@ -53,12 +83,18 @@ def _quantity(name: str, field: str, meaning: str) -> Field:
         REAL,
         unit,
         meaning,
-        lambda records: [of(r.quantities[name]) if name in r.quantities else None for r in records],
+        lambda every: [None if quantity is None else of(quantity) for quantity in every.quantities[name]],
     )
 
 
 def _exact(name: str, field: str, meaning: str) -> Field:
-    return _each(f"exact_{name}_{field}", REAL, "of y", meaning, lambda r: exact_of(r).get(name, {}).get(field))
+    return Field(
+        f"exact_{name}_{field}",
+        REAL,
+        "of y",
+        meaning,
+        lambda every: [exact.get(name, {}).get(field) for exact in every.exact],
+    )
 
 
 def _total(values: list[float] | None) -> float | None:
@@ -88,17 +124,19 @@ def _fields() -> Iterator[Field]:
     yield _own("status", TEXT, "", "ok, failed, timeout, crashed, mismatch, unsupported or unavailable")
     yield _own("reason", TEXT, "", "why, if the status is not ok")
     yield _each("healthy", TRUTH, "", "ok and without a flag: it may be ranked", lambda record: record.healthy)
-    yield _each("health", TEXT, "", "flags from the draws, joined by '; '", lambda record: "; ".join(record.health))
+    yield _each(
+        "health", TEXT, "", "flags from the draws, joined by '; '", lambda r: "; ".join(r.health) if r.health else ""
+    )
     yield _own("wall_seconds", REAL, "s", "from the call to all draws of all chains in memory")
     yield _own("prepare_seconds", REAL, "s", "the build of this posterior, not part of the wall time")
     yield _own("prepare_cache", TEXT, "", "what served the build")
     for name, field in (("warm-up", "warmup"), ("sampling", "sampling"), ("other", "other")):
-        yield _each(
+        yield Field(
             f"{field}_wall_seconds",
             REAL,
             "s",
             f"part of the wall time: {name}; chains' seconds by chains at the same time",
-            lambda record, name=name: phases(record).get(name) if record.wall_seconds else None,  # type: ignore[misc]
+            lambda every, name=name: [parts.get(name) for parts in every.phases],  # type: ignore[misc]
         )
     yield _each("warmup_chain_seconds", REAL, "s", "warm-up, chains added up", lambda r: _total(r.warmup_seconds))
     yield _each("sampling_chain_seconds", REAL, "s", "sampling, chains added up", lambda r: _total(r.sampling_seconds))
@@ -167,7 +205,13 @@ def _fields() -> Iterator[Field]:
         yield _inner("environment", name, TEXT, "", f"{name} of the environment")
     yield _inner("environment", "cores", WHOLE, "", "cores of the machine")
     yield _inner("environment", "memory_gib", REAL, "GiB", "memory of the machine")
-    yield _each("versions", TEXT, "JSON", "versions of the backend", lambda r: json.dumps(r.versions, sort_keys=True))
+    yield _each("versions", TEXT, "JSON", "versions of the backend", lambda r: _json(tuple(r.versions.items())))
+
+
+@cache
+def _json(items: tuple[tuple[str, str], ...]) -> str:
+    """Write a mapping as JSON; few of them differ."""
+    return json.dumps(dict(items), sort_keys=True)
 
 
 FIELDS = tuple(_fields())
@@ -175,7 +219,8 @@ FIELDS = tuple(_fields())
 
 def table(records: Sequence[Record]) -> pa.Table:
     """Return all records as a table with the columns `FIELDS`; a value not of its column's type is left out."""
-    return pa.table({field.name: _array(field.values(records), field.kind) for field in FIELDS})
+    every = Records(records)
+    return pa.table({field.name: _array(field.values(every), field.kind) for field in FIELDS})
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
