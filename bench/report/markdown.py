@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from bench.report.cells import printable
+from bench.report.contents import Report
 from bench.report.tables import TABLE
-
-if TYPE_CHECKING:
-    from bench.report.page import Report
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*_[]|#!"})
 SHOWN = (
@@ -26,7 +23,7 @@ SHOWN = (
 )
 
 
-def markdown(report: "Report", pictures: Sequence[PurePath] = ()) -> str:
+def markdown(report: Report, pictures: Sequence[PurePath] = ()) -> str:
     """Return the report with its main columns.
 
     Parameters
@@ -39,7 +36,7 @@ def markdown(report: "Report", pictures: Sequence[PurePath] = ()) -> str:
     return "\n".join(_lines(report, pictures)) + "\n"
 
 
-def _lines(report: "Report", pictures: Sequence[PurePath]) -> Iterator[str]:
+def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
     yield f"# {plain(report.title)}"
     yield ""
     yield " ".join(map(plain, report.verdict))

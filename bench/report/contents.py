@@ -1,0 +1,226 @@
+"""What the report of one run, or of several, says: its verdict, its sections, its troubles, how it was made."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+from bench.records import Record
+from bench.report.figures import Figure, Pictures
+from bench.report.tables import TABLE, Row, best_rate, quantity_lines, run_letter, summarise
+from bench.report.verdict import limits, verdict
+
+MAX_ROWS = 2_000
+MAX_PICTURED = 900
+
+
+@dataclass(frozen=True)
+class Section:
+    """A dataset: its facts, its table, its pictures and the numbers in them.
+
+    Attributes
+    ----------
+    name, facts, digest : str
+        Of the data.
+    rows : list of (Row, list of str)
+        The lines of its table.
+    figures : list of Figure
+        Its pictures; empty where the page would grow too large.
+    quantities : list of tuple of str
+        The lines of its table of quantities; likewise.
+    """
+
+    name: str
+    facts: str
+    digest: str
+    rows: list[tuple[Row, list[str]]]
+    figures: list[Figure]
+    quantities: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Fits with the same fate and the same reason."""
+
+    status: str
+    reason: str
+    what: str
+    fits: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page and the Markdown say.
+
+    Attributes
+    ----------
+    asked : sequence of mapping
+        `run.json` of each run.
+    rows : list of Row
+        Every case.
+    sections : list of Section
+        Datasets that are shown.
+    left_out : int
+        Datasets that are not, for want of room.
+    figures : list of Figure
+        Pictures over all datasets.
+    """
+
+    asked: Sequence[Mapping[str, Any]]
+    rows: list[Row]
+    sections: list[Section]
+    left_out: int
+    figures: list[Figure]
+
+    @classmethod
+    def of(
+        cls, records: Sequence[Record], asked: Sequence[Mapping[str, Any]], pictured: int = MAX_PICTURED
+    ) -> "Report":
+        """Summarise records; up to `MAX_ROWS` cases are shown, and those of the first datasets in pictures."""
+        rows = summarise(records)
+        pictures = Pictures(rows)
+        by_dataset: dict[str, list[Row]] = {}
+        for row in rows:
+            by_dataset.setdefault(row.dataset, []).append(row)
+        sections: list[Section] = []
+        shown = 0
+        for name, here in by_dataset.items():
+            if shown + len(here) > MAX_ROWS and sections:
+                break
+            shown += len(here)
+            rich = shown <= pictured
+            sections.append(
+                Section(
+                    name,
+                    _facts(here[0].first),
+                    here[0].first.dataset_digest,
+                    [(row, table_line(row, here)) for row in here[:MAX_ROWS]],
+                    pictures.of_dataset(here) if rich else [],
+                    quantity_lines(here) if rich else [],
+                )
+            )
+        return cls(asked, rows, sections, len(by_dataset) - len(sections), pictures.overall())
+
+    @property
+    def title(self) -> str:
+        """The run, or how many there are."""
+        runs = list(dict.fromkeys(row.first.run for row in self.rows)) or [
+            str(run.get("run", "")) for run in self.asked
+        ]
+        return f"Run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs"
+
+    @property
+    def size(self) -> str:
+        """How many models, backends and datasets."""
+        parts = {"model": self.models, "backend": self.backends, "dataset": {row.dataset for row in self.rows}}
+        return ", ".join(f"{len(found):,} {name}{'' if len(found) == 1 else 's'}" for name, found in parts.items())
+
+    @property
+    def models(self) -> list[str]:
+        """Models, in order."""
+        return list(dict.fromkeys(row.model for row in self.rows))
+
+    @property
+    def backends(self) -> list[str]:
+        """Backends, in order."""
+        return list(dict.fromkeys(row.backend for row in self.rows))
+
+    @cached_property
+    def verdict(self) -> list[str]:
+        """Three sentences."""
+        return verdict(self.rows) if self.rows else ["Nothing was measured."]
+
+    @cached_property
+    def limits(self) -> list[str]:
+        """What the verdict does not cover."""
+        return list(limits(self.rows, self.asked))
+
+    @cached_property
+    def troubles(self) -> list[Trouble]:
+        """What failed, was refused, was missing or unhealthy, the same reasons together."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for run in self.asked:
+            for name, reason in run.get("missing", {}).items():
+                found.setdefault(("missing", str(reason)), []).append(str(name))
+        for row in self.rows:
+            for record in row.records:
+                if record.status != "ok":
+                    found.setdefault((record.status, record.reason), []).append(f"{row.dataset}: {row.name}")
+        for row in self.rows:
+            for record in row.records:
+                if record.status == "ok" and record.health:
+                    flags = ", ".join(flag.split(":")[0] for flag in record.health)
+                    found.setdefault(("unhealthy", flags), []).append(f"{row.dataset}: {row.name}")
+        for run in self.asked:
+            if lacking := _lacking(run, self.rows):
+                reason = f"no record yet; go on with --resume {run.get('run', '')}"
+                found[("not measured", reason)] = [f"{lacking} fits"]
+        return [Trouble(status, reason, _some(where), len(where)) for (status, reason), where in found.items()]
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """How each run was made: its command line, its settings and digests as pairs of a name and a value."""
+        letters = len(self.asked) > 1
+        return [
+            {
+                "name": f"{run_letter(i)}: {run.get('run', '')}" if letters else str(run.get("run", "")),
+                "command": "\n".join(
+                    shlex.join(map(str, each)) for each in (run.get("command", ()), *run.get("then", ()))
+                ),
+                "facts": {
+                    "Asked": _pairs(run.get("asked")),
+                    "Settings": _pairs(run.get("settings")),
+                    "Environment": _pairs(run.get("environment")),
+                    "Versions": _pairs(run.get("backends")),
+                    "Data, SHA-256": _pairs(run.get("datasets")),
+                    "Models, SHA-256 of both programs": _pairs(run.get("models")),
+                },
+            }
+            for i, run in enumerate(self.asked)
+        ]
+
+
+def table_line(row: Row, of_dataset: Sequence[Row]) -> list[str]:
+    """Return the line of a row in the table of its dataset."""
+    best = best_rate(of_dataset, row.first.posterior)
+    return [column.text(row, best) for column in TABLE]
+
+
+def _facts(record: Record) -> str:
+    facts = f"{record.n_obs:,} observations in {record.n_groups:,} groups"
+    truth = ", ".join(f"{name} = {value:g}" for name, value in record.truth.items())
+    return f"{facts}; generated with {truth}" if truth else facts
+
+
+def _some(places: Sequence[str], most: int = 12) -> str:
+    counts = [f"{place} ({n} times)" if (n := len(list(same))) > 1 else place for place, same in groupby(places)]
+    return "; ".join(counts[:most]) + (f"; and {len(counts) - most:,} more" if len(counts) > most else "")
+
+
+def _lacking(run: Mapping[str, Any], rows: Sequence[Row]) -> int:
+    """Fits that a run asked for and that have no record."""
+    sizes = [len(run.get(part, ())) for part in ("datasets", "models", "backends")]
+    wanted = int(run.get("asked", {}).get("replicates", 0))
+    for size in sizes:
+        wanted *= size
+    return max(0, wanted - sum(len(row.records) for row in rows if row.first.run == run.get("run")))
+
+
+def _pairs(values: object) -> list[tuple[str, str]]:
+    """Flatten a mapping; what is the same for every name of a mapping of mappings is said once."""
+    if not isinstance(values, Mapping) or not values:
+        return []
+    inner = list(values.values())
+    if len(inner) > 1 and all(value == inner[0] for value in inner) and isinstance(inner[0], Mapping):
+        return [(f"all: {', '.join(map(str, values))}", _plain(inner[0]))]
+    return [(str(name), _plain(value)) for name, value in values.items()]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items()) or "\u2013"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or "\u2013"
+    return "\u2013" if value is None else str(value)
