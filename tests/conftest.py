@@ -1,6 +1,7 @@
 """The workers that tests share, and a word on backends that were never tried."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,6 +16,7 @@ WorkerOf = Callable[[str], Worker]
 
 
 def pytest_configure() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would ignore Ctrl-C
     if unknown := REQUIRED - BACKENDS.keys():
         raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")
 
