@@ -15,8 +15,8 @@ FIRST = "stanli"
 """Has nothing to compile, so that every model can be seen in seconds."""
 CONTENDING = 3.0
 """A case contends while its rate is within this factor of the best."""
-ENOUGH, MOST = 5, 15
-"""Fits of each contender before what has no fit yet is measured, and in the end."""
+FEW, ENOUGH, MOST = 3, 5, 15
+"""Fits of each contender before another backend is tried, before what has no fit yet is, and in the end."""
 ROOM = 1.3
 """A fit is started if this many times its expected seconds are left."""
 
@@ -67,8 +67,9 @@ def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record]
 def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Target, left: float) -> Case | None:
     """Choose what to fit next, or None if there is no time or nothing would tell more.
 
-    In turn: every model on `FIRST`, or on the first backend there is; the best model on every other backend; contenders
-    until each has `ENOUGH` fits; then by turns what has none, and contenders until each has `MOST`.
+    In turn: every model on `FIRST`, or on the first backend there is; contenders until each has `FEW` fits; the best
+    model on every other backend; contenders until each has `ENOUGH`; then by turns what has none, and contenders until
+    each has `MOST`.
 
     Parameters
     ----------
@@ -95,6 +96,7 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
 
     turns = [
         [case for case in fresh if case.backend.name == first],
+        fewer_than(FEW),
         [case for case in fresh if best is not None and case.model.name == best.model],
         fewer_than(ENOUGH),
         *([fresh, fewer_than(MOST)] if len(records) % 2 else [fewer_than(MOST), fresh]),

@@ -205,7 +205,8 @@ def _introduction(question: Question, seen: Seen, plan: Plan) -> Iterator[str]:
 
 
 def _tell(say: Callable[[str], None], record: Record) -> None:
-    say(f"  {record.model + ' on ' + record.backend:<40}{outcome(record)}")
+    result = "stopped, for the budget is used" if record.status == "timeout" else outcome(record)
+    say(f"  {record.model + ' on ' + record.backend:<40}{result}")
 
 
 def _programs(question: Question, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:

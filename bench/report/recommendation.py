@@ -242,18 +242,17 @@ class Recommendation:
             )
         else:
             seconds, interval = self.seconds(first)
+            of = f" ({span(interval)})" if interval else ""
             yield "model", first.model
             yield "backend", first.engine
             yield (
                 "rate",
-                (
-                    f"{number(first.rate)} effective draws/s of the slowest quantity ({span(first.interval)}, "
-                    f"{len(first.fits)} fits)"
-                ),
+                f"{number(first.rate)} effective draws/s of the slowest quantity ("
+                + (f"{span(first.interval)}, {len(first.fits)} fits)" if first.interval else "one fit)"),
             )
             yield (
                 f"ESS {self.target:,.0f}",
-                f"about {number(seconds)} s ({span(interval)}): {self.draws(first):,} draws a chain at target accept "
+                f"about {number(seconds)} s{of}: {self.draws(first):,} draws a chain at target accept "
                 f"{first.first.settings['target_accept']:g}, and {number(first.build_seconds, 2)} s to build",
             )
             if self.runner_up is not None:
