@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--grid", help=f"of {', '.join(GRIDS)} (default: smoke)")
     versions.add_argument("--model", help="names, separated by commas (default: all)")
     versions.add_argument("--replicates", type=int, help="fits of each (default: 5)")
+    versions.add_argument("--target-accept", type=float, help="target acceptance (default: 0.8)")
     versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on with one that was stopped")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
     versions.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if a later one is, e.g., slower:10%%")
@@ -224,7 +225,8 @@ def _versions(options: argparse.Namespace) -> int:
     elif options.tried is None:
         raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
     else:
-        rest = {"grid": options.grid, "replicates": options.replicates, "models": options.model}
+        rest = {"grid": options.grid, "replicates": options.replicates, "models": options.model,
+                "target_accept": options.target_accept}  # fmt: skip
         matrix = read_matrix(options.tried, **rest)
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     try:

@@ -22,6 +22,7 @@ from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
 from bench.report.matching import CompareError
 from bench.run import UsageError, choose
+from bench.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ROOT / "reports" / "versions"
@@ -78,12 +79,15 @@ class Matrix:
         Fits of each case.
     models : str, optional
         Names, separated by commas; all by default.
+    target_accept : float, optional
+        Of all fits; that of the suite by default. Nothing is ranked that diverges, so a higher one may say more.
     """
 
     combinations: tuple[Combination, ...]
     grid: str = "smoke"
     replicates: int = 5
     models: str | None = None
+    target_accept: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be run."""
@@ -92,6 +96,10 @@ class Matrix:
         if self.replicates < 1:
             raise UsageError(f"--replicates is {self.replicates}; give 1 or more, 5 for intervals")
         choose("model", self.models, MODELS)
+        try:
+            Settings().override(target_accept=self.target_accept)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         names = [combination.name for combination in self.combinations]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UsageError(f"{twice} is there twice; name each combination once")
@@ -107,7 +115,7 @@ class Matrix:
         """
         plain = dict(values)
         tables = plain.pop("combinations", None)
-        known = {"grid": str, "replicates": int, "models": str | None}
+        known = {"grid": str, "replicates": int, "models": str | None, "target_accept": float | None}
         for name, value in plain.items():
             if name not in known:
                 raise UsageError(f"no setting {name!r} in the matrix; there are: combinations, {', '.join(known)}")
@@ -320,6 +328,8 @@ def _fit(matrix: Matrix, combination: Combination, python: Path, folder: Path, r
     ]
     if matrix.models is not None:
         command += ["--model", matrix.models]
+    if matrix.target_accept is not None:
+        command += ["--target-accept", str(matrix.target_accept)]
     if any(folder.glob("*/run.json")):
         command += ["--resume"]
     done = _run(command)

@@ -85,6 +85,7 @@ def test_what_cannot_be_tried_is_refused(tried: str, message: str, capsys: pytes
         ("[[combinations]]\npackages=['pymc==6.4.0']\npython='2.7'", "python is '2.7'"),
         ("[[combinations]]\npackages=['pymc==6.4.0']\nbackends=['stan']", "no backend 'stan'"),
         ("[[combinations]]\npackages=['pymc==6.4.0']\nwheel='x'", "no setting 'wheel' of a combination"),
+        ("target_accept = 1.5\n[[combinations]]\npackages=['pymc==6.4.0']", "target_accept is 1.5"),
         ("models = 'centred'\n[[combinations]]\npackages=['pymc==6.4.0']", "no model 'centred'"),
     ],
 )
@@ -119,7 +120,7 @@ def test_fits_are_made_in_turn_compared_and_resumed(
 ) -> None:
     fake_environments(monkeypatch, broken="stanli==0.0.2")
     typed = ["versions", "--try", "stanli==0.0.1,stanli==0.0.2,stanli==0.0.3", "--model", "centered,noncentered",
-             "--replicates", "2", "--output", str(tmp_path)]  # fmt: skip
+             "--replicates", "2", "--target-accept", "0.9", "--output", str(tmp_path)]  # fmt: skip
     assert main(typed) == 1  # one environment could not be made
     said = capsys.readouterr().out
     assert "stanli==0.0.2: no environment: Python 3.11: no such version" in said
@@ -129,6 +130,7 @@ def test_fits_are_made_in_turn_compared_and_resumed(
         path.parent.parent.name: [json.loads(line) for line in path.read_text().splitlines()]
         for path in folder.glob("*/*/records.jsonl")
     }
+    assert all(r["settings"]["target_accept"] == 0.9 for found in records.values() for r in found)
     assert {name: len(found) for name, found in records.items()} == {"stanli-0.0.1": 4, "stanli-0.0.3": 4}
     first, second = (
         [(record["time"], record["replicate"]) for record in records[name]] for name in ("stanli-0.0.1", "stanli-0.0.3")
