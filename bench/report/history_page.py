@@ -75,7 +75,7 @@ class History:
     def row(self, series: Series) -> tuple[str, ...]:
         """Return the line of a series in the table, as text."""
         have = [point for point in series.points if point.healthy and point.value]
-        first, last = (have[0], have[-1]) if have else (None, None)
+        first, last = have[0] if have else None, have[-1] if len(have) > 1 else None
         ratio = (last.value or 1) / (first.value or 1) if first and last else math.nan
         sick = sum(not point.healthy for point in series.points)
         return (

@@ -100,6 +100,11 @@ def test_what_was_never_healthy_has_a_line_too() -> None:
     assert history.row(history.series[0])[5] == "\u2013"
 
 
+def test_one_healthy_run_is_not_compared_with_itself() -> None:
+    history = History.of("History", [run(0), run(1, health=["R-hat: 2"])], ["wall_seconds"], "date")
+    assert history.row(history.series[0])[6:8] == ("\u2013", "\u2013")
+
+
 def test_the_command_reads_runs_and_files_of_pytest_benchmark(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
