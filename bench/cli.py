@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--model", help="names, separated by commas (default: all)")
     versions.add_argument("--replicates", type=int, help="fits of each (default: 5)")
     versions.add_argument("--target-accept", type=float, help="target acceptance (default: 0.8)")
-    versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on with one that was stopped")
+    versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on, or add --replicates")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
     versions.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if a later one is, e.g., slower:10%%")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -222,6 +223,7 @@ def _versions(options: argparse.Namespace) -> int:
     folder = find_folder(options.resume, options.output or VERSIONS)
     if options.resume is not None:
         matrix = read_folder(folder)
+        matrix = replace(matrix, replicates=max(matrix.replicates, options.replicates or 0))
     elif options.tried is None:
         raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
     else:

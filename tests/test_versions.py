@@ -143,8 +143,10 @@ def test_fits_are_made_in_turn_compared_and_resumed(
     assert page.count('class="chart"') == 4
     assert (folder / "versions.md").exists()
 
-    assert main(["versions", "--resume", folder.name, "--output", str(tmp_path)]) == 1
-    assert len(list(folder.glob("*/*/records.jsonl"))) == 2
+    more = ["versions", "--resume", folder.name, "--replicates", "3", "--output", str(tmp_path)]
+    assert main(more) == 1
+    kept = list(folder.glob("*/*/records.jsonl"))
+    assert [len(path.read_text().splitlines()) for path in kept] == [6, 6]
 
 
 def test_a_run_that_breaks_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
