@@ -239,17 +239,28 @@ def report(matrix: Matrix, folder: Path, notes: Sequence[str] = ()) -> History:
             comparisons.append((f"{a.name} (A) to {b.name} (B)", compare_runs(records[a], records[b], anyway=True)))
         except CompareError as error:
             said.append(f"{a.name} and {b.name}: {error}")
-    pins = ", ".join(combination.name for combination in records)
     result = History.of(
-        f"Versions: {pins}",
+        f"Versions: {', '.join(combination.name for combination in records)}",
         list(records.values()),
         MEASURED,
         "version",
         comparisons=tuple(comparisons),
         notes=tuple(said),
+        how=_how(matrix, [record for found in records.values() for record in found]),
     )
     write_history(folder, result, "versions")
     return result
+
+
+def _how(matrix: Matrix, records: Sequence[Record]) -> str:
+    """Say what was measured, and on what."""
+    target = {f"{record.settings.get('target_accept')}" for record in records}
+    places = {name: {str(r.environment.get(name, "unknown")) for r in records} for name in ("python", "cpu", "cores")}
+    said = {name: " and ".join(sorted(found)) for name, found in places.items()}
+    return (
+        f"Grid {matrix.grid}, {matrix.replicates} replicates, each made in all environments before the next; target "
+        f"accept {' and '.join(sorted(target))}. Python {said['python']} on {said['cpu']}, {said['cores']} cores."
+    )
 
 
 def _pairs(combinations: Sequence[Combination]) -> Iterator[tuple[Combination, Combination]]:

@@ -140,6 +140,8 @@ def test_fits_are_made_in_turn_compared_and_resumed(
     )
     page = (folder / "versions.html").read_text(encoding="utf-8")
     assert "Verdicts" in page
+    assert "Grid smoke, 2 replicates" in page
+    assert "accept 0.9." in (folder / "versions.md").read_text(encoding="utf-8")
     assert page.count('class="chart"') == 4
     assert (folder / "versions.md").exists()
 

@@ -37,7 +37,9 @@ class History:
     comparisons : tuple of (str, Comparison)
         Verdicts between some of the runs, each with its heading.
     notes : tuple of str
-        What else must be said.
+        What went wrong.
+    how : str
+        How it was made.
     """
 
     title: str
@@ -45,6 +47,7 @@ class History:
     by: By = "date"
     comparisons: tuple[tuple[str, Comparison], ...] = ()
     notes: tuple[str, ...] = ()
+    how: str = ""
 
     @classmethod
     def of(
@@ -94,6 +97,8 @@ class History:
     def lines(self) -> Iterator[str]:
         """Yield the lines for a terminal."""
         yield printable(self.title)
+        if self.how:
+            yield printable(self.how)
         for measure, of_measure in groupby(self.series, key=lambda series: series.measure):
             yield ""
             yield f"{MEASURES[measure]} ({UNITS[measure]}): of the first run, of the last, their ratio; steps"
@@ -112,7 +117,8 @@ class History:
 
     def markdown(self) -> str:
         """Return the same as Markdown."""
-        lines = [f"# {plain(self.title)}", "", *(f"- {plain(note)}" for note in self.notes), ""]
+        lines = [f"# {plain(self.title)}", "", *([plain(self.how), ""] if self.how else [])]
+        lines += [*(f"- {plain(note)}" for note in self.notes), ""]
         lines += [*table(HEADS, map(self.row, self.series)), ""]
         for heading, comparison in self.comparisons:
             lines += [f"## {plain(heading)}", "", *comparison.markdown().splitlines()[2:], ""]
