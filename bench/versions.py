@@ -16,7 +16,7 @@ from typing import Any
 from bench.backends import BACKENDS
 from bench.datasets import GRIDS
 from bench.models import MODELS
-from bench.records import Record, RunError, new_run_id, read_records
+from bench.records import Record, RunError, new_run_id, read_records, read_run
 from bench.report.compare import compare_runs
 from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
@@ -332,6 +332,9 @@ def _environments() -> Path:
 
 def _fit(matrix: Matrix, combination: Combination, python: Path, folder: Path, replicates: int) -> str | None:
     """Run the benchmark up to a number of replicates; return what went wrong."""
+    begun = [int(read_run(path.parent)["asked"]["replicates"]) for path in folder.glob("*/run.json")]
+    if replicates < max(begun, default=0):
+        return None
     command = [
         *(str(python), "-m", "pytest", "bench/test_sample.py", "--benchmark-only", "-q", "-p", "no:cacheprovider"),
         *("--grid", matrix.grid, "--backend", ",".join(combination.backends), "--replicates", str(replicates)),
@@ -341,7 +344,7 @@ def _fit(matrix: Matrix, combination: Combination, python: Path, folder: Path, r
         command += ["--model", matrix.models]
     if matrix.target_accept is not None:
         command += ["--target-accept", str(matrix.target_accept)]
-    if any(folder.glob("*/run.json")):
+    if begun:
         command += ["--resume"]
     done = _run(command)
     folder.mkdir(parents=True, exist_ok=True)
