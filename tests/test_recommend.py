@@ -47,7 +47,7 @@ def test_far_from_the_boundary_it_picks_what_theory_picks(
     information = np.array(sizes) * (omega / 0.75) ** 2
     assert information.min() > 20 if parameterization == "centered" else information.max() < 0.05
     path = write(tmp_path / "t.csv", omega, sizes, seed)
-    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--json")) == 0
+    assert main(asked(path, "--budget", "90", "--backend", "stanli", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["parameterization"] == parameterization
     assert MODELS[answer["answer"]["model"]].centered == (parameterization == "centered")
@@ -62,7 +62,7 @@ def test_near_the_boundary_the_order_is_open(
     omega: float, sizes: list[int], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "t.csv", omega, sizes, seed)
-    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--json")) == 0
+    assert main(asked(path, "--budget", "90", "--backend", "stanli", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["order"] == "open"
     assert "the order is open" in answer["why"]
