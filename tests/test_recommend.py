@@ -71,7 +71,7 @@ def test_near_the_boundary_the_order_is_open(
 
 def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
-    assert main(asked(path, "--budget", "6", "--backend", "stanli", "--target-ess", "5000")) == 0
+    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--draws", "8000", "--target-ess", "5000")) == 0
     said = capsys.readouterr().out
     for words in ("160 observations in 8 groups of 20", "ESS 5,000", "runner-up", "parameterization", "fit_pymc.py"):
         assert words in said
@@ -86,7 +86,7 @@ def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: py
     assert f"hierbench recommend {path}" in (folder / "index.html").read_text(encoding="utf-8")
 
     before = len(read_records(folder))  # and it can be gone on with
-    assert main(asked(path, "--budget", "3", "--backend", "stanli", "--resume", folder.name)) == 0
+    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--draws", "8000", "--resume", folder.name)) == 0
     assert len(read_records(folder)) > before
     assert [each.name for each in (tmp_path / "runs").iterdir()] == [folder.name]
 
@@ -96,7 +96,7 @@ def test_a_table_far_from_the_priors_is_brought_there(tmp_path: Path, capsys: py
     table = pd.read_csv(path)
     table["height"] = 170 + 9 * table["height"]
     table.to_csv(path, index=False)
-    assert main(asked(path, "--budget", "5", "--backend", "stanli", "--model", "centered,noncentered", "--json")) == 0
+    assert main(asked(path, "--budget", "20", "--backend", "stanli", "--model", "centered,noncentered", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["parameterization"] == "centered"
     assert answer["seen"]["scale"] == pytest.approx(0.75 * 9, rel=0.2)
