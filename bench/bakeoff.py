@@ -82,6 +82,7 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
     left : float
         Seconds that are left.
     """
+    records = [record for record in records if record.status != "timeout"]  # an end of the budget says nothing
     done = {cell.records[0].key[:3]: cell for cell in cells(records)}
     wanted = sorted(cases, key=lambda case: case.model.posterior != posterior)
     fresh = [case for case in wanted if case.key not in done]

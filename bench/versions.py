@@ -213,15 +213,13 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None]) -> Hi
         except NotMadeError as error:
             notes.append(f"{combination.name}: no environment: {error}")
             say(f"    {error}")
-    total = matrix.replicates * len(ready)
-    for number in range(total):
-        replicate, combination = number // len(ready), list(ready)[number % len(ready)]
-        if combination.name in {note.split(": ")[0] for note in notes}:
-            continue
-        say(f"[{number + 1}/{total}] fits {replicate + 1} of {matrix.replicates}: {combination.name}")
-        if problem := _fit(matrix, combination, ready[combination], folder / combination.folder, replicate + 1):
-            notes.append(f"{combination.name}: {problem}")
-            say(f"    {problem}")
+    for replicates in range(1, matrix.replicates + 1):
+        for combination, python in list(ready.items()):
+            say(f"fits {replicates} of {matrix.replicates}: {combination.name}")
+            if problem := _fit(matrix, combination, python, folder / combination.folder, replicates):
+                notes.append(f"{combination.name}: {problem}")
+                say(f"    {problem}")
+                del ready[combination]
     return report(matrix, folder, notes)
 
 

@@ -107,10 +107,18 @@ def test_what_does_not_fit_into_the_time_is_not_begun() -> None:
     assert next_case(CASES, [], "superpopulation", 0.0) is None
 
 
-@pytest.mark.parametrize("status", ["failed", "timeout", "mismatch"])
+@pytest.mark.parametrize("status", ["failed", "crashed", "mismatch"])
 def test_what_gave_no_draws_is_not_tried_again(status: Any) -> None:
     broken = [record(case.model.name, case.backend.name, 1.0, status=status, reason="x") for case in CASES]
     assert next_case(CASES, broken, "superpopulation", 1000.0) is None
+
+
+def test_a_fit_that_the_budget_stopped_costs_a_case_nothing_when_it_is_gone_on_with() -> None:
+    records = course(12, RATES)
+    stopped = record("centered", "stanli", 1.0, 9, status="timeout", reason="x")
+    assert next_case(CASES, [*records, stopped], "superpopulation", 99.0) == next_case(
+        CASES, records, "superpopulation", 99.0
+    )
 
 
 def test_the_wanted_posterior_comes_first() -> None:

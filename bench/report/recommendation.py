@@ -52,9 +52,9 @@ class Recommendation:
     target : float
         Smallest bulk ESS that is wanted.
     rows : tuple of Row
-        Every case that has a record.
+        Every case that was measured.
     unmeasured : tuple of str
-        Cases without one.
+        Cases that were stopped or not begun, because the budget was used.
     programs : mapping of str to str
         File name and text of the programs to copy.
     """
@@ -72,8 +72,11 @@ class Recommendation:
     def of(
         cls, records: Sequence[Record], seen: Seen, posterior: Target, target: float, cases: Sequence[str]
     ) -> "Recommendation":
-        """Summarise the records of one run on one dataset; `cases` are all that could be measured."""
-        rows = tuple(summarise(records))
+        """Summarise the records of one run on one dataset; `cases` are all that could be measured.
+
+        What was stopped, for the budget was used, says nothing of a case.
+        """
+        rows = tuple(summarise([record for record in records if record.status != "timeout"]))
         have = {row.case for row in rows}
         first = records[0]
         return cls(first.run, first.dataset, seen, posterior, target, rows, tuple(c for c in cases if c not in have))
@@ -220,17 +223,8 @@ class Recommendation:
 
     @property
     def unhealthy(self) -> list[Row]:
-        """Cases that gave draws that can't be trusted, or none; those that ran out of budget are not among them."""
-        return [row for row in self.rows if not row.healthy and not self._stopped(row)]
-
-    @property
-    def stopped(self) -> list[str]:
-        """Cases that were stopped, or not begun, because the budget was used."""
-        return [row.case for row in self.rows if self._stopped(row)] + list(self.unmeasured)
-
-    @staticmethod
-    def _stopped(row: Row) -> bool:
-        return all(record.status == "timeout" for record in row.records)
+        """Cases that gave draws that can't be trusted, or none."""
+        return [row for row in self.rows if not row.healthy]
 
     def answer(self) -> Iterator[tuple[str, str]]:
         """Yield the lines of the answer, each with its head."""
@@ -280,9 +274,9 @@ class Recommendation:
             yield ""
             yield "  not ranked"
             yield from (f"  {row.case:<40}{printable(row.verdict)}" for row in self.unhealthy)
-        if self.stopped:
+        if self.unmeasured:
             yield ""
-            text = f"not measured within the budget: {', '.join(self.stopped)}; go on with --resume {self.run}"
+            text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {self.run}"
             yield from (f"  {line}" for line in textwrap.wrap(printable(text), width))
 
     def to_dict(self) -> dict[str, Any]:
@@ -322,7 +316,7 @@ class Recommendation:
             "theory_and_measurement": self.theory,
             "ranked": [plain(row) for row in self.ranked],
             "unhealthy": [{"case": row.case, "reason": row.verdict} for row in self.unhealthy],
-            "not_measured": self.stopped,
+            "not_measured": list(self.unmeasured),
             "programs": dict(self.programs),
         }
 

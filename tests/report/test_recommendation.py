@@ -137,10 +137,22 @@ def test_one_fit_of_each_leaves_the_order_open() -> None:
 
 def test_what_the_budget_did_not_reach_is_named() -> None:
     late = fits("noncentered", "pymc", 1.0, 1, status="timeout", reason="sample took longer than 3 s")
-    found = answer(fits("centered", "stanli", 2000.0), late, cases=("centered on stanli", "centered on nutpie"))
-    assert found.stopped == ["noncentered on pymc", "centered on nutpie"]
+    found = answer(
+        fits("centered", "stanli", 2000.0),
+        late,
+        cases=("centered on stanli", "noncentered on pymc", "centered on nutpie"),
+    )
+    assert found.unmeasured == ("noncentered on pymc", "centered on nutpie")
     assert found.unhealthy == []
     assert any(f"--resume {found.run}" in line for line in found.lines())
+
+
+def test_a_fit_that_the_budget_stopped_does_not_unseat_the_first() -> None:
+    stopped = fits("centered", "stanli", 1.0, 11, status="timeout", reason="sample took longer than 3 s")[10:]
+    found = answer(fits("centered", "stanli", 2000.0), stopped, fits("noncentered", "stanli", 300.0))
+    assert found.first is not None
+    assert found.first.case == "centered on stanli"
+    assert found.unhealthy == []
 
 
 def test_the_page_shows_all_of_it_and_hostile_text_as_text(tmp_path: Path) -> None:
