@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench.datasets import GRIDS
+from bench.families.normal_means.data import GRIDS
 from bench.records import RUNS, Record, RunError, find_run, read_records, read_run
 from bench.report.comparison import MEASURES
 
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
-    from bench.environment import environment
+    from bench.running.environment import environment
 
     machine = environment()
     print(f"Python {machine['python']} on {machine['system']}, {machine['cpu']}, {machine['cores']} cores")
@@ -122,7 +122,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from bench.export import export
+    from bench.report.export import export
 
     _write(json.dumps(export(find_run(options.run, options.runs)), indent=1) + "\n", options.output)
     return 0
@@ -160,14 +160,14 @@ def _compare(options: argparse.Namespace) -> int:
 def _exact(options: argparse.Namespace) -> int:
     import pandas as pd
 
-    from bench.report.thread import exact_table
+    from bench.deciding.thread import exact_table
 
     _write(pd.DataFrame(exact_table()).to_csv(index=False), options.output)
     return 0
 
 
 def _thread(options: argparse.Namespace) -> int:
-    from bench.report.thread import thread_page
+    from bench.deciding.thread import thread_page
 
     _write(thread_page(read_records(find_run(options.run, options.runs))), options.output)
     return 0
@@ -175,9 +175,9 @@ def _thread(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
-    from bench.calibrate import calibrate, picture
-    from bench.models import MODELS
-    from bench.run import choose
+    from bench.correctness.calibration import calibrate, picture
+    from bench.families.base import MODELS
+    from bench.running.run import choose
 
     done = []
     for backend in choose("backend", options.backend, BACKENDS):
@@ -196,7 +196,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _history(options: argparse.Namespace) -> int:
-    from bench.export import read_stored
+    from bench.report.export import read_stored
     from bench.report.history_page import History, write_history
 
     def read(name: str) -> list[Record]:
@@ -218,7 +218,7 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _versions(options: argparse.Namespace) -> int:
-    from bench.versions import VERSIONS, find_folder, read_folder, read_matrix, try_versions
+    from bench.deciding.versions import VERSIONS, find_folder, read_folder, read_matrix, try_versions
 
     folder = find_folder(options.resume, options.output or VERSIONS)
     if options.resume is not None:
@@ -245,8 +245,8 @@ def _versions(options: argparse.Namespace) -> int:
 
 
 def _recommend(options: argparse.Namespace) -> int:
-    from bench.measure import Asked
-    from bench.recommend import Question, recommend
+    from bench.running.measure import Asked
+    from bench.deciding.recommend import Question, recommend
     from bench.report.recommendation_page import PAGE
 
     overrides = ("chains", "warmup", "draws", "target_accept", "cores")

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from bench.backends import BACKENDS
-from bench.datasets import GRIDS, grid, read_table
-from bench.measure import Asked, Case
-from bench.models import MODELS
+from bench.families.normal_means.data import GRIDS, grid, read_table
+from bench.running.measure import Asked, Case
+from bench.families.base import MODELS
 from bench.records import RUNS, RunError
 from bench.report.cells import printable
 from bench.report.page import write_report
 from bench.report.terminal import Progress, summary
-from bench.run import Plan, Run, UsageError
+from bench.running.run import Plan, Run, UsageError
 from bench.settings import PROTOCOLS
 
 PLAN = pytest.StashKey[Plan]()

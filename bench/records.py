@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-SCHEMA = 1
+SCHEMA = 2
 RUNS = Path(__file__).parent.parent / "reports" / "runs"
 
 Status = Literal["ok", "failed", "timeout", "crashed", "mismatch", "unsupported", "unavailable"]
@@ -40,7 +40,10 @@ class Quantity:
     mcse : float
         Monte Carlo standard error of the mean.
     ess_bulk, ess_tail, rhat : float
-        As in `bench.diagnostics`.
+        As in `bench.correctness.diagnostics`.
+    element : str
+        Which scalar this is of: the quantity itself, or the element with the smallest bulk ESS, as `mu_g[3]`,
+        counted from 0.
     """
 
     mean: float
@@ -52,6 +55,7 @@ class Quantity:
     ess_bulk: float
     ess_tail: float
     rhat: float
+    element: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +68,13 @@ class Record:
         Version of this layout.
     run, time : str
         Run id, and when the record was made (UTC, ISO 8601).
+    family, target : str
+        Family of the model, and the posterior that it targets; only what shares both is ranked together.
     dataset, model, backend, replicate
         What was fit; `dataset_digest` and `model_digest` are SHA-256 over its bytes and both programs.
-    n_obs, n_groups : int
-        Size of the data.
-    truth : dict of str to float
+    sizes : dict of str to int
+        How large the data are, in the family's words: `observations`, `groups`.
+    generated_with : dict of str to float
         The generating values, where known.
     protocol, settings, seed
         How: `settings` as asked for this backend.
@@ -88,21 +94,28 @@ class Record:
         Gradient evaluations of all chains in warm-up and after it.
     divergences, saturated : int
         Transitions after warm-up that diverged, that stopped at the maximum tree depth.
+    headline : list of str
+        The quantities that its pages show first.
     quantities : dict of str to Quantity
-        `mu`, `sigma`, `omega`, and `mu_g`: the group mean with the smallest bulk ESS.
+        Every quantity; of an array the element with the smallest bulk ESS.
     min_ess_bulk, max_rhat : float
-        Worst over mu, sigma, omega and all mu_g; `min_ess_of` names the quantity.
+        Worst over every element of every quantity; `min_ess_of` names it.
     ess_per_second, ess_per_chain_second, ess_per_gradient : float
         `min_ess_bulk` by wall seconds, by the chains' seconds added up, by gradient evaluations with warm-up.
     ebfmi, step_size : list of float
         By chain.
     peak_memory : int
         Bytes of the process tree (see `Worker.peak_memory`).
+    gate : dict, optional
+        What the equality gate compared and found: see `bench.correctness.gate.Passed`.
     grade : dict, optional
-        The exact posterior of mu, sigma and omega, and for a healthy fit how far it is from it: see
-        `bench.diagnosis.held_against_truth`.
-    population_mean : dict, optional
-        For finite-population fits, the mean of the population the groups came from.
+        What is known of the headline quantities, and for a healthy fit how far it is from the truth: see
+        `bench.correctness.diagnosis.held_against_truth`.
+    summary : dict, optional
+        Where nothing is known: `names`, `mean`, `sd` and `mcse` of every element, so that engines can be held against
+        each other.
+    further : dict of str to dict
+        What the family adds, as the mean of the population that the groups of a finite-population fit came from.
     draws_digest, draws_file, draws_bytes
         SHA-256 over the draws; the file that holds them and its size, where they were kept.
     versions, environment : dict
@@ -111,14 +124,14 @@ class Record:
 
     run: str
     time: str
+    family: str
     dataset: str
     dataset_digest: str
-    n_obs: int
-    n_groups: int
-    truth: dict[str, float]
+    sizes: dict[str, int]
+    generated_with: dict[str, float]
     model: str
     model_digest: str
-    posterior: str
+    target: str
     backend: str
     language: str
     protocol: str
@@ -141,6 +154,7 @@ class Record:
     gradients: int | None = None
     divergences: int | None = None
     saturated: int | None = None
+    headline: list[str] = field(default_factory=list)
     quantities: dict[str, Quantity] = field(default_factory=dict)
     min_ess_bulk: float | None = None
     min_ess_of: str | None = None
@@ -151,8 +165,10 @@ class Record:
     ebfmi: list[float] | None = None
     step_size: list[float] | None = None
     peak_memory: int | None = None
+    gate: dict[str, Any] | None = None
     grade: dict[str, Any] | None = None
-    population_mean: dict[str, Any] | None = None
+    summary: dict[str, Any] | None = None
+    further: dict[str, dict[str, Any]] = field(default_factory=dict)
     draws_digest: str | None = None
     draws_file: str | None = None
     draws_bytes: int | None = None
@@ -174,7 +190,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Record":
-        """Read a record back; fields of a later schema that this one lacks are refused.
+        """Read a record back, one of schema 1 too; one of a later schema is refused.
 
         Raises
         ------
@@ -184,6 +200,8 @@ class Record:
         schema = values.get("schema", SCHEMA)
         if schema > SCHEMA:
             raise RunError(f"a record has schema {schema}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
+        if schema == 1:
+            values = _from_schema_1(values)
         plain = {name: value for name, value in values.items() if name in _FIELDS}
         plain["quantities"] = {
             name: Quantity(**({k: math.nan if v is None else v for k, v in q.items()} if None in q.values() else q))
@@ -193,6 +211,28 @@ class Record:
 
 
 _FIELDS = frozenset(f.name for f in fields(Record))
+
+
+def _from_schema_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a record of schema 1, which knew the normal means alone, in the words of schema 2."""
+    grade = values.get("grade")
+    further = {name: found for name in ("population_mean",) if (found := values.get(name))}
+    worst = values.get("min_ess_of") or ""
+    return {
+        **values,
+        "schema": SCHEMA,
+        "family": "normal_means",
+        "target": values["posterior"],
+        "sizes": {"observations": values["n_obs"], "groups": values["n_groups"]},
+        "generated_with": values["truth"],
+        "headline": ["mu", "sigma", "omega"],
+        "quantities": {
+            name: {"element": worst if name == "mu_g" and worst.startswith("mu_g[") else name, **quantity}
+            for name, quantity in values.get("quantities", {}).items()
+        },
+        "grade": grade and {"truth": "exact", "known": grade.get("exact"), **grade},
+        "further": further,
+    }
 
 
 class Journal:

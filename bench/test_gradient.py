@@ -2,9 +2,9 @@
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.gate import compare, gate_points
-from bench.measure import Case
-from bench.run import Run
+from bench.correctness.gate import compare, gate_points
+from bench.running.measure import Case
+from bench.running.run import Run
 
 TYPICAL = 8
 """The first of the gate's points are near the posterior."""

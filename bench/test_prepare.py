@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.isolation import Worker
-from bench.measure import Case
-from bench.run import Run
+from bench.running.isolation import Worker
+from bench.running.measure import Case
+from bench.running.run import Run
 
 
 def _measure(case: Case, run: Run, benchmark: BenchmarkFixture, environment: dict[str, str]) -> None:

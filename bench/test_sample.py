@@ -3,11 +3,11 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.measure import Case, Replicates
+from bench.running.measure import Case, Replicates
 from bench.records import RunError
 from bench.report.cells import printable
 from bench.report.terminal import Progress
-from bench.run import Run
+from bench.running.run import Run
 
 
 def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Progress) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bench.backends import BACKENDS
-from bench.isolation import Worker, Workers
+from bench.running.isolation import Worker, Workers
 
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""

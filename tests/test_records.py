@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bench.records import SCHEMA, Journal, Quantity, Record, RunError, find_run, new_run_id, read_records, read_run
-from tests.processes import ROOT, small_disk
+from tests.running.processes import ROOT, small_disk
 
 __all__ = ["small_disk"]
 

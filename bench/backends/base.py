@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets import Dataset
-from bench.models import Model
-from bench.points import Gradient, Point
+from bench.families.normal_means.data import Dataset
+from bench.families.base import Model
+from bench.families.normal_means.points import Gradient, Point
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]

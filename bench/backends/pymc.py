@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Cache, Fit, compiler, installed
 from bench.backends.pymc_coordinates import PyMCModelPosterior, bind, compiled_files
-from bench.datasets import Dataset
-from bench.models import Model
-from bench.points import Point
+from bench.families.normal_means.data import Dataset
+from bench.families.base import Model
+from bench.families.normal_means.points import Point
 from bench.settings import Settings
 
 if TYPE_CHECKING:

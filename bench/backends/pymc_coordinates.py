@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Posterior
-from bench.datasets import Dataset
-from bench.models import Model
-from bench.points import Gradient, Point
+from bench.families.normal_means.data import Dataset
+from bench.families.base import Model
+from bench.families.normal_means.points import Gradient, Point
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Fit, compiler, installed
 from bench.backends.stan_coordinates import StanPosterior
-from bench.datasets import Dataset
-from bench.models import Model
-from bench.points import Point
+from bench.families.normal_means.data import Dataset
+from bench.families.base import Model
+from bench.families.normal_means.points import Point
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]

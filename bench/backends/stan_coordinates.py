@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Posterior
-from bench.models import Model
-from bench.points import Gradient, Point
+from bench.families.base import Model
+from bench.families.normal_means.points import Gradient, Point
 
 Floats = NDArray[np.float64]
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from bench.models import MODELS, Target
+from bench.families.base import MODELS, Target
 from bench.records import Record
 from bench.report.cells import Cell, geometric_mean, printable
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
 from bench.report.tables import Row, number, span, summarise
-from bench.theory import Seen
+from bench.families.normal_means.theory import Seen
 
 NAMES = {True: "centered", False: "noncentered"}
 ENOUGH_UNHEALTHY = 3

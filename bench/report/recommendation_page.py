@@ -7,7 +7,7 @@ from bench.report.figures import Figure, Pictures
 from bench.report.recommendation import Recommendation
 from bench.report.svg import Group, Line, Mark, Scale, lines
 from bench.report.tables import number, span
-from bench.theory import CLEAR
+from bench.families.normal_means.theory import CLEAR
 
 PAGE = "recommendation.html"
 

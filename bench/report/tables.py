@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.grading import TrueEss, true_ess
+from bench.correctness.grading import TrueEss, true_ess
 from bench.records import Quantity, Record
 from bench.report.cells import Cell
 from bench.report.statistics import mean_of

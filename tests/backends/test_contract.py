@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from bench.backends import BACKENDS
 from bench.backends.base import Fit
-from bench.datasets import Dataset, normal_means
-from bench.exact import exact_posterior
-from bench.isolation import Worker
-from bench.models import MODELS, Model
-from bench.points import Gradient, Point, initial_points, standardised
-from bench.reference import log_density_and_gradient
+from bench.families.normal_means.data import Dataset, normal_means
+from bench.families.normal_means.exact import exact_posterior
+from bench.running.isolation import Worker
+from bench.families.base import MODELS, Model
+from bench.families.normal_means.points import Gradient, Point, initial_points, standardised
+from bench.families.normal_means.reference import log_density_and_gradient
 from bench.settings import Settings
 from tests.conftest import WorkerOf
 

@@ -14,10 +14,10 @@ from bench.backends import pymc_coordinates, stan_coordinates
 from bench.backends.base import Posterior
 from bench.backends.pymc import PyMCPosterior
 from bench.backends.stanli import StanliPosterior
-from bench.datasets import normal_means
-from bench.models import MODELS, Model
-from bench.points import Gradient, Point, initial_points
-from bench.reference import log_density_and_gradient
+from bench.families.normal_means.data import normal_means
+from bench.families.base import MODELS, Model
+from bench.families.normal_means.points import Gradient, Point, initial_points
+from bench.families.normal_means.reference import log_density_and_gradient
 
 Floats = NDArray[np.float64]
 Map = Callable[[Floats], Floats]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from bench.export import export, read_stored
+from bench.report.export import export, read_stored
 from bench.records import Journal, Record, RunError
 from bench.report.aa import simulated_record
 from bench.report.history_page import History, write_history

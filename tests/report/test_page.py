@@ -152,4 +152,4 @@ def test_no_sampler_is_imported() -> None:
     pages = ("page", "history_page", "recommendation_page")
     code = f"import sys, {', '.join('bench.report.' + name for name in pages)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz", "bench.backends", "bench.run"} & set(loaded)
+    assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz", "bench.backends", "bench.running.run"} & set(loaded)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.models import MODELS
+from bench.families.base import MODELS
 from bench.records import Record
 from bench.report.aa import simulated_record
 from bench.report.recommendation import Recommendation
 from bench.report.recommendation_page import write_page
-from bench.theory import Estimate, Seen
+from bench.families.normal_means.theory import Estimate, Seen
 from tests.report.conftest import Opened
 from tests.report.simulated import HOSTILE
 

@@ -1,0 +1,223 @@
+"""`hierbench recommend`: look at a reader's table, spend a budget on it, and say what to put into production."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from itertools import zip_longest
+from pathlib import Path
+
+from bench.backends import BACKENDS
+from bench.deciding.bakeoff import bake_off
+from bench.families.normal_means.data import Dataset, read_table
+from bench.running.measure import Asked
+from bench.families.base import MODELS, Target
+from bench.families.normal_means.programs import PYMC, STAN, Table, program
+from bench.records import RUNS, Record, RunError, find_run, read_run
+from bench.report.cells import printable
+from bench.report.page import write_report
+from bench.report.recommendation import Recommendation
+from bench.report.recommendation_page import write_page
+from bench.report.terminal import outcome
+from bench.running.run import Plan, Run, UsageError
+from bench.settings import Settings, fit_seed
+from bench.families.normal_means.theory import Seen, look, units
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a reader asks.
+
+    Attributes
+    ----------
+    path : Path
+        CSV or Parquet.
+    group_column, value_column : str
+        Its columns.
+    posterior : str
+        What the models should target.
+    target_ess : float
+        Smallest bulk ESS that is wanted.
+    budget : float
+        Seconds to measure.
+    as_is : bool
+        Whether the models get y as it is, however far from their priors.
+    models, backends : str, optional
+        Names, separated by commas; all that run here by default.
+    asked : Asked
+        Settings, seed and limits of the fits.
+
+    Raises
+    ------
+    UsageError
+        If budget or target can't be met by anything.
+    DataError
+        If the table can't be used.
+    """
+
+    path: Path
+    group_column: str
+    value_column: str
+    posterior: Target = "superpopulation"
+    target_ess: float = 1000.0
+    budget: float = 45.0
+    as_is: bool = False
+    models: str | None = None
+    backends: str | None = None
+    asked: Asked = field(default_factory=Asked)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        if not self.budget > 0:
+            raise UsageError(f"--budget is {self.budget:g}; give seconds, e.g. 60")
+        if not self.target_ess > 0:
+            raise UsageError(f"--target-ess is {self.target_ess:g}; give a number of effective draws, e.g. 1000")
+
+    @cached_property
+    def table(self) -> Table:
+        """The table, and how its values become y."""
+        centre, scale = (0.0, 1.0) if self.as_is else units(self._as_read)
+        return Table(self.path.resolve(), self.group_column, self.value_column, centre, scale)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """What the models are given."""
+        if (self.table.centre, self.table.scale) == (0.0, 1.0):
+            return self._as_read
+        return self._as_read.rescaled(self.table.centre, self.table.scale)
+
+    @cached_property
+    def _as_read(self) -> Dataset:
+        return read_table(self.path, self.group_column, self.value_column)
+
+    def asked_at(self, target_accept: float | None) -> Asked:
+        """Return what is asked of the fits at a target acceptance, None for that of the backends."""
+        given = {} if target_accept is None else {"target_accept": target_accept}
+        return replace(self.asked, overrides=self.asked.overrides | given)
+
+    def plan(self, target_accept: float | None) -> Plan:
+        """Return all that could be measured; what can't be asked is refused here."""
+        return Plan.make([self.dataset], self.models, self.backends, self.asked_at(target_accept))
+
+
+LADDER = (0.95, 0.99)
+"""Target acceptances tried in turn where no model is healthy at the default one."""
+WORTH_IT = 0.5
+"""Share of the budget that must be left to try the next one."""
+
+
+def recommend(
+    question: Question,
+    command: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    resume: str | None = None,
+    runs: Path = RUNS,
+) -> Recommendation:
+    """Measure within the budget and answer.
+
+    The run's folder gets the pages of every run, and beside them `recommendation.html`, `recommendation.json` and the
+    programs. Ctrl-C ends the measuring; the answer is then given from what there is. Where no model is healthy at the
+    default target acceptance, all is measured again, as a run of its own, at the higher ones of `LADDER`.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    command : sequence of str
+        The command line, to run it again.
+    say : callable
+        Prints a line of progress.
+    resume : str, optional
+        Run to go on with.
+    runs : Path
+        Folder of all runs.
+
+    Raises
+    ------
+    UsageError, DataError, RunError
+        If something can't be asked or written, or nothing could be measured.
+    """
+    started = time.monotonic()
+    ladder = _ladder(question, resume, runs)
+    plan = question.plan(ladder[0])
+    seen = look(question.dataset, question.table.centre, question.table.scale)
+    for line in _introduction(question, seen, plan):
+        say(line)
+    for target, following in zip_longest(ladder, ladder[1:]):
+        plan = question.plan(target)
+        run = Run(plan, command, resume, runs=runs)
+        try:
+            left = question.budget - (time.monotonic() - started)
+            again = following is not None and left > question.budget * WORTH_IT
+            if not bake_off(run, question.posterior, left, partial(_tell, say), stop=again):
+                break
+            said = target or Settings().target_accept
+            say(f"no model is healthy at target accept {said:g}; all again at {following:g}")
+        except KeyboardInterrupt:
+            say(f"stopped; the answer is from what there is, and --resume {run.journal.id} goes on")
+            break
+        finally:
+            run.close()
+    return _written(question, seen, plan, run)
+
+
+def _written(question: Question, seen: Seen, plan: Plan, run: Run) -> Recommendation:
+    """Answer from the records of a run, and put the answer into its folder."""
+    folder = run.journal.folder
+    records = run.journal.records
+    if not any(record.status == "ok" for record in records):
+        tried = f" ({printable(records[0].reason.splitlines()[0])})" if records else ""
+        raise RunError(
+            f"no fit ended within the budget of {question.budget:g} s{tried}; type: --budget "
+            f"{max(60.0, 4 * question.budget):g} --resume {run.journal.id}"
+        )
+    answer = _answered(question, seen, plan, records)
+    write_report(folder, records, run.journal.asked)
+    write_page(folder, answer)
+    (folder / "recommendation.json").write_text(json.dumps(answer.to_dict(), indent=1) + "\n", encoding="utf-8")
+    for name, text in answer.programs.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return answer
+
+
+def _ladder(question: Question, resume: str | None, runs: Path) -> list[float | None]:
+    """Target acceptances to try: the one that was typed, that of the run to go on with, or all, the default first."""
+    if "target_accept" in question.asked.overrides:
+        return [None]
+    if resume is None:
+        return [None, *LADDER]
+    return [read_run(find_run(resume, runs)).get("asked", {}).get("overrides", {}).get("target_accept")]
+
+
+def _answered(question: Question, seen: Seen, plan: Plan, records: list[Record]) -> Recommendation:
+    cases = [f"{case.model.name} on {case.backend.name}" for case in plan.cases]
+    answer = Recommendation.of(records, seen, question.posterior, question.target_ess, cases)
+    return replace(answer, programs=dict(_programs(question, plan, answer)))
+
+
+def _introduction(question: Question, seen: Seen, plan: Plan) -> Iterator[str]:
+    yield f"{printable(question.path.name)}: {seen.summary}"
+    yield from (f"without {name}: {printable(reason)}" for name, reason in plan.missing.items())
+    names = ", ".join(dict.fromkeys(case.backend.name for case in plan.cases))
+    yield f"measuring for up to {question.budget:g} s on {names}; Ctrl-C ends it, with the answer so far"
+
+
+def _tell(say: Callable[[str], None], record: Record) -> None:
+    result = "stopped, for the budget is used" if record.status == "timeout" else outcome(record)
+    say(f"  {record.model + ' on ' + record.backend:<40}{result}")
+
+
+def _programs(question: Question, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
+    """Write the recommended model in both languages, each for the best of its backends."""
+    if answer.first is None:
+        return
+    model = MODELS[answer.first.model]
+    seed = fit_seed(question.asked.seed, question.dataset.id, 0)
+    of_model = [row.backend for row in answer.ranked if row.model == model.name]
+    measured = [row.backend for row in answer.rows]
+    for name, language in (("fit_stan.py", STAN), ("fit_pymc.py", PYMC)):
+        backend = next(b for b in [*of_model, *measured, *language] if b in language)
+        settings = plan.asked.settings(BACKENDS[backend])
+        yield name, program(model, backend, question.table, settings, seed)

@@ -1,0 +1,408 @@
+"""The exact posterior of a dataset, by quadrature: no sampler, no Monte Carlo.
+
+Given sigma and omega the rest is Gaussian, so everything is an integral in two dimensions. It is taken by the
+trapezoid rule in (u, v), sigma = s1 exp(u - exp(-u)) and omega = s2 exp(v - exp(-v)): the integrand decays double
+exponentially on every side, the rule converges geometrically, and omega near 0 is no special case (Takahasi and Mori
+1974). Between its nodes a density is its sinc interpolant (Stenger 1993).
+
+Groups of one size enter through their number, sum and sum of squares, and sizes through x = omega^2 / sigma^2 alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr, sici, wrightomega
+
+from bench.families.normal_means.data import Dataset
+from bench.families.base import Target
+
+Floats = NDArray[np.float64]
+
+SIGMA_PRIOR_SD, OMEGA_PRIOR_SD = 1.0, 10.0  # of the half-normals; the prior of mu is N(0, 1)
+TOLERANCE = 1e-6  # the grid is fine enough when the error it states is below this
+INTERVALS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # on each axis, tried in turn
+DROP = 40.0  # the grid ends where the log density is this far below its maximum
+REACH = (-5.0, 30.0)  # of u and v: sigma from exp(-153) s1 to exp(30) s1
+BLOCK = 1 << 17  # elements of a temporary array, so that it stays in cache
+
+
+class Marginal(ABC):
+    """Exact distribution of one quantity: its `mean`, `sd`, `fourth` central moment, `support` and the rest."""
+
+    mean: float
+    sd: float
+    fourth: float
+    support: tuple[float, float]
+
+    @abstractmethod
+    def cdf(self, x: ArrayLike) -> Floats:
+        """Probability of a value up to x, shape of x."""
+
+    @abstractmethod
+    def density(self, x: float) -> float:
+        """Probability density at x."""
+
+    def quantile(self, p: float) -> float:
+        """Value below which lies probability p, 0 < p < 1."""
+        return float(brentq(lambda x: float(self.cdf(x)) - p, *self.support, xtol=1e-12 * self.sd))
+
+    def hdi(self, prob: float = 0.94) -> tuple[float, float]:
+        """Shortest interval of probability prob, 0 < prob < 1; the density is taken to have one mode."""
+
+        def imbalance(below: float) -> float:
+            return self.density(self.quantile(below)) - self.density(self.quantile(below + prob))
+
+        least, most = 1e-6 * (1 - prob), (1 - 1e-6) * (1 - prob)
+        if imbalance(least) >= 0:  # the mode is at the lower end
+            return self.support[0], self.quantile(prob)
+        below = float(brentq(imbalance, least, most, xtol=1e-10))
+        return self.quantile(below), self.quantile(below + prob)
+
+
+class _NormalMixture(Marginal):
+    def __init__(self, weight: Floats, location: Floats, scale: Floats) -> None:
+        self.weight, self.location, self.scale = weight, location, scale
+        self.mean = float(weight @ location)
+        square, variance = (location - self.mean) ** 2, scale**2
+        self.sd = float(np.sqrt(weight @ (square + variance)))
+        self.fourth = float(weight @ (square**2 + 6 * square * variance + 3 * variance**2))
+        self.support = float((location - 9 * scale).min()), float((location + 9 * scale).max())
+
+    def cdf(self, x: ArrayLike) -> Floats:
+        x = np.asarray(x, dtype=np.float64)
+        return np.reshape([self.weight @ ndtr((each - self.location) / self.scale) for each in x.flat], x.shape)
+
+    def density(self, x: float) -> float:
+        normal = np.exp(-0.5 * ((x - self.location) / self.scale) ** 2) / (self.scale * np.sqrt(2 * np.pi))
+        return float(self.weight @ normal)
+
+
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """Equidistant nodes t of a positive quantity, unit * exp(t - exp(-t))."""
+
+    unit: float
+    nodes: Floats
+
+    @property
+    def step(self) -> float:
+        return float(self.nodes[1] - self.nodes[0])
+
+    def value(self, t: Floats) -> Floats:
+        return self.unit * np.exp(t - np.exp(-t))
+
+    def derivative(self, t: Floats) -> Floats:
+        return np.asarray(self.value(t) * (1 + np.exp(-t)))
+
+    def position(self, value: ArrayLike) -> Floats:
+        """Invert `value`, between the first node and the last."""
+        y: Floats = np.log(np.clip(value, *self.value(self.nodes[[0, -1]])) / self.unit)
+        return y + wrightomega(-y)
+
+    def integrals(self, t: Floats) -> Floats:
+        """Integral up to t of the sinc function of each node, shape (*t.shape, nodes)."""
+        return self.step * (0.5 + sici((t[..., None] - self.nodes) * (np.pi / self.step))[0] / np.pi)
+
+
+class _ScaleMarginal(Marginal):
+    def __init__(self, axis: _Axis, density: Floats) -> None:
+        self.axis, self.at_nodes = axis, density  # the density of t
+        weight, value = axis.step * density, axis.value(axis.nodes)
+        self.mean = float(weight @ value)
+        self.sd = float(np.sqrt(weight @ (value - self.mean) ** 2))
+        self.fourth = float(weight @ (value - self.mean) ** 4)
+        self.support = 0.0, float(value[-1])
+
+    def cdf(self, x: ArrayLike) -> Floats:
+        return np.clip(self.axis.integrals(self.axis.position(x)) @ self.at_nodes, 0, 1)
+
+    def density(self, x: float) -> float:
+        t = self.axis.position(x)
+        return float(np.sinc((t - self.axis.nodes) / self.axis.step) @ self.at_nodes / self.axis.derivative(t))
+
+
+class _Given(NamedTuple):
+    """What follows from sigma and omega, in the words of DESIGN.md; each of shape (K,)."""
+
+    log_likelihood: Floats
+    mu_mean: Floats
+    mu_var: Floats
+    kp_d: Floats  # k P / D, less the centre
+    k_d: Floats
+
+
+class _Groups:
+    """What the data say of the groups, by distinct group size."""
+
+    def __init__(self, dataset: Dataset, posterior: Target) -> None:
+        self.finite = posterior == "finite_population"
+        self.n_obs, self.n_groups, self.within_ss = len(dataset.y), dataset.n_groups, dataset.within_ss
+        self.centre = float(dataset.y.mean())  # sums are taken about it, so that they do not cancel
+        self.means = dataset.means - self.centre
+        self.sizes, self.size_of = np.unique(dataset.sizes, return_inverse=True)
+        self.sums = np.stack([np.bincount(self.size_of, weights=self.means**power) for power in range(3)])
+
+    def shrinkage(self, sigma: Floats, omega: Floats) -> Floats:
+        """Factors a = sigma^2 / (sigma^2 + n omega^2) of each size, shape (K, sizes)."""
+        return 1 / (1 + np.multiply.outer((omega / sigma) ** 2, self.sizes))
+
+    def given(self, sigma: Floats, omega: Floats) -> _Given:
+        """Condition on sigma and omega, block by block."""
+        blocks = (self._given(sigma[block], omega[block]) for block in _blocks(len(sigma), len(self.sizes)))
+        return _Given(*map(np.concatenate, zip(*blocks, strict=True)))
+
+    def _given(self, sigma: Floats, omega: Floats) -> _Given:
+        a = self.shrinkage(sigma, omega)
+        w, p, squares = (self.sums * self.sizes) @ a.T / sigma**2
+        r, q = a @ self.sums[0] / self.n_groups, omega**2 / self.n_groups
+        k, t = (1 - q, r) if self.finite else (np.ones_like(q), np.ones_like(q))
+        d = t + w  # = 1 + k W, as r + q W = 1
+        mean = p / w
+        quadratic = squares - mean * p + (self.centre + mean) ** 2 * w / d
+        log_scale = self.n_obs * np.log(2 * np.pi * sigma**2) - np.log(a) @ self.sums[0] + np.log(d)
+        return _Given(
+            log_likelihood=-0.5 * (log_scale + self.within_ss / sigma**2 + quadratic),
+            mu_mean=(self.centre * w + p) / d,
+            mu_var=t / d,
+            kp_d=(k * p - self.centre) / d,
+            k_d=k / d,
+        )
+
+    def means_and_sds(self, given: _Given, weight: Floats, sigma: Floats, omega: Floats) -> tuple[Floats, Floats]:
+        """Posterior mean and sd of each mu_g, shape (G,), by sums over weighted nodes."""
+        sums = np.zeros((6, len(self.sizes)))
+        for block in _blocks(len(weight), len(self.sizes)):
+            a, b = self.shrinkage(sigma[block], omega[block]), given.kp_d[block, None]
+            variance = a * omega[block, None] ** 2 + a**2 * given.k_d[block, None]
+            sums += [weight[block] @ term for term in (a, a * b, variance, a**2, a**2 * b, (a * b) ** 2)]
+        a, ab, variance, a2, a2b, ab2 = sums[:, self.size_of]
+        y = self.means
+        shift = ab - a * y
+        return self.centre + y + shift, np.sqrt(variance + ab2 - 2 * y * a2b + y**2 * a2 - shift**2)
+
+    def log_density(self, u: _Axis, v: _Axis, at_u: Floats, at_v: Floats) -> Floats:
+        """Log of likelihood, priors and derivatives at (u, v), broadcast."""
+        sigma, omega = u.value(at_u), v.value(at_v)
+        log_prior = np.log(2 / np.pi / SIGMA_PRIOR_SD / OMEGA_PRIOR_SD) - 0.5 * (sigma / SIGMA_PRIOR_SD) ** 2
+        log_prior = log_prior - 0.5 * (omega / OMEGA_PRIOR_SD) ** 2
+        every_sigma, every_omega = (x.ravel() for x in np.broadcast_arrays(sigma, omega))
+        log_likelihood = self.given(every_sigma, every_omega).log_likelihood.reshape(log_prior.shape)
+        log_derivative = np.log(u.derivative(at_u)) + np.log(v.derivative(at_v))
+        return np.asarray(log_likelihood + log_prior + log_derivative)
+
+
+@dataclass(frozen=True, eq=False)
+class ExactPosterior:
+    """The posterior of one dataset, made by `exact_posterior`.
+
+    The scalars are named mu, sigma and omega; mu is the mean of the population the groups came from, or of these
+    groups alone, as the posterior has it.
+
+    Attributes
+    ----------
+    log_evidence : float
+        Log density of the data, every constant included.
+    marginals : mapping of str to Marginal
+        Distribution of each scalar.
+    mu_g_mean, mu_g_sd : array of shape (G,)
+        Mean and sd of each group mean.
+    error : mapping of str to float
+        Largest change when every second node is left out, which is far more than the error left: of `mean`, `sd`
+        (mu_g included) and `quantile` (3 %, 50 %, 97 %) in posterior sds, of `log_evidence` as it is.
+    """
+
+    _groups: _Groups
+    _axes: tuple[_Axis, _Axis]
+    _log_density: Floats  # of (u, v) at the nodes
+
+    def mean(self, name: str) -> float:
+        """Posterior mean of a scalar."""
+        return self.marginals[name].mean
+
+    def sd(self, name: str) -> float:
+        """Posterior sd of a scalar."""
+        return self.marginals[name].sd
+
+    def quantile(self, name: str, p: float) -> float:
+        """Value of a scalar below which lies probability p, 0 < p < 1."""
+        return self.marginals[name].quantile(p)
+
+    def hdi(self, name: str, prob: float = 0.94) -> tuple[float, float]:
+        """Highest-density interval of a scalar."""
+        return self.marginals[name].hdi(prob)
+
+    def cdf(self, name: str, x: ArrayLike) -> Floats:
+        """Probability that a scalar is at most x, shape of x."""
+        return self.marginals[name].cdf(x)
+
+    def group(self, g: int) -> Marginal:
+        """Distribution of the mean of group g, counted from 0."""
+        groups, given, (weight, sigma, omega) = self._groups, self._given, self._nodes
+        y = groups.means[g]
+        a = sigma**2 / (sigma**2 + groups.sizes[groups.size_of[g]] * omega**2)
+        location = groups.centre + y - a * (y - given.kp_d)
+        return _NormalMixture(weight, location, np.sqrt(a * omega**2 + a**2 * given.k_d))
+
+    def draws(self, n: int, rng: np.random.Generator) -> dict[str, Floats]:
+        """Draw independently: mu, sigma and omega of shape (n,), mu_g of shape (n, G).
+
+        A cell of a finer grid in (u, v) is drawn by its mass, a point in it uniformly, and the rest exactly given
+        that. So the cdf of sigma and of omega is exact at the edges of the cells, off by `draws_error` at most.
+        """
+        groups = self._groups
+        sigma, omega = self.draw_scales(n, rng)
+        given = groups.given(sigma, omega)
+        mu = rng.normal(given.mu_mean, np.sqrt(given.mu_var))[:, None]
+        a = groups.shrinkage(sigma, omega)[:, groups.size_of]
+        effects = rng.normal((1 - a) * (groups.centre + groups.means - mu), omega[:, None] * np.sqrt(a))
+        if groups.finite:  # condition on a sum of zero
+            effects -= a * (effects.sum(axis=1, keepdims=True) / a.sum(axis=1, keepdims=True))
+        return {"mu": mu[:, 0], "sigma": sigma, "omega": omega, "mu_g": mu + effects}
+
+    def draw_scales(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Draw sigma and omega alone, each of shape (n,), as `draws` does, however many groups there are."""
+        mass, edges = self._cells
+        cumulative = np.cumsum(mass)
+        cell = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+        sigma, omega = (
+            axis.value(edge[index] + (edge[1] - edge[0]) * rng.random(n))
+            for axis, edge, index in zip(self._axes, edges, np.unravel_index(cell, mass.shape), strict=True)
+        )
+        return sigma, omega
+
+    @property
+    def draws_error(self) -> float:
+        """Largest error of the cdf of sigma and omega in `draws`."""
+        mass, _ = self._cells  # the density changes across a cell, and the cdf by an eighth of that in its middle
+        return float(max(np.abs(np.diff(mass.sum(axis=other))).max() / 8 for other in (0, 1)))
+
+    @cached_property
+    def log_evidence(self) -> float:  # noqa: D102
+        u, v = self._axes
+        top = self._log_density.max()
+        return float(top + np.log(np.exp(self._log_density - top).sum() * (u.step * v.step)))
+
+    @cached_property
+    def marginals(self) -> Mapping[str, Marginal]:  # noqa: D102
+        u, v = self._axes
+        return {
+            "mu": _NormalMixture(self._nodes[0], self._given.mu_mean, np.sqrt(self._given.mu_var)),
+            "sigma": _ScaleMarginal(u, self._density.sum(axis=1) * v.step),
+            "omega": _ScaleMarginal(v, self._density.sum(axis=0) * u.step),
+        }
+
+    @property
+    def mu_g_mean(self) -> Floats:  # noqa: D102
+        return self._means_and_sds[0]
+
+    @property
+    def mu_g_sd(self) -> Floats:  # noqa: D102
+        return self._means_and_sds[1]
+
+    @cached_property
+    def error(self) -> Mapping[str, float]:  # noqa: D102
+        u, v = (replace(axis, nodes=axis.nodes[::2]) for axis in self._axes)
+        half = ExactPosterior(self._groups, (u, v), self._log_density[::2, ::2])
+        change = {"log_evidence": abs(self.log_evidence - half.log_evidence)}
+        if change["log_evidence"] > 0.01:  # a grid so coarse has no quantiles
+            return change | dict.fromkeys(("mean", "sd", "quantile"), np.inf)
+        pairs = [(self.marginals[name], half.marginals[name]) for name in self.marginals]
+        group_means, group_sds = np.abs(np.subtract(self._means_and_sds, half._means_and_sds)) / self.mu_g_sd
+        change["mean"] = max(float(group_means.max()), *(abs(a.mean - b.mean) / a.sd for a, b in pairs))
+        change["sd"] = max(float(group_sds.max()), *(abs(a.sd - b.sd) / a.sd for a, b in pairs))
+        change["quantile"] = max(abs(a.quantile(p) - b.quantile(p)) / a.sd for a, b in pairs for p in (0.03, 0.5, 0.97))
+        return change
+
+    @cached_property
+    def _density(self) -> Floats:
+        return np.exp(self._log_density - self.log_evidence)
+
+    @cached_property
+    def _nodes(self) -> tuple[Floats, Floats, Floats]:
+        """Weight, sigma and omega of the nodes that count, for integrals of smooth functions.
+
+        They need no more than every second node, as the rule converges twice as fast as the interpolant.
+        """
+        u, v = self._axes
+        weight = self._density[::2, ::2] / self._density[::2, ::2].sum()
+        i, j = np.nonzero(weight > 1e-18)
+        return weight[i, j], u.value(u.nodes[2 * i]), v.value(v.nodes[2 * j])
+
+    @cached_property
+    def _given(self) -> _Given:
+        return self._groups.given(*self._nodes[1:])
+
+    @cached_property
+    def _means_and_sds(self) -> tuple[Floats, Floats]:
+        return self._groups.means_and_sds(self._given, *self._nodes)
+
+    @cached_property
+    def _cells(self) -> tuple[Floats, list[Floats]]:
+        """Mass of each cell of a finer grid, and the edges of its cells."""
+        finer = max(1, 2048 // len(self._log_density))
+        count = finer * (len(self._log_density) - 1) + 1
+        edges = [np.linspace(axis.nodes[0], axis.nodes[-1], count) for axis in self._axes]
+        u, v = (np.diff(axis.integrals(edge), axis=0) for axis, edge in zip(self._axes, edges, strict=True))
+        return np.clip(u @ self._density @ v.T, 0, None), edges
+
+
+def exact_posterior(dataset: Dataset, posterior: Target) -> ExactPosterior:
+    """Integrate the posterior of a dataset, on finer grids until the error they state is below `TOLERANCE`.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Balanced or not.
+    posterior : str
+        `superpopulation` or `finite_population`.
+    """
+    groups = _Groups(dataset, posterior)
+    degrees = groups.n_obs - groups.n_groups
+    s1 = np.sqrt(groups.within_ss / degrees) if degrees else dataset.y.std()
+    s2 = np.sqrt(groups.means.var() + s1**2 * np.mean(1 / dataset.sizes))
+    u, v = (_Axis(float(unit), np.array(REACH)) for unit in (s1, s2))
+    ends = _box(lambda at_u, at_v: groups.log_density(u, v, at_u, at_v))
+    for intervals in INTERVALS:
+        u, v = (replace(axis, nodes=np.linspace(*end, intervals + 1)) for axis, end in zip((u, v), ends, strict=True))
+        result = ExactPosterior(groups, (u, v), groups.log_density(u, v, u.nodes[:, None], v.nodes))
+        if max(result.error.values()) < TOLERANCE:
+            break
+    return result
+
+
+def _box(density: Callable[[Floats, Floats], Floats]) -> list[tuple[float, float]]:
+    """Ranges of u and v outside of which the log density is `DROP` below its maximum."""
+    ranges = [REACH, REACH]
+    for _ in range(10):
+        before = list(ranges)
+        for this in (0, 1):
+            nodes = np.linspace(*ranges[this], 17)
+            profile = _profile(density if this == 0 else lambda v, u: density(u, v), nodes, *ranges[1 - this])
+            inside = np.flatnonzero(profile > profile.max() - DROP)
+            ranges[this] = float(nodes[max(inside[0] - 1, 0)]), float(nodes[min(inside[-1] + 1, 16)])
+        if all(old[1] - old[0] < 1.1 * (new[1] - new[0]) for old, new in zip(before, ranges, strict=True)):
+            break
+    return ranges
+
+
+def _profile(density: Callable[[Floats, Floats], Floats], first: Floats, lower: float, upper: float) -> Floats:
+    """Largest density over the second argument in a range, for each value of the first."""
+    low, high = np.full(len(first), lower), np.full(len(first), upper)
+    for _ in range(6):
+        second = np.linspace(low, high, 9, axis=1)
+        values = density(first[:, None], second)
+        best = np.take_along_axis(second, values.argmax(axis=1)[:, None], axis=1)[:, 0]
+        low, high = np.maximum(best - (high - low) / 8, lower), np.minimum(best + (high - low) / 8, upper)
+    return np.asarray(values.max(axis=1))
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of rows whose arrays have `BLOCK` elements or so."""
+    step = max(1, BLOCK // columns)
+    return (slice(start, start + step) for start in range(0, rows, step))

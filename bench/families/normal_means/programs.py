@@ -1,0 +1,176 @@
+"""Programs to copy: a model of the suite with a reader's own table filled in, one file each, ready to run."""
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+
+from bench.families.base import Model
+from bench.settings import Settings
+
+STAN, PYMC = ("stanli", "cmdstan", "pystan"), ("pymc", "nutpie")
+"""Backends that `program` can write for, by language."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A reader's table, and how its values become the models' y.
+
+    Attributes
+    ----------
+    path : Path
+        CSV or Parquet.
+    group_column, value_column : str
+        Its columns.
+    centre, scale : float
+        The models are given ``(value - centre) / scale``.
+    """
+
+    path: Path
+    group_column: str
+    value_column: str
+    centre: float = 0.0
+    scale: float = 1.0
+
+
+def program(model: Model, backend: str, table: Table, settings: Settings, seed: int) -> str:
+    """Write a Python program that fits a model to a table and prints its posterior.
+
+    Parameters
+    ----------
+    model : Model
+        What to fit.
+    backend : str
+        What to fit it by, of `STAN` or `PYMC`; the program needs that, NumPy and pandas, and nothing of this suite.
+    table : Table
+        What to fit it to.
+    settings : Settings
+        As measured.
+    seed : int
+        Of the fit.
+
+    Returns
+    -------
+    str
+        The program.
+    """
+    language = "Stan" if backend in STAN else "PyMC"
+    given = f'PROGRAM = """\n{model.stan_file.read_text(encoding="utf-8")}"""'
+    if backend in PYMC:
+        given = _build(model.pymc_file)
+    parts = [
+        f'"""Model {model.name} in {language}, by {backend}. Written by hierbench."""\n\n{_IMPORTS[backend].strip()}',
+        given,
+        _SUMMARY.strip(),
+        _main(model, backend, table, settings, seed),
+        'if __name__ == "__main__":\n    main()',
+    ]
+    return "\n\n\n".join(parts) + "\n"
+
+
+def _build(module: Path) -> str:
+    """Return the text of `build` in the module of a PyMC model."""
+    source = module.read_text(encoding="utf-8")
+    found = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "build")
+    return ast.get_source_segment(source, found) or ""
+
+
+_PLAIN = """
+import numpy as np
+import pandas as pd
+"""
+_OF_PYMC = (
+    _PLAIN
+    + """import pymc as pm
+from numpy.typing import NDArray
+"""
+)
+_IMPORTS = {
+    "stanli": _PLAIN + "import stanli",
+    "cmdstan": "from pathlib import Path\n\nimport cmdstanpy\n" + _PLAIN.lstrip(),
+    "pystan": _PLAIN + "import stan",
+    "pymc": _OF_PYMC,
+    "nutpie": _OF_PYMC,
+}
+
+_SUMMARY = '''
+def show(name: str, draws: np.ndarray) -> None:
+    """Print mean, sd and 94 % interval of draws."""
+    low, high = np.quantile(draws, (0.03, 0.97))
+    print(f"{name:<24} mean {draws.mean():10.4f}  sd {draws.std():9.4f}  94 % interval {low:10.4f} to {high:10.4f}")
+'''
+
+
+def _main(model: Model, backend: str, table: Table, settings: Settings, seed: int) -> str:
+    reader = "read_parquet" if table.path.suffix.lower() in {".parquet", ".pq"} else "read_csv"
+    scaled = (table.centre, table.scale) != (0.0, 1.0)
+    lines = [
+        f"table = pd.{reader}({json.dumps(str(table.path), ensure_ascii=False)})",
+        f"keys = table[{json.dumps(table.group_column, ensure_ascii=False)}]",
+        "group, labels = pd.factorize(keys if pd.api.types.is_numeric_dtype(keys) else keys.astype(str), sort=True)",
+        f"y = table[{json.dumps(table.value_column, ensure_ascii=False)}].to_numpy(dtype=float)",
+    ]
+    if scaled:
+        lines.append(f"y = (y - {table.centre!r}) / {table.scale!r}  # where the priors expect it")
+    lines += ["", *_sampling(model, backend, settings, seed)]
+    if model.location == "m":
+        lines += [
+            "",
+            "# the mean of these groups is m; that of the population they came from follows from it",
+            "q = omega**2 / len(labels)",
+            f"mu = np.random.default_rng({seed}).normal(m / (1 + q), np.sqrt(q / (1 + q)))",
+        ]
+    back = (lambda name: f"{table.scale!r} * {name}") if scaled else (lambda name: name)
+    of_mean = (lambda name: f"{table.centre!r} + {table.scale!r} * {name}") if scaled else (lambda name: name)
+    lines += [
+        "",
+        f'show("mu", {of_mean("mu")})',
+        f'show("sigma", {back("sigma")})',
+        f'show("omega", {back("omega")})',
+        "for g, label in enumerate(labels):",
+        f'    show(f"mu_g[{{label}}]", {of_mean("mu_g[..., g]")})',
+    ]
+    return "def main() -> None:\n" + "\n".join(indent(line, "    ") if line else "" for line in lines)
+
+
+def _sampling(model: Model, backend: str, settings: Settings, seed: int) -> list[str]:
+    """Return the lines that sample and bring the draws into arrays, the groups last."""
+    names = (model.location, "sigma", "omega", "mu_g")
+    s = settings
+    if backend in PYMC:
+        return [
+            "with build(y, group, len(labels)):",
+            "    fit = pm.sample(",
+            f"        draws={s.draws}, tune={s.warmup}, chains={s.chains}, cores={s.parallel_chains}, "
+            f'random_seed={seed}, target_accept={s.target_accept}, nuts_sampler="{backend}"',
+            "    )",
+            f"{', '.join(names)} = (fit.posterior[name].values for name in {names!r})",
+        ]
+    data = 'data = {"N": len(y), "G": len(labels), "group": (group + 1).tolist(), "y": y.tolist()}'
+    if backend == "stanli":
+        return [
+            data,
+            "model = stanli.Model(stan_code=PROGRAM, data=data)",
+            f"fit = model.sample(chains={s.chains}, parallel_chains={s.parallel_chains}, seed={seed}, "
+            f"warmup={s.warmup}, samples={s.draws}, delta={s.target_accept}, max_depth={s.max_treedepth})",
+            f"{', '.join(names)} = (fit.draws(name) for name in {names!r})",
+        ]
+    if backend == "cmdstan":
+        return [
+            data,
+            f'file = Path(__file__).with_name("{model.name}.stan")',
+            "file.write_text(PROGRAM)",
+            "model = cmdstanpy.CmdStanModel(stan_file=file)",
+            f"fit = model.sample(data, chains={s.chains}, parallel_chains={s.parallel_chains}, seed={seed}, "
+            f"iter_warmup={s.warmup}, iter_sampling={s.draws}, adapt_delta={s.target_accept}, "
+            f"max_treedepth={s.max_treedepth})",
+            f"{', '.join(names)} = (fit.stan_variable(name) for name in {names!r})",
+        ]
+    return [
+        data,
+        f"model = stan.build(PROGRAM, data=data, random_seed={seed})",
+        f"fit = model.sample(num_chains={s.chains}, num_warmup={s.warmup}, num_samples={s.draws}, "
+        f"delta={s.target_accept}, max_depth={s.max_treedepth})",
+        f"{', '.join(names)} = (fit[name].T.squeeze() for name in {names!r})  # draws first",
+    ]

@@ -1,0 +1,290 @@
+"""A worker process for a backend: a crash, a hang or an out-of-memory kill costs one fit and nothing else."""
+
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from types import TracebackType
+from typing import Literal, cast
+
+import psutil
+
+from bench.backends.base import Backend, Fit
+from bench.families.normal_means.data import Dataset
+from bench.families.base import Model
+from bench.families.normal_means.points import Gradient, Point
+from bench.settings import Settings
+from bench.running.worker import Prepared
+
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+_FIRST_LOOK, _LAST_LOOK = 0.5, 8.0  # seconds between looks at memory: a look costs the worker some 10 ms
+_LIMIT_LOOK = 0.1
+
+_ANSWERS = {
+    "bench.backends.base": ("Fit",),
+    "bench.families.normal_means.points": ("Gradient",),
+    "bench.running.worker": ("Prepared",),
+    "numpy": ("dtype", "ndarray"),
+    "numpy._core.multiarray": ("_reconstruct", "scalar"),
+    "numpy._core.numeric": ("_frombuffer",),
+}
+"""All that an answer may be made of, beside plain Python values: reading one runs no code of a backend."""
+
+
+class WorkerError(Exception):
+    """A call that gave no result; `status` is that of the record, the message its reason."""
+
+    status: Literal["failed", "timeout", "crashed"] = "failed"
+
+
+class WorkerTimeoutError(WorkerError):
+    """The call took longer than it may; the worker was killed."""
+
+    status = "timeout"
+
+
+class WorkerCrashedError(WorkerError):
+    """The worker ended, or was killed for its memory."""
+
+    status = "crashed"
+
+
+class Worker:
+    """A process in which one backend lives; a guard (see `bench.running.guard`) ends it with all its children.
+
+    Parameters
+    ----------
+    backend : Backend
+        The engine; it is pickled to the process, which imports its libraries.
+    memory_limit : int, optional
+        Bytes that the process tree may hold; it is killed when it holds more.
+    environment : mapping of str to str
+        Variables added to this process's own and to `THREADS`.
+    timeout : float, optional
+        Seconds that its imports may take.
+
+    Attributes
+    ----------
+    peak_memory : int
+        Largest memory of the process tree seen in the last call, in bytes: proportional set size where the
+        system tells it, so that pages which chains share are counted once; resident set size elsewhere.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        memory_limit: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Start the process and import the backend in it."""
+        self.peak_memory = 0
+        self.prepared: Prepared | None = None
+        self.subject: tuple[str, str] | None = None
+        self._memory_limit = memory_limit
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
+        self._lifeline, lifeline = socket.socketpair()
+        self._socket, theirs = socket.socketpair()
+        with lifeline, theirs:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-m", "bench.running.guard", str(lifeline.fileno()), str(theirs.fileno())],
+                pass_fds=(lifeline.fileno(), theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    **THREADS,
+                    **(environment or {}),
+                },
+            )
+        self._answers = self._socket.makefile("rb")  # arrays are read from it without a copy
+        try:
+            self._send(pickle.dumps(backend))
+            self._answer("start", timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Process id of the guard, the parent of the worker, and of the process group of both."""
+        return self._guard.pid
+
+    def prepare(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Prepared:
+        """Bind a model to a dataset, or do nothing if that is what was bound last."""
+        subject = (model.digest, dataset.digest)
+        if self.prepared is None or self.subject != subject:
+            self.prepared, self.subject = None, subject
+            self.prepared = cast(Prepared, self._call("prepare", model, dataset, timeout=timeout))
+        return self.prepared
+
+    def evaluate(self, points: Sequence[Point], timeout: float | None = None) -> list[tuple[float, Gradient] | str]:
+        """Log density and gradient at each point, or the text of the error it raised there."""
+        return cast(list[tuple[float, Gradient] | str], self._call("evaluate", points, timeout=timeout))
+
+    def repeat_gradient(self, points: Sequence[Point], repeats: int, timeout: float | None = None) -> float:
+        """Mean seconds of one evaluation of log density and gradient."""
+        return cast(float, self._call("repeat_gradient", points, repeats, timeout=timeout))
+
+    def sample(
+        self, settings: Settings, seed: int, start: Sequence[Point] | None, timeout: float | None = None
+    ) -> float:
+        """Sample in the worker and return the wall seconds from the call to all draws in memory there."""
+        return cast(float, self._call("sample", settings, seed, start, timeout=timeout))
+
+    def fetch(self) -> Fit:
+        """Bring the last fit into this process."""
+        return cast(Fit, self._call("fetch"))
+
+    def close(self) -> None:
+        """Kill the process and all its children."""
+        self._answers.close()
+        self._socket.close()
+        self._lifeline.close()  # the guard's sign
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(timeout=10)
+        with suppress(ProcessLookupError, PermissionError):  # the guard itself may have been killed
+            os.killpg(self.pid, signal.SIGKILL)
+        self._guard.wait()
+        self._output.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the process is gone."""
+        return self._answers.closed
+
+    def __enter__(self) -> "Worker":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill the process and all its children."""
+        self.close()
+
+    def _call(self, method: str, *arguments: object, timeout: float | None = None) -> object:
+        try:
+            self._output.seek(0)  # the worker shares the position; what it prints in a day must not fill the disk
+            self._output.truncate()
+            self._send(pickle.dumps((method, arguments), protocol=5))
+            return self._answer(method, timeout)
+        except WorkerError as error:
+            if error.status != "failed":
+                self.close()
+            raise
+        except BaseException:  # Ctrl-C above all: stop the fit
+            self.close()
+            raise
+
+    def _send(self, message: bytes) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; `_answer` says how
+            self._socket.sendall(message)
+
+    def _answer(self, method: str, timeout: float | None) -> object:
+        self._wait(method, timeout)
+        try:
+            kind, value = _Unpickler(self._answers).load()
+        except (EOFError, ConnectionResetError):
+            raise WorkerCrashedError(f"{self._ending()} in {method}{self._tail()}") from None
+        except Exception as error:  # whatever unpickling the backend's answer raises
+            raise WorkerCrashedError(
+                f"the answer to {method} could not be read: {type(error).__name__}: {error}"
+            ) from error
+        if kind == "error":
+            raise WorkerError(value)
+        return cast(object, value)
+
+    def _wait(self, method: str, timeout: float | None) -> None:
+        """Wait for an answer, watching the clock and the memory of the process tree."""
+        started = time.monotonic()
+        self.peak_memory, look = 0, _FIRST_LOOK
+        while True:
+            remaining = float("inf") if timeout is None else timeout - (time.monotonic() - started)
+            if timeout is not None and remaining <= 0:
+                raise WorkerTimeoutError(
+                    f"{method} took longer than {timeout:g} s and was stopped; for more: --fit-timeout {4 * timeout:g}"
+                )
+            if wait([self._socket], min(look, remaining)):
+                return
+            self.peak_memory = max(self.peak_memory, self._memory())
+            if self._memory_limit is not None and self.peak_memory > self._memory_limit:
+                raise WorkerCrashedError(
+                    f"{method} held {self.peak_memory / 2**30:.2f} GiB, more than the limit of "
+                    f"{self._memory_limit / 2**30:.2f} GiB, and was stopped; allow more: --memory-limit GIB"
+                )
+            look = _LIMIT_LOOK if self._memory_limit is not None else min(2 * look, _LAST_LOOK)
+
+    def _memory(self) -> int:
+        """Bytes that the worker and its children hold now."""
+        total = 0
+        with suppress(psutil.Error):
+            for process in psutil.Process(self.pid).children(recursive=True):
+                with suppress(psutil.Error):  # it ended while we looked
+                    usage = process.memory_full_info()
+                    total += getattr(usage, "pss", usage.rss)
+        return total
+
+    def _ending(self) -> str:
+        """Say how the process ended."""
+        self._lifeline.settimeout(5)
+        try:
+            code = int(self._lifeline.recv(16) or -signal.SIGKILL)
+        except TimeoutError:
+            return "the worker hung up"
+        if code < 0:
+            names = {number.value: number.name for number in signal.Signals}
+            return f"the worker was killed by {names.get(-code, f'signal {-code}')}"
+        return f"the worker exited with code {code}"
+
+    def _tail(self, size: int = 2000) -> str:
+        """Return the end of what the worker printed."""
+        end = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, end - size))
+        text = self._output.read().decode(errors="replace").strip()
+        return f"; it printed last:\n{text}" if text else ""
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads an answer, and refuses one that is made of anything else than `_ANSWERS`."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Look up what the answer names."""
+        if name not in _ANSWERS.get(module, ()):
+            raise pickle.UnpicklingError(f"it holds {module}.{name}")
+        return super().find_class(module, name)
+
+
+class Workers:
+    """One worker a backend, started when it is first asked for and again after it was lost."""
+
+    def __init__(self, memory_limit: int | None = None, timeout: float | None = None) -> None:
+        """Start none."""
+        self._memory_limit, self._timeout = memory_limit, timeout
+        self._workers: dict[str, Worker] = {}
+
+    def __getitem__(self, backend: Backend) -> Worker:
+        """Return the backend's worker."""
+        worker = self._workers.get(backend.name)
+        if worker is None or worker.closed:
+            worker = self._workers[backend.name] = Worker(
+                backend, memory_limit=self._memory_limit, timeout=self._timeout
+            )
+        return worker
+
+    def close(self) -> None:
+        """Kill all workers."""
+        for worker in self._workers.values():
+            worker.close()

@@ -1,0 +1,177 @@
+"""A run: what is asked, refused before anything is sampled if it can't be done, and the life of its folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bench.backends import BACKENDS
+from bench.backends.base import Backend
+from bench.families.normal_means.data import Dataset
+from bench.running.environment import environment
+from bench.running.isolation import Workers
+from bench.running.measure import Asked, Case
+from bench.families.base import MODELS, Model
+from bench.records import RUNS, Journal, RunError, find_run, new_run_id, read_run
+
+T = TypeVar("T")
+
+
+class UsageError(ValueError):
+    """Something that can't be asked; the message says what can."""
+
+
+def choose(kind: str, names: str | None, known: Mapping[str, T]) -> list[T]:
+    """Pick by comma-separated names, in the order of the registry.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown; the message lists the known ones.
+    """
+    if names is None:
+        return list(known.values())
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise UsageError(f"no {kind} {', '.join(unknown) or names!r}; the {kind}s are: {', '.join(known)}")
+    return [value for name, value in known.items() if name in wanted]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run asks: every dataset with every model by every backend.
+
+    Attributes
+    ----------
+    datasets, models, backends
+        What to fit, and by what.
+    missing : dict of str to str
+        Backends of the default set that can't run here, with the reason.
+    asked : Asked
+        How.
+    """
+
+    datasets: Sequence[Dataset]
+    models: Sequence[Model]
+    backends: Sequence[Backend]
+    missing: Mapping[str, str]
+    asked: Asked
+
+    @classmethod
+    def make(cls, datasets: Sequence[Dataset], models: str | None, backends: str | None, asked: Asked) -> "Plan":
+        """Resolve names; without names of backends, take the default ones that can run here."""
+        chosen = choose("backend", backends, BACKENDS)
+        missing = {}
+        if backends is None:
+            defaults = [backend for backend in chosen if backend.default]
+            missing = {b.name: reason for b in defaults if (reason := b.unavailable()) is not None}
+            chosen = [backend for backend in defaults if backend.name not in missing]
+        for backend in chosen:
+            asked.settings(backend)  # refuses what no sampler could use
+        return cls(datasets, choose("model", models, MODELS), chosen, missing, asked)
+
+    @property
+    def cases(self) -> list[Case]:
+        """All combinations; the backends of one (dataset, model) stand next to each other."""
+        return [
+            Case(dataset, model, backend)
+            for dataset in self.datasets
+            for model in self.models
+            for backend in self.backends
+        ]
+
+    def describe(self, command: Sequence[str]) -> dict[str, Any]:
+        """Return what `run.json` keeps."""
+        return {
+            "command": list(command),
+            "datasets": {dataset.id: dataset.digest for dataset in self.datasets},
+            "models": {model.name: model.digest for model in self.models},
+            "backends": {
+                backend.name: {} if backend.unavailable() else dict(backend.versions()) for backend in self.backends
+            },
+            "missing": dict(self.missing),
+            "asked": asdict(self.asked),
+            "settings": {backend.name: asdict(self.asked.settings(backend)) for backend in self.backends},
+            "environment": environment(),
+        }
+
+
+_IMMATERIAL = {("environment", "commit")} | {("asked", name) for name in ("fit_timeout", "memory_limit", "save_draws")}
+"""What may differ between the parts of a run: it changes no figure that is measured."""
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Name everything in which two descriptions of a run ask for different measurements."""
+    found = []
+    for part in ("datasets", "models", "backends", "asked", "settings", "environment"):
+        old, new = before.get(part, {}), json.loads(json.dumps(now[part]))
+        for name in sorted(old.keys() | new.keys()):
+            if (part, name) in _IMMATERIAL:
+                continue
+            if part == "asked" and name == "replicates" and new[name] >= old.get(name, 0):
+                continue  # more of the same
+            if old.get(name) != new.get(name):
+                found.append(f"{part}: {name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}")
+    return found
+
+
+class Run:
+    """The open run of this process: its plan, its folder and its workers.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is asked.
+    command : sequence of str
+        The command line, to run it again.
+    resume : str, optional
+        Id or path of the run to go on with, or `latest`; None starts a new one.
+    anyway : bool
+        Whether to resume although something differs.
+    runs : Path
+        Folder of all runs.
+
+    Raises
+    ------
+    RunError
+        If the folder can't be written, or the run to resume asked for something else.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        command: Sequence[str] = (),
+        resume: str | None = None,
+        *,
+        anyway: bool = False,
+        runs: Path = RUNS,
+    ) -> None:
+        """Open the folder; no worker is started yet."""
+        self.plan = plan
+        asked = plan.describe(command)
+        if resume is None:
+            self.journal = Journal(runs / new_run_id(), asked)
+        else:
+            folder = find_run(resume, runs)
+            changed = differences(read_run(folder), asked)
+            if changed and not anyway:
+                raise RunError(
+                    f"{folder.name} can't be resumed, for its records would not compare with new ones:\n  "
+                    + "\n  ".join(changed)
+                    + "\nStart a new run without --resume, or go on all the same: --resume-anyway"
+                )
+            self.journal = Journal(folder)
+            self.journal.go_on(command, plan.asked.replicates)
+        self.workers = Workers(plan.asked.memory_limit, plan.asked.fit_timeout)
+
+    def missing(self, case: Case) -> list[int]:
+        """Replicates of a case that have no record yet."""
+        done = {record.key for record in self.journal.records}
+        return [number for number in range(self.plan.asked.replicates) if (*case.key, number) not in done]
+
+    def close(self) -> None:
+        """Kill the workers and release the folder."""
+        self.workers.close()
+        self.journal.close()

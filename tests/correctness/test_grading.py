@@ -1,0 +1,123 @@
+"""Grades: false alarms by simulation with exact draws, and detection of planted errors."""
+
+import time
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from bench.families.normal_means.data import normal_means
+from bench.families.normal_means.exact import ExactPosterior, exact_posterior
+from bench.correctness.grading import bound, grade, seconds_to_error, true_ess
+
+Floats = NDArray[np.float64]
+
+DATASET = normal_means(1.0, [20] * 5)
+
+
+@cache
+def posterior(omega: float) -> ExactPosterior:
+    """With omega 0.1, omega piles up at 0 and has a tail of kurtosis 100."""
+    return exact_posterior(normal_means(omega, [20] * 5), "superpopulation")
+
+
+def fit(exact: ExactPosterior, rng: np.random.Generator, stay: float = 0.0) -> dict[str, Floats]:
+    """Four chains of exact draws, each kept for another step with probability `stay`: autocorrelation stay**lag."""
+    moves = rng.random((4, 1000)) >= stay
+    moves[:, 0] = True
+    index = np.cumsum(moves).reshape(moves.shape) - 1
+    independent = exact.draws(int(moves.sum()), rng)
+    return {name: values[index] for name, values in independent.items()}
+
+
+@pytest.mark.parametrize(("omega", "stay"), [(1.0, 0.0), (1.0, 0.8), (0.1, 0.0), (0.1, 0.8)])
+def test_false_alarms_are_rare(omega: float, stay: float) -> None:
+    rng = np.random.default_rng(1)
+    grades = [grade(fit(posterior(omega), rng, stay), posterior(omega)) for _ in range(50)]
+    shares = [each.largest / bound(len(each.z), each.fewest, 0.01) for each in grades]
+    alarms = sum(share > 1 for share in shares)
+    assert stats.binom.sf(alarms - 1, len(grades), 0.01) > 1e-3
+    assert np.quantile(shares, 0.9) > 0.55  # no more careful than need be
+    assert not any(each.biased for each in grades)  # its bound is for fewer false alarms still
+
+
+def test_names_what_is_graded() -> None:
+    result = grade(fit(posterior(1.0), np.random.default_rng(2)), posterior(1.0))
+    assert len(result.z) == 2 * (3 + 5) + 3 * 3
+    assert {"mu mean", "omega sd", "sigma 3%", "mu 50%", "omega 97%", "mu_g[4] mean", "mu_g[0] sd"} <= set(result.z)
+    assert result.largest == abs(result.z[result.worst]) == max(abs(z) for z in result.z.values())
+    assert set(result.ess) == {"mu", "sigma", "omega"}
+    assert all(3000 < size < 5000 for size in result.ess.values())
+
+
+def test_a_z_score_is_the_error_in_its_own_units() -> None:
+    exact, rng = posterior(1.0), np.random.default_rng(3)
+    draws = fit(exact, rng)
+    result = grade(draws, exact)
+    error = exact.sd("omega") / np.sqrt(result.ess["omega"])
+    assert result.z["omega mean"] == pytest.approx((draws["omega"].mean() - exact.mean("omega")) / error)
+    assert result.z["mu_g[2] mean"] == pytest.approx(
+        (draws["mu_g"][..., 2].mean() - exact.mu_g_mean[2]) / (exact.mu_g_sd[2] / np.sqrt(4000)), rel=0.1
+    )
+
+
+PLANTED = {
+    "mu off by a tenth of its sd": (lambda draws: draws | {"mu": draws["mu"] + 0.06}, "mu"),
+    "omega never below 0.5": (lambda draws: draws | {"omega": np.maximum(draws["omega"], 0.6)}, "omega 3%"),
+    "sigma too narrow": (lambda draws: draws | {"sigma": 0.704 + 0.9 * (draws["sigma"] - 0.704)}, "sigma"),
+    "sqrt(G / (G - 1)) inflation": (lambda draws: draws | {"omega": draws["omega"] * np.sqrt(5 / 4)}, "omega"),
+    "one group off": (lambda draws: draws | {"mu_g": draws["mu_g"] + [0, 0, 0.02, 0, 0]}, "mu_g[2]"),
+    "one group too narrow": (
+        lambda draws: draws | {"mu_g": draws["mu_g"] + (posterior(1.0).mu_g_mean - draws["mu_g"]) * [0, 0.15, 0, 0, 0]},
+        "mu_g[1] sd",
+    ),
+    "stuck": (lambda draws: draws | {"omega": np.full_like(draws["omega"], 1.3)}, "omega"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_errors_are_found(name: str) -> None:
+    plant, worst = PLANTED[name]
+    result = grade(plant(fit(posterior(1.0), np.random.default_rng(4))), posterior(1.0))
+    assert result.biased
+    assert result.worst.startswith(worst)
+
+
+def test_the_other_posterior_is_biased() -> None:
+    finite = exact_posterior(DATASET, "finite_population")
+    result = grade(fit(finite, np.random.default_rng(5)), posterior(1.0))
+    assert result.biased
+
+
+def test_draws_that_are_not_numbers_are_refused() -> None:
+    draws = fit(posterior(1.0), np.random.default_rng(6))
+    draws["mu_g"][0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        grade(draws, posterior(1.0))
+
+
+def test_five_hundred_groups_in_seconds() -> None:
+    dataset = normal_means(1.0, [20] * 500)
+    exact = exact_posterior(dataset, "finite_population")
+    draws = fit(exact, np.random.default_rng(7))
+    start = time.perf_counter()
+    result = grade(draws, exact)
+    assert time.perf_counter() - start < 10  # about one, on a machine with nothing else to do
+    assert len(result.z) == 1015
+    assert not result.biased
+
+
+def test_seconds_to_error() -> None:
+    assert seconds_to_error(3.0, {"mu": 10_000.0, "omega": 400.0}) == pytest.approx({"mu": 3.0, "omega": 75.0})
+    assert seconds_to_error(3.0, {"mu": 100.0}, error=0.1) == pytest.approx({"mu": 3.0})
+
+
+def test_true_ess_covers_the_ess() -> None:
+    rng = np.random.default_rng(8)
+    results = [true_ess(rng.normal(1.0, 2.0 / np.sqrt(400), 12), 1.0, 2.0) for _ in range(400)]
+    covered = np.mean([each.lower < 400 < each.upper for each in results])
+    assert 0.91 < covered < 0.98
+    assert all(each.lower < each.ess < each.upper for each in results)
+    assert np.median([each.ess for each in results]) == pytest.approx(400, rel=0.15)

@@ -1,0 +1,47 @@
+"""Long fits of every model are right: all z-scores of a backend, over five datasets, within one family-wise bound."""
+
+import pytest
+
+from bench.families.normal_means.data import normal_means
+from bench.correctness.diagnosis import with_mu
+from bench.families.normal_means.exact import exact_posterior
+from bench.correctness.grading import bound, grade
+from bench.families.base import MODELS
+from bench.families.normal_means.points import initial_points
+from bench.settings import Settings
+from tests.conftest import WorkerOf
+
+DATASETS = (  # twenty groups each, so that a backend compiles once a model; n omega²/sigma² is near enough to 1 that
+    # every model can be sampled, and omega has no such tail as five groups leave it, which a short chain may not visit
+    normal_means(0.5, [8] * 20),
+    normal_means(0.4, [12] * 20, seed=42),
+    normal_means(0.75, [5] * 20, seed=43),
+    normal_means(0.6, [3, 4, 5, 7, 10, 15] * 3 + [6, 8], seed=44),
+    normal_means(0.9, [2, 3, 4, 20] * 5, seed=45),
+)
+DRAWS = {"stanli": 10_000, "nutpie": 4_000, "pymc": 2_000}
+"""Of a chain."""
+
+
+@pytest.mark.parametrize("backend", DRAWS)
+def test_long_fits_agree_with_the_exact_posterior(backend: str, worker_of: WorkerOf) -> None:
+    worker = worker_of(backend)
+    settings = Settings(chains=4, warmup=1000, draws=DRAWS[backend], target_accept=0.95, cores=2)
+    grades = {}
+    for number, dataset in enumerate(DATASETS):
+        exact = {
+            posterior: exact_posterior(dataset, posterior) for posterior in ("superpopulation", "finite_population")
+        }
+        for model in MODELS.values():
+            worker.prepare(model, dataset)
+            worker.sample(settings, 100 + number, initial_points(model, dataset, 1, number, settings.chains))
+            draws = with_mu(model, worker.fetch().draws, dataset, replicate=number)
+            grades[dataset.id, model.name] = grade(draws, exact[model.posterior])
+    count = sum(len(each.z) for each in grades.values())
+    beyond = {
+        case: f"{each.worst} {each.z[each.worst]:.2f}"
+        for case, each in grades.items()
+        if each.largest > bound(count, each.fewest, 0.01)
+    }
+    assert beyond == {}
+    assert count == len(DATASETS) * 6 * (25 + 2 * 15)

@@ -1,0 +1,182 @@
+"""`hierbench recommend` from the table to the answer, with real fits."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.cli import main
+from bench.families.normal_means.data import normal_means
+from bench.families.base import MODELS
+from bench.records import read_records
+
+NAMES = ("Ash", "Birch", "Cedar", "Elm", "Fir", "Gum", "Hazel", "Larch", "Maple", "Oak", "Pine", "Yew")
+UNBALANCED = [4, 5, 7, 12, 25, 9, 6, 8, 5, 10]
+FAR = {  # omega, sizes, seed: five with n omega²/sigma² above 20 in every group, five with it below 0.05
+    "centered": [(1.0, [20] * 8, 1), (2.0, [10] * 12, 2), (3.0, [6, 9, 30, 12, 8, 20], 3), (1.5, [40] * 5, 4),
+                 (5.0, UNBALANCED, 5)],
+    "noncentered": [(0.03, [20] * 8, 6), (0.02, [10] * 12, 7), (0.02, [6, 9, 30, 12, 8, 20], 8), (0.01, [40] * 5, 9),
+                    (0.02, UNBALANCED, 10)],
+}  # fmt: skip
+
+
+def write(path: Path, omega: float, sizes: list[int], seed: int) -> Path:
+    made = normal_means(omega, sizes, seed)
+    rows = pd.DataFrame({"forest": [NAMES[g] for g in made.group], "height": made.y})
+    rows.sample(frac=1, random_state=seed).to_csv(path, index=False)
+    return path
+
+
+def asked(path: Path, *more: str) -> list[str]:
+    return ["recommend", str(path), "--group-column", "forest", "--value-column", "height",
+            "--runs", str(path.parent / "runs"), *more]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parameterization", "omega", "sizes", "seed"),
+    [(name, *case) for name, cases in FAR.items() for case in cases],
+)
+def test_far_from_the_boundary_it_picks_what_theory_picks(
+    parameterization: str, omega: float, sizes: list[int], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    information = np.array(sizes) * (omega / 0.75) ** 2
+    assert information.min() > 20 if parameterization == "centered" else information.max() < 0.05
+    path = write(tmp_path / "t.csv", omega, sizes, seed)
+    assert main(asked(path, "--budget", "90", "--backend", "stanli", "--json")) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["parameterization"] == parameterization
+    assert MODELS[answer["answer"]["model"]].centered == (parameterization == "centered")
+    if parameterization == "centered":  # with an omega near 0 the table itself can't tell how near
+        assert answer["theory"] == "centered"
+        assert answer["order"] == "sure"
+    assert "disagree" not in answer["theory_and_measurement"]
+
+
+@pytest.mark.parametrize(("omega", "sizes", "seed"), [(0.168, [20] * 8, 11), (0.2, [10] * 12, 13)])
+def test_near_the_boundary_the_order_is_open(
+    omega: float, sizes: list[int], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "t.csv", omega, sizes, seed)
+    assert main(asked(path, "--budget", "90", "--backend", "stanli", "--json")) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["order"] == "open"
+    assert "the order is open" in answer["why"]
+    assert "theory leaves the parameterization open" in answer["theory_and_measurement"]
+
+
+def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
+    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--draws", "8000", "--target-ess", "5000")) == 0
+    said = capsys.readouterr().out
+    for words in ("160 observations in 8 groups of 20", "ESS 5,000", "runner-up", "parameterization", "fit_pymc.py"):
+        assert words in said
+    (folder,) = (tmp_path / "runs").iterdir()
+    page = (folder / "recommendation.html").read_text(encoding="utf-8")
+    answer = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
+    for name, text in answer["programs"].items():
+        assert (folder / name).read_text(encoding="utf-8") == text
+        assert text in said
+        assert text.splitlines()[0].replace('"', "&#34;") in page
+    assert (folder / "index.html").exists()
+    assert f"hierbench recommend {path}" in (folder / "index.html").read_text(encoding="utf-8")
+
+    before = len(read_records(folder))  # and it can be gone on with
+    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--draws", "8000", "--resume", folder.name)) == 0
+    assert len(read_records(folder)) > before
+    assert [each.name for each in (tmp_path / "runs").iterdir()] == [folder.name]
+
+
+def test_a_table_far_from_the_priors_is_brought_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
+    table = pd.read_csv(path)
+    table["height"] = 170 + 9 * table["height"]
+    table.to_csv(path, index=False)
+    assert main(asked(path, "--budget", "20", "--backend", "stanli", "--model", "centered,noncentered", "--json")) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["parameterization"] == "centered"
+    assert answer["seen"]["scale"] == pytest.approx(0.75 * 9, rel=0.2)
+    assert f"/ {answer['seen']['scale']}" in answer["programs"]["fit_stan.py"]
+
+
+def test_a_budget_too_small_for_one_fit_says_so_and_keeps_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
+    assert main(asked(path, "--budget", "0.001", "--backend", "stanli")) == 2
+    said = capsys.readouterr().err
+    assert "no fit ended within the budget of 0.001 s" in said
+    assert "--budget 60 --resume " in said
+
+
+BAD = {
+    "no such file": (None, "no such file"),
+    "another column": ("wood,height\na,1\nb,2\n", "no column 'forest'; the columns are 'wood', 'height'"),
+    "one group": ("forest,height\na,1\na,2\na,3\n", "one group ('a')"),
+    "text": ("forest,height\na,1\nb,tall\nb,3\n", "holds 'tall', not a number"),
+    "infinite": ("forest,height\na,1\nb,inf\nb,2\n", "missing or infinite"),
+    "no rows": ("forest,height\n", "no rows"),
+    "empty": ("", "the file is empty"),
+    "constant": ("forest,height\na,1\nb,1\nb,1\n", "nothing varies"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_tables_are_refused_before_anything_is_sampled(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, message = BAD[kind]
+    path = tmp_path / "t.csv"
+    if text is not None:
+        path.write_text(text)
+    assert main(asked(path)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_too_many_rows_are_refused_with_the_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.families.normal_means.data.MAX_ROWS", 100)
+    assert main(asked(write(tmp_path / "t.csv", 1.0, [20] * 8, 1))) == 2
+    assert "160 rows; the limit is 100. Take a random sample of the rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--budget", "0", "--budget is 0; give seconds"),
+        ("--budget", "nan", "--budget is nan"),
+        ("--target-ess", "-1", "--target-ess is -1"),
+        ("--model", "centred", "no model 'centred'; the models are: centered"),
+        ("--backend", "stan", "the backends are: cmdstan"),
+        ("--draws", "1", "draws is 1; give 4 or more"),
+        ("--resume", "nothing", "no run 'nothing'"),
+    ],
+)
+def test_bad_options_are_refused(
+    option: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(asked(write(tmp_path / "t.csv", 1.0, [20] * 8, 1), option, value)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_ends_the_measuring_with_the_answer_so_far(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
+    command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
+    command += asked(path, "--budget", "600", "--backend", "stanli", "--draws", "20000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "finite_zerosum_noncentered on stanli" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.stdout.read()
+    assert process.returncode == 0
+    assert "stopped; the answer is from what there is" in said
+    assert "For the superpopulation posterior" in said

@@ -1,0 +1,83 @@
+"""Recovery of the superpopulation mean, against the exact posterior."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from bench.families.normal_means.data import Dataset, normal_means
+from bench.families.normal_means.exact import exact_posterior
+from bench.families.normal_means.population_mean import recover_mu, reweighted_population_mean
+
+DATASETS = {
+    "balanced": normal_means(1.0, [20] * 5),
+    "unbalanced": normal_means(0.5, [3, 1, 20, 2, 7, 1]),
+    "omega far below sigma": normal_means(0.01, [20] * 10),
+    "wide": normal_means(10.0, [5] * 8),
+    "far from the prior": normal_means(1.0, [20] * 5, mean=4.0),
+}
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_superpopulation_draws_give_its_mu(dataset: Dataset) -> None:
+    result = exact_posterior(dataset, "superpopulation")
+    rng = np.random.default_rng(1)
+    draws = result.draws(40_000, rng)
+    # the zero-sum models' m is the mean of the groups
+    m, omega = (x.reshape(4, -1) for x in (draws["mu_g"].mean(axis=1), draws["omega"]))
+    mu = recover_mu(m, omega, dataset.n_groups, rng)
+    assert mu.shape == m.shape
+    assert stats.kstest(mu.ravel()[::20], lambda x: result.cdf("mu", x)).pvalue > 1e-3
+    assert mu.mean() == pytest.approx(result.mean("mu"), abs=4 * result.sd("mu") / 200)
+    covariance = np.cov(mu.ravel(), omega.ravel()) - np.cov(draws["mu"], draws["omega"])
+    assert abs(covariance[0, 1]) < 8 * result.sd("mu") * result.sd("omega") / 200
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_reweighted_finite_population_draws_give_the_superpopulation_mu(dataset: Dataset) -> None:
+    finite, superpopulation = (exact_posterior(dataset, name) for name in ("finite_population", "superpopulation"))
+    rng = np.random.default_rng(2)
+    draws = finite.draws(40_000, rng)
+    mu, omega = (draws[name].reshape(4, -1) for name in ("mu", "omega"))
+    found = reweighted_population_mean(mu, omega, dataset.n_groups, rng)
+    mean, sd = superpopulation.mean("mu"), superpopulation.sd("mu")
+    assert 400 < found.ess < 45_000
+    error = sd / np.sqrt(found.ess)
+    assert found.mean == pytest.approx(mean, abs=4 * error)
+    assert found.sd == pytest.approx(sd, abs=8 * error)
+    for p, value in found.quantiles.items():
+        assert superpopulation.cdf("mu", value) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / found.ess) + 1e-4)
+
+
+def test_ess_is_that_of_the_estimate_over_replicates() -> None:
+    dataset = DATASETS["unbalanced"]
+    finite = exact_posterior(dataset, "finite_population")
+    superpopulation = exact_posterior(dataset, "superpopulation")
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(100):
+        draws = finite.draws(800, rng)
+        mu, omega = (np.repeat(draws[name].reshape(4, -1), 3, axis=1) for name in ("mu", "omega"))
+        found.append(reweighted_population_mean(mu, omega, dataset.n_groups, rng))
+    variance = np.mean([(each.mean - superpopulation.mean("mu")) ** 2 for each in found])
+    true_ess = superpopulation.sd("mu") ** 2 / variance
+    assert np.median([each.ess for each in found]) == pytest.approx(true_ess, rel=0.45)
+
+
+@settings(max_examples=50, deadline=None)
+@given(q=st.floats(1e-6, 1e4), m=st.floats(-5, 5))
+def test_joint_density_of_mu_and_m(q: float, m: float) -> None:
+    """The factors the module states: p(mu) p(m | mu) = p(m) p(mu | m)."""
+    mu = np.linspace(-3, 3, 7)
+    one = stats.norm.logpdf(mu) + stats.norm.logpdf(m, mu, np.sqrt(q))
+    other = stats.norm.logpdf(m, 0, np.sqrt(1 + q)) + stats.norm.logpdf(mu, m / (1 + q), np.sqrt(q / (1 + q)))
+    assert one == pytest.approx(other, rel=1e-8, abs=1e-8)
+
+
+def test_large_weights_do_not_overflow() -> None:
+    rng = np.random.default_rng(4)
+    m, omega = rng.normal(300, 1, (4, 100)), np.exp(rng.normal(3, 1, (4, 100)))
+    found = reweighted_population_mean(m, omega, 5, rng)
+    assert np.isfinite([found.mean, found.sd, found.ess]).all()
+    assert found.ess < 20
