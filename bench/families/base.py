@@ -1,86 +1,235 @@
-"""The registry of models: one parameterization each, in both languages."""
+"""What the instrument knows of any model: values by name, programs, data, targets, and what a family says of them."""
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
-from bench.families.normal_means.data import Dataset
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import pymc as pm
+from bench.correctness.truth import Truth
 
-STAN = Path(__file__).parent.parent / "stan"
-PYMC_MODELS = Path(__file__).parent.parent / "pymc_models"
+ROOT = Path(__file__).parent.parent.parent
+STAN, PYMC = ROOT / "stan", ROOT / "pymc_models"
 
-Target = Literal["superpopulation", "finite_population"]
+Floats = NDArray[np.float64]
+Values = Mapping[str, Floats]
+"""Parameters by the names that the Stan program gives them, in constrained space, in their declared shapes."""
+Data = Mapping[str, Any]
+"""The data block of the Stan program: numbers and arrays by name, indices counted from 1."""
+
+
+class DataError(ValueError):
+    """Data or programs that cannot be used; the message says why and what to change."""
 
 
 @dataclass(frozen=True)
+class Program:
+    """A model in one language.
+
+    Attributes
+    ----------
+    path : Path
+        Where it stands, for messages.
+    code : str
+        Its text.
+    """
+
+    path: Path
+    code: str
+
+    @classmethod
+    def read(cls, path: Path) -> "Program":
+        """Read a program.
+
+        Raises
+        ------
+        DataError
+            If the file can't be read.
+        """
+        try:
+            return cls(path, path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} can't be read ({error}); give a text file in UTF-8") from error
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
-    """One parameterization.
+    """One parameterization, in one or both languages.
 
     Attributes
     ----------
     name : str
-        The file stem in `stan/` and in `pymc_models/`.
-    posterior : str
-        What it targets; models that share it must agree to Monte Carlo error.
-    location : str
-        Its location parameter: `mu`, or `m`, the mean of these G groups, from which mu is recovered.
-    effects : str
-        Its vector of G effects: `mu_g` itself, `z` (standardised), or `e` (centered, summing to zero).
-    zero_sum : bool
-        Whether the effects sum to zero.
+        The file stem in `stan/<family>/` and in `pymc_models/<family>/`.
+    target : str
+        Name of the posterior that it targets; models that share it must agree to Monte Carlo error.
+    stan, pymc : Program, optional
+        Its programs.
+    renamed : mapping of str to str
+        Parameters that the PyMC program names otherwise: the Stan name and the PyMC name.
+    axes : mapping of str to sequence of int
+        Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0.
+    plain_data : bool
+        Whether the PyMC program is given plain lists and numbers, as from JSON, instead of arrays.
     """
 
     name: str
-    posterior: Target
-    location: Literal["mu", "m"]
-    effects: Literal["mu_g", "z", "e"]
-    zero_sum: bool
+    target: str
+    stan: Program | None = None
+    pymc: Program | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    plain_data: bool = False
 
-    @property
-    def centered(self) -> bool:
-        """Whether the scale of the effects is omega."""
-        return self.effects != "z"
-
-    @property
-    def parameters(self) -> tuple[str, str, str, str]:
-        """Its parameters in the order in which the Stan program declares them."""
-        return (self.location, "sigma", "omega", self.effects)
-
-    @property
-    def stan_file(self) -> Path:
-        """The Stan program."""
-        return STAN / f"{self.name}.stan"
-
-    @property
-    def pymc_file(self) -> Path:
-        """The PyMC module."""
-        return PYMC_MODELS / f"{self.name}.py"
+    @classmethod
+    def read(cls, family: str, name: str, target: str) -> "Model":
+        """Read the programs of a model of this suite."""
+        stan, pymc = STAN / family / f"{name}.stan", PYMC / family / f"{name}.py"
+        return cls(name, target, Program.read(stan), Program.read(pymc))
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over both programs."""
-        return sha256(self.stan_file.read_bytes() + self.pymc_file.read_bytes()).hexdigest()
-
-    def build_pymc(self, dataset: Dataset) -> "pm.Model":
-        """Build the PyMC model for a dataset."""
-        model: pm.Model = import_module(f"pymc_models.{self.name}").build(dataset.y, dataset.group, dataset.n_groups)
-        return model
+        """SHA-256 over both programs and how their names match."""
+        parts = [program.code if program else "" for program in (self.stan, self.pymc)]
+        names = repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
+        return sha256("\0".join([*parts, names, str(self.plain_data)]).encode()).hexdigest()
 
 
-MODELS: dict[str, Model] = {
-    model.name: model
-    for model in (
-        Model("centered", "superpopulation", "mu", "mu_g", zero_sum=False),
-        Model("noncentered", "superpopulation", "mu", "z", zero_sum=False),
-        Model("zerosum_centered", "superpopulation", "m", "e", zero_sum=True),
-        Model("zerosum_noncentered", "superpopulation", "m", "z", zero_sum=True),
-        Model("finite_zerosum_centered", "finite_population", "mu", "e", zero_sum=True),
-        Model("finite_zerosum_noncentered", "finite_population", "mu", "z", zero_sum=True),
-    )
-}
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Data with a name.
+
+    Attributes
+    ----------
+    id : str
+        Short and stable; history is matched on it.
+    data : mapping of str to int, float or array
+        The data block of the Stan programs; PyMC's `build` is given the same.
+    sizes : mapping of str to int
+        How large it is, in the family's words.
+    generated_with : mapping of str to float
+        The generating values, where they are known.
+    """
+
+    id: str
+    data: Data
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    generated_with: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names, shapes and little-endian values, in the order of the names."""
+        return data_digest(self.data)
+
+
+def data_digest(data: Data) -> str:
+    """SHA-256 over names, shapes and little-endian values of data, in the order of the names.
+
+    Parameters
+    ----------
+    data : mapping of str to int, float, array or nested list
+        Lists of rows of unequal length are taken as they are written.
+    """
+    sha = sha256()
+    for name in sorted(data):
+        try:
+            array = np.asarray(data[name])
+        except ValueError:  # rows of unequal length
+            array = np.asarray(repr(data[name]))
+        sha.update(f"{name} {array.shape} {array.dtype.kind}\0".encode())
+        kind = {"i": "<i8", "u": "<i8", "b": "<i8", "f": "<f8"}.get(array.dtype.kind)
+        sha.update(array.astype(kind).tobytes() if kind else str(array.tolist()).encode())
+    return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A posterior that models target.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    quantities : tuple of str
+        Parameters and transformed quantities that are reported and graded; empty: all that every language has.
+    headline : tuple of str
+        Those that pages show first, scalars; their quantiles are graded too.
+    """
+
+    name: str
+    quantities: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+
+
+class Family(ABC):
+    """Models of one kind of data, with what is known of them.
+
+    Only `name`, `models`, `targets` and `datasets` must be there; each method below says what the instrument does
+    where a family does not know better.
+
+    Attributes
+    ----------
+    name : str
+        Its name, and that of its folders in `stan/` and `pymc_models/`.
+    models : mapping of str to Model
+        Its models by name.
+    targets : mapping of str to Target
+        The posteriors they target, by name.
+    grids : tuple of str
+        Names that `datasets` knows, the default one first.
+    """
+
+    name: str
+    models: Mapping[str, Model]
+    targets: Mapping[str, Target]
+    grids: tuple[str, ...]
+
+    @abstractmethod
+    def datasets(self, grid: str) -> Sequence[Dataset]:
+        """Return the datasets of a grid, one of `grids`."""
+
+    def target(self, model: Model) -> Target:
+        """Return what a model targets."""
+        return self.targets[model.target]
+
+    def truth(self, target: str, dataset: Dataset) -> Truth | None:
+        """Return what fits are graded against; None where nothing is known, and engines are held against each other."""
+        return None
+
+    def reference(self, model: Model, dataset: Dataset, values: Values) -> tuple[float, Values] | None:
+        """Evaluate a hand-written log density over the values, and its gradient with respect to each of them.
+
+        A third side for the equality gate, since two programs can share one error; None where there is none.
+        """
+        return None
+
+    def points(self, model: Model, dataset: Dataset, rng: np.random.Generator) -> Values | None:
+        """Draw a start; None leaves it to the instrument: uniform on (-2, 2) on Stan's unconstrained scale."""
+        return None
+
+    def typical(self, model: Model, dataset: Dataset, rng: np.random.Generator) -> list[Values] | None:
+        """Draw values from the posterior without a sampler, for the gate; None where that can't be done."""
+        return None
+
+    def derive(
+        self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
+    ) -> dict[str, Floats]:
+        """Add quantities that follow from the draws, which have shape (chain, draw, ...); none by default."""
+        return dict(draws)
+
+    def further(
+        self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
+    ) -> dict[str, dict[str, Any]]:
+        """Return what else the family tells of a fit, as plain JSON values by name."""
+        return {}
+
+    def simulate(self, target: str, rng: np.random.Generator) -> tuple[Dataset, Mapping[str, float]] | None:
+        """Draw values from the prior and data from them, for calibration; None where the prior is not proper.
+
+        The values are scalars by the names of quantities or of their elements, as `mu_g[0]`.
+        """
+        return None
