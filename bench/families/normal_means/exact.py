@@ -8,7 +8,6 @@ exponentially on every side, the rule converges geometrically, and omega near 0 
 Groups of one size enter through their number, sum and sum of squares, and sizes through x = omega^2 / sigma^2 alone.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,115 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import ndtr, sici, wrightomega
 
-from bench.families.normal_means.data import Dataset
+from bench.correctness.quadrature import DROP, REACH, Axis, Marginal, NormalMixture, ScaleMarginal
 from bench.families.base import Target
+from bench.families.normal_means.data import Dataset
 
 Floats = NDArray[np.float64]
 
 SIGMA_PRIOR_SD, OMEGA_PRIOR_SD = 1.0, 10.0  # of the half-normals; the prior of mu is N(0, 1)
 TOLERANCE = 1e-6  # the grid is fine enough when the error it states is below this
 INTERVALS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # on each axis, tried in turn
-DROP = 40.0  # the grid ends where the log density is this far below its maximum
-REACH = (-5.0, 30.0)  # of u and v: sigma from exp(-153) s1 to exp(30) s1
 BLOCK = 1 << 17  # elements of a temporary array, so that it stays in cache
-
-
-class Marginal(ABC):
-    """Exact distribution of one quantity: its `mean`, `sd`, `fourth` central moment, `support` and the rest."""
-
-    mean: float
-    sd: float
-    fourth: float
-    support: tuple[float, float]
-
-    @abstractmethod
-    def cdf(self, x: ArrayLike) -> Floats:
-        """Probability of a value up to x, shape of x."""
-
-    @abstractmethod
-    def density(self, x: float) -> float:
-        """Probability density at x."""
-
-    def quantile(self, p: float) -> float:
-        """Value below which lies probability p, 0 < p < 1."""
-        return float(brentq(lambda x: float(self.cdf(x)) - p, *self.support, xtol=1e-12 * self.sd))
-
-    def hdi(self, prob: float = 0.94) -> tuple[float, float]:
-        """Shortest interval of probability prob, 0 < prob < 1; the density is taken to have one mode."""
-
-        def imbalance(below: float) -> float:
-            return self.density(self.quantile(below)) - self.density(self.quantile(below + prob))
-
-        least, most = 1e-6 * (1 - prob), (1 - 1e-6) * (1 - prob)
-        if imbalance(least) >= 0:  # the mode is at the lower end
-            return self.support[0], self.quantile(prob)
-        below = float(brentq(imbalance, least, most, xtol=1e-10))
-        return self.quantile(below), self.quantile(below + prob)
-
-
-class _NormalMixture(Marginal):
-    def __init__(self, weight: Floats, location: Floats, scale: Floats) -> None:
-        self.weight, self.location, self.scale = weight, location, scale
-        self.mean = float(weight @ location)
-        square, variance = (location - self.mean) ** 2, scale**2
-        self.sd = float(np.sqrt(weight @ (square + variance)))
-        self.fourth = float(weight @ (square**2 + 6 * square * variance + 3 * variance**2))
-        self.support = float((location - 9 * scale).min()), float((location + 9 * scale).max())
-
-    def cdf(self, x: ArrayLike) -> Floats:
-        x = np.asarray(x, dtype=np.float64)
-        return np.reshape([self.weight @ ndtr((each - self.location) / self.scale) for each in x.flat], x.shape)
-
-    def density(self, x: float) -> float:
-        normal = np.exp(-0.5 * ((x - self.location) / self.scale) ** 2) / (self.scale * np.sqrt(2 * np.pi))
-        return float(self.weight @ normal)
-
-
-@dataclass(frozen=True, eq=False)
-class _Axis:
-    """Equidistant nodes t of a positive quantity, unit * exp(t - exp(-t))."""
-
-    unit: float
-    nodes: Floats
-
-    @property
-    def step(self) -> float:
-        return float(self.nodes[1] - self.nodes[0])
-
-    def value(self, t: Floats) -> Floats:
-        return self.unit * np.exp(t - np.exp(-t))
-
-    def derivative(self, t: Floats) -> Floats:
-        return np.asarray(self.value(t) * (1 + np.exp(-t)))
-
-    def position(self, value: ArrayLike) -> Floats:
-        """Invert `value`, between the first node and the last."""
-        y: Floats = np.log(np.clip(value, *self.value(self.nodes[[0, -1]])) / self.unit)
-        return y + wrightomega(-y)
-
-    def integrals(self, t: Floats) -> Floats:
-        """Integral up to t of the sinc function of each node, shape (*t.shape, nodes)."""
-        return self.step * (0.5 + sici((t[..., None] - self.nodes) * (np.pi / self.step))[0] / np.pi)
-
-
-class _ScaleMarginal(Marginal):
-    def __init__(self, axis: _Axis, density: Floats) -> None:
-        self.axis, self.at_nodes = axis, density  # the density of t
-        weight, value = axis.step * density, axis.value(axis.nodes)
-        self.mean = float(weight @ value)
-        self.sd = float(np.sqrt(weight @ (value - self.mean) ** 2))
-        self.fourth = float(weight @ (value - self.mean) ** 4)
-        self.support = 0.0, float(value[-1])
-
-    def cdf(self, x: ArrayLike) -> Floats:
-        return np.clip(self.axis.integrals(self.axis.position(x)) @ self.at_nodes, 0, 1)
-
-    def density(self, x: float) -> float:
-        t = self.axis.position(x)
-        return float(np.sinc((t - self.axis.nodes) / self.axis.step) @ self.at_nodes / self.axis.derivative(t))
 
 
 class _Given(NamedTuple):
@@ -186,7 +87,7 @@ class _Groups:
         shift = ab - a * y
         return self.centre + y + shift, np.sqrt(variance + ab2 - 2 * y * a2b + y**2 * a2 - shift**2)
 
-    def log_density(self, u: _Axis, v: _Axis, at_u: Floats, at_v: Floats) -> Floats:
+    def log_density(self, u: Axis, v: Axis, at_u: Floats, at_v: Floats) -> Floats:
         """Log of likelihood, priors and derivatives at (u, v), broadcast."""
         sigma, omega = u.value(at_u), v.value(at_v)
         log_prior = np.log(2 / np.pi / SIGMA_PRIOR_SD / OMEGA_PRIOR_SD) - 0.5 * (sigma / SIGMA_PRIOR_SD) ** 2
@@ -218,7 +119,7 @@ class ExactPosterior:
     """
 
     _groups: _Groups
-    _axes: tuple[_Axis, _Axis]
+    _axes: tuple[Axis, Axis]
     _log_density: Floats  # of (u, v) at the nodes
 
     def mean(self, name: str) -> float:
@@ -247,7 +148,7 @@ class ExactPosterior:
         y = groups.means[g]
         a = sigma**2 / (sigma**2 + groups.sizes[groups.size_of[g]] * omega**2)
         location = groups.centre + y - a * (y - given.kp_d)
-        return _NormalMixture(weight, location, np.sqrt(a * omega**2 + a**2 * given.k_d))
+        return NormalMixture(weight, location, np.sqrt(a * omega**2 + a**2 * given.k_d))
 
     def draws(self, n: int, rng: np.random.Generator) -> dict[str, Floats]:
         """Draw independently: mu, sigma and omega of shape (n,), mu_g of shape (n, G).
@@ -292,9 +193,9 @@ class ExactPosterior:
     def marginals(self) -> Mapping[str, Marginal]:  # noqa: D102
         u, v = self._axes
         return {
-            "mu": _NormalMixture(self._nodes[0], self._given.mu_mean, np.sqrt(self._given.mu_var)),
-            "sigma": _ScaleMarginal(u, self._density.sum(axis=1) * v.step),
-            "omega": _ScaleMarginal(v, self._density.sum(axis=0) * u.step),
+            "mu": NormalMixture(self._nodes[0], self._given.mu_mean, np.sqrt(self._given.mu_var)),
+            "sigma": ScaleMarginal(u, self._density.sum(axis=1) * v.step),
+            "omega": ScaleMarginal(v, self._density.sum(axis=0) * u.step),
         }
 
     @property
@@ -366,7 +267,7 @@ def exact_posterior(dataset: Dataset, posterior: Target) -> ExactPosterior:
     degrees = groups.n_obs - groups.n_groups
     s1 = np.sqrt(groups.within_ss / degrees) if degrees else dataset.y.std()
     s2 = np.sqrt(groups.means.var() + s1**2 * np.mean(1 / dataset.sizes))
-    u, v = (_Axis(float(unit), np.array(REACH)) for unit in (s1, s2))
+    u, v = (Axis(float(unit), np.array(REACH)) for unit in (s1, s2))
     ends = _box(lambda at_u, at_v: groups.log_density(u, v, at_u, at_v))
     for intervals in INTERVALS:
         u, v = (replace(axis, nodes=np.linspace(*end, intervals + 1)) for axis, end in zip((u, v), ends, strict=True))
