@@ -11,7 +11,7 @@ from bench.families.normal_means.data import GRIDS, grid, read_table
 from bench.running.measure import Asked, Case
 from bench.families.base import MODELS
 from bench.records import RUNS, RunError
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.page import write_report
 from bench.report.terminal import Progress, summary
 from bench.running.run import Plan, Run, UsageError

@@ -5,7 +5,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.running.measure import Case, Replicates
 from bench.records import RunError
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.terminal import Progress
 from bench.running.run import Run
 

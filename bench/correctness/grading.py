@@ -1,4 +1,4 @@
-"""Grades a fit against the exact posterior: z-scores with a family-wise bound, true ESS, seconds to a stated error.
+"""Grades a fit against the exact posterior: z-scores with a family-wise bound, seconds to a stated error.
 
 What is graded is always a posterior expectation E f(x): f = x for a mean, (x - exact mean)^2 for an sd, and
 1[x <= exact quantile] for a quantile, which is so compared as a probability. Both E f and sd f are known exactly, so
@@ -61,15 +61,6 @@ class Grade:
     def biased(self) -> bool:
         """Whether the largest |z| is beyond the bound."""
         return self.largest > self.bound
-
-
-@dataclass(frozen=True)
-class TrueEss:
-    """Effective sample size of one fit by squared errors, with its 95 % interval."""
-
-    ess: float
-    lower: float
-    upper: float
 
 
 def grade(draws: Mapping[str, Floats], exact: ExactPosterior) -> Grade:
@@ -157,21 +148,3 @@ def seconds_to_error(seconds: float, ess: Mapping[str, float], error: float = 0.
         MCSE to reach, in posterior sds.
     """
     return {name: seconds / (size * error**2) for name, size in ess.items()}
-
-
-def true_ess(estimates: Floats, exact_mean: float, exact_sd: float) -> TrueEss:
-    """Effective sample size of one fit, from the squared errors of replicates instead of autocorrelations.
-
-    The squared errors in units of sd^2 / ESS have a chi-square distribution, which gives the interval.
-
-    Parameters
-    ----------
-    estimates : array of shape (replicates,)
-        Posterior mean by each replicate.
-    exact_mean, exact_sd : float
-        Of the exact posterior.
-    """
-    squares = float(np.sum(((np.asarray(estimates) - exact_mean) / exact_sd) ** 2))
-    size = len(estimates)
-    lower, upper = (float(stats.chi2.ppf(p, size)) / squares for p in (0.025, 0.975))
-    return TrueEss(size / squares, lower, upper)

@@ -7,8 +7,7 @@ from dataclasses import replace
 from bench.running.measure import Case, Replicates
 from bench.families.base import Target
 from bench.records import Record
-from bench.report.cells import Cell, cells
-from bench.report.recommendation import best_of, rival
+from bench.cells import Cell, best_of, cells, rival
 from bench.running.run import Run
 
 FIRST = "stanli"

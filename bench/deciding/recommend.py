@@ -15,7 +15,7 @@ from bench.running.measure import Asked
 from bench.families.base import MODELS, Target
 from bench.families.normal_means.programs import PYMC, STAN, Table, program
 from bench.records import RUNS, Record, RunError, find_run, read_run
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.page import write_report
 from bench.report.recommendation import Recommendation
 from bench.report.recommendation_page import write_page

@@ -6,7 +6,7 @@ from bench.families.normal_means.data import Dataset, grid
 from bench.families.normal_means.exact import exact_posterior
 from bench.families.base import Target
 from bench.records import Record
-from bench.report.cells import Cell, cells
+from bench.cells import Cell, cells
 
 POSTERIORS: tuple[Target, ...] = ("finite_population", "superpopulation")
 COMMAND = (

@@ -12,7 +12,7 @@ import numpy as np
 from bench.records import Record, find_run, read_records
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, TABLES, Count, Power, claims
-from bench.report.cells import cells
+from bench.cells import cells
 from bench.report.compare import compare_runs
 
 OUTPUT = SIMULATED.with_name("aa-real.md")

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import fisher_exact
 
 from bench.records import Record
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.comparison import LEVEL, MEASURES, WITHIN, Change, Comparison, Effect, Row
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import holm, mean_of, moderate, paired, rate_ratio, welch

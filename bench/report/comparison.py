@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal, get_args
 
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.matching import By, CompareError
 from bench.report.statistics import Contrast, RateRatio
 

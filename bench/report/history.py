@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.records import Record
-from bench.report.cells import Cell, cells
+from bench.cells import Cell, cells
 from bench.report.comparison import LEVEL
 from bench.report.matching import conditions
 from bench.report.statistics import mean_of, welch

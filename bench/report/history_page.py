@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bench.records import Record
 from bench.report import layout
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.comparison import MEASURES, Comparison
 from bench.report.figures import Figure
 from bench.report.history import Point, Series, history

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
-from bench.report.cells import printable
+from bench.cells import printable
 from bench.report.contents import Report
 from bench.report.tables import TABLE
 

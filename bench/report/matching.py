@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from bench.records import Record
-from bench.report.cells import Cell, baseline, cells, printable
+from bench.cells import Cell, baseline, cells, printable
 
 By = Literal["version", "backend", "model", "case"]
 BYS: tuple[By, ...] = get_args(By)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bench.families.base import MODELS, Target
 from bench.records import Record
-from bench.report.cells import Cell, geometric_mean, printable
+from bench.cells import Cell, geometric_mean, printable
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
 from bench.report.tables import Row, number, span, summarise

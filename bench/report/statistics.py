@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import polygamma, psi
-from scipy.stats import f, t
+from scipy.stats import chi2, f, t
 
 Floats = NDArray[np.float64]
 
@@ -263,3 +263,30 @@ def _divisions(n: int, total: int) -> NDArray[np.int64]:
     if math.comb(total, n) <= 10 * PERMUTATIONS:
         return np.array(list(combinations(range(total), n)))
     return np.random.default_rng(0).permuted(np.tile(np.arange(total), (PERMUTATIONS, 1)), axis=1)[:, :n]
+
+
+@dataclass(frozen=True)
+class TrueEss:
+    """Effective sample size of one fit by squared errors, with its 95 % interval."""
+
+    ess: float
+    lower: float
+    upper: float
+
+
+def true_ess(estimates: Floats, mean: float, sd: float) -> TrueEss:
+    """Effective sample size of one fit, from the squared errors of replicates instead of autocorrelations.
+
+    The squared errors in units of sd^2 / ESS have a chi-square distribution, which gives the interval.
+
+    Parameters
+    ----------
+    estimates : array of shape (replicates,)
+        Posterior mean by each replicate.
+    mean, sd : float
+        Of the exact posterior.
+    """
+    squares = float(np.sum(((np.asarray(estimates) - mean) / sd) ** 2))
+    size = len(estimates)
+    lower, upper = (float(chi2.ppf(p, size)) / squares for p in (0.025, 0.975))
+    return TrueEss(size / squares, lower, upper)

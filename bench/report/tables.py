@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.correctness.grading import TrueEss, true_ess
+from bench.agreement import judged
+from bench.cells import Cell, key_of
 from bench.records import Quantity, Record
-from bench.report.cells import Cell
-from bench.report.statistics import mean_of
+from bench.report.statistics import TrueEss, mean_of, true_ess
 
-SCALARS = ("mu", "sigma", "omega")
 PHASES = ("warm-up", "sampling", "warm-up and sampling", "reading", "other")
 NOTHING = "\u2013"
 SHOWN_ERROR = 0.01  # Monte Carlo error in posterior sds; seconds grow with its inverse square
+MAX_QUANTITIES = 40  # of a case, in the table of quantities
+TRUTHS = {"exact": "exact posterior"}
+"""Kinds of truth that have another name on a page."""
 ENOUGH_FOR_TRUE_ESS = 5  # replicates; its 95 % interval then spans a factor of fifteen, and narrows with more
 
 
@@ -34,19 +36,9 @@ class Row(Cell):
     engine: str
 
     @property
-    def first(self) -> Record:
-        """Its first replicate."""
-        return self.records[0]
-
-    @property
     def name(self) -> str:
         """Model and engine."""
         return f"{self.model} on {self.engine}"
-
-    @property
-    def omega(self) -> float | None:
-        """The generating scale of the group means, where it is known."""
-        return self.first.truth.get("omega")
 
     @cached_property
     def rate(self) -> float | None:
@@ -95,73 +87,110 @@ class Row(Cell):
         return max((r.max_rhat for r in self.fits if r.max_rhat is not None), default=None)
 
     @property
-    def grades(self) -> list[Mapping[str, Any]]:
-        """What the comparison with the exact posterior found, for each replicate that has it."""
-        return [record.grade for record in self.records if record.grade]
-
-    @property
     def worst_grade(self) -> Mapping[str, Any]:
         """The grade with the largest |z| in units of its bound, empty if there is none."""
-        graded = [grade for grade in self.grades if grade.get("largest") is not None and grade.get("bound")]
+        grades = [record.grade for record in self.records if record.grade]
+        graded = [grade for grade in grades if grade.get("largest") is not None and grade.get("bound")]
         return max(graded, key=lambda grade: grade["largest"] / grade["bound"], default={})
 
     @cached_property
-    def error(self) -> float | None:
-        """Error of the posterior means of mu, sigma and omega, in exact posterior sds.
+    def headline(self) -> list[str]:
+        """Names of the quantities to show first."""
+        return headline(self.records)
 
-        The root mean square over the three and all replicates.
+    @cached_property
+    def error(self) -> float | None:
+        """Error of the posterior means of the headline quantities that are known, in posterior sds.
+
+        The root mean square over these and all replicates.
         """
         squares = []
         for record in self.fits:
-            exact = exact_of(record)
+            known = known_of(record)
             squares += [
-                ((record.quantities[name].mean - exact[name]["mean"]) / exact[name]["sd"]) ** 2
-                for name in SCALARS
-                if name in exact and name in record.quantities and exact[name].get("sd")
+                ((record.quantities[name].mean - known[name]["mean"]) / known[name]["sd"]) ** 2
+                for name in record.headline
+                if name in record.quantities and known.get(name, {}).get("sd")
             ]
         value = math.sqrt(fmean(squares)) if squares else math.nan
         return value if math.isfinite(value) else None
 
     @property
     def seconds_to_error(self) -> float | None:
-        """Seconds to the stated error of the worst of mu, sigma and omega; the mean over replicates."""
+        """Seconds to the stated error of the slowest headline quantity; the mean over replicates."""
         slowest = [value for record in self.fits if (value := seconds_to_error(record)) is not None]
         return fmean(slowest) if slowest else None
 
+    @cached_property
+    def quantities(self) -> list[str]:
+        """Names of all quantities, headline first, then the slowest first."""
+        smallest: dict[str, float] = {}
+        for record in self.fits:
+            for name, quantity in record.quantities.items():
+                smallest[name] = min(smallest.get(name, math.inf), _ess(quantity))
+        first = [name for name in self.headline if name in smallest]
+        return [*first, *sorted(smallest.keys() - set(first), key=lambda name: (smallest[name], name))]
+
     def quantity(self, name: str) -> Quantity | None:
-        """Mean over replicates of the summary of a quantity; the worst R-hat, the smallest ESS."""
+        """Mean over replicates of the summary of a quantity; the worst R-hat, the smallest ESS.
+
+        Of an array the replicates count that are of the same element as the slowest.
+        """
         found = [record.quantities[name] for record in self.fits if name in record.quantities]
         if not found:
             return None
-        means = {field: fmean(getattr(q, field) for q in found) for field in ("mean", "sd", "q3", "q50", "q97", "mcse")}
+        element = min(found, key=_ess).element
+        same = [q for q in found if q.element == element]
+        means = {field: fmean(getattr(q, field) for q in same) for field in ("mean", "sd", "q3", "q50", "q97", "mcse")}
         return Quantity(
             **means,
             ess_bulk=min(q.ess_bulk for q in found),
             ess_tail=min(q.ess_tail for q in found),
             rhat=max(q.rhat for q in found),
+            element=element,
         )
 
     def true_ess(self, name: str) -> TrueEss | None:
         """Return the ESS by squared errors against the exact posterior, where replicates allow."""
-        known = self.exact.get(name)
+        known = self.known.get(name)
         means = [record.quantities[name].mean for record in self.fits if name in record.quantities]
-        if known is None or len(means) < ENOUGH_FOR_TRUE_ESS:
+        if self.truth != TRUTHS["exact"] or known is None or len(means) < ENOUGH_FOR_TRUE_ESS:
             return None
         return true_ess(np.array(means), known["mean"], known["sd"])
 
     @cached_property
-    def exact(self) -> Mapping[str, Mapping[str, float]]:
-        """Mean, sd, q3 and q97 of mu, sigma and omega by the exact posterior, where a grade holds them."""
-        return next((exact for record in self.records if (exact := exact_of(record))), {})
+    def known(self) -> Mapping[str, Mapping[str, float]]:
+        """Mean, sd, q3, q50 and q97 of each headline quantity by the truth, where a grade holds them."""
+        return next((known for record in self.records if (known := known_of(record))), {})
+
+    @cached_property
+    def truth(self) -> str:
+        """What kind of truth that is: `exact posterior` or `reference draws`; empty where there is none."""
+        return next((kind for record in self.records if (kind := truth_of(record))), "")
 
 
-def exact_of(record: Record) -> Mapping[str, Mapping[str, float]]:
-    """Exact posterior in the grade of a record, empty if there is none."""
-    return (record.grade or {}).get("exact") or {}
+def headline(records: Sequence[Record]) -> list[str]:
+    """Names of the quantities that the pages of some records show first."""
+    return list(dict.fromkeys(name for record in records for name in record.headline))
+
+
+def known_of(record: Record) -> Mapping[str, Mapping[str, float]]:
+    """What the grade of a record says is known of the headline quantities, empty if there is nothing."""
+    return (record.grade or {}).get("known") or {}
+
+
+def truth_of(record: Record) -> str:
+    """Kind of truth that a record was held against, in words; empty if there is none."""
+    kind = str((record.grade or {}).get("truth") or "")
+    return TRUTHS.get(kind, kind)
+
+
+def _ess(quantity: Quantity) -> float:
+    return quantity.ess_bulk if math.isfinite(quantity.ess_bulk) else -1.0
 
 
 def seconds_to_error(record: Record) -> float | None:
-    """Seconds in which a fit would know each of mu, sigma and omega to `SHOWN_ERROR`; its grade may state another."""
+    """Seconds in which a fit would know each headline quantity to `SHOWN_ERROR`; its grade may state another."""
     grade = record.grade or {}
     slowest = max((grade.get("seconds_to_error") or {}).values(), default=None)
     return slowest and slowest * (grade.get("stated_error", SHOWN_ERROR) / SHOWN_ERROR) ** 2
@@ -182,15 +211,15 @@ def phases(record: Record) -> dict[str, float]:
 
 
 def summarise(records: Sequence[Record]) -> list[Row]:
-    """Group records by case and run, in the order in which the cases first appear."""
+    """Judge records and group them by case and run, in the order in which the cases first appear."""
     runs = list(dict.fromkeys(record.run for record in records))
     runs_of: dict[str, set[str]] = {}
     grouped: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
+    for record in judged(records):
         runs_of.setdefault(record.backend, set()).add(record.run)
-        grouped.setdefault((*record.key[:3], record.run), []).append(record)
+        grouped.setdefault((*key_of(record), record.run), []).append(record)
     rows = []
-    for (_, _, backend, run), group in grouped.items():
+    for (*_, backend, run), group in grouped.items():
         engine = f"{backend} {run_letter(runs.index(run))}" if len(runs_of[backend]) > 1 else backend
         rows.append(Row(tuple(sorted(group, key=lambda record: record.replicate)), engine))
     return rows
@@ -226,9 +255,9 @@ class Column(NamedTuple):
     text: Callable[[Row, float | None], str]
 
 
-def best_rate(rows: Sequence[Row], posterior: str) -> float | None:
-    """Largest rate of the healthy rows of one dataset that target a posterior."""
-    return max((r.rate for r in rows if r.healthy and r.rate and r.first.posterior == posterior), default=None)
+def best_rate(rows: Sequence[Row], league: tuple[str, str]) -> float | None:
+    """Largest rate of the healthy rows of one dataset that share a family and a target."""
+    return max((row.rate for row in rows if row.healthy and row.rate and row.league == league), default=None)
 
 
 def _of_best(row: Row, best: float | None) -> str:
@@ -257,9 +286,9 @@ def _sampling(row: Row, best: float | None) -> str:
 TABLE = (
     Column("model", "", lambda row, best: row.model),
     Column("backend", "", lambda row, best: row.engine),
-    Column("min ESS/s", "smallest bulk ESS of mu, sigma, omega and all mu_g per second of wall time", _rate),
+    Column("min ESS/s", "smallest bulk ESS of every quantity, per second of wall time", _rate),
     Column("95 % interval", "from replicates, on the log scale", lambda row, best: span(row.interval)),
-    Column("of best", "share of the best healthy rate on this dataset with the same posterior", _of_best),
+    Column("of best", "share of the best healthy rate on this dataset of the same target", _of_best),
     Column("wall s", "from the call to all draws in memory, build aside", lambda row, best: number(row.wall_seconds)),
     Column("warm-up s", "part of the wall time", lambda row, best: number(row.phases.get("warm-up"), 2)),
     Column("sampling s", "part of the wall time; both: with warm-up, where a sampler has no clock for each", _sampling),
@@ -276,15 +305,15 @@ TABLE = (
     Column("build s", "the first build; disk or memory: it had been compiled before", lambda row, best: _build(row)),
     Column("diverg.", "divergent transitions after warm-up, all replicates", lambda row, best: f"{row.divergences:,}"),
     Column("R-hat", "largest of all quantities and replicates", lambda row, best: _rhat(row.max_rhat)),
-    Column("max |z|", "largest error against the exact posterior in its Monte Carlo errors, of its bound", _largest),
+    Column("max |z|", "largest error against the truth in its Monte Carlo errors, of its bound", _largest),
     Column(
         "error",
-        "root mean square error of the means of mu, sigma and omega, in exact posterior sds",
+        "root mean square error of the means of the headline quantities, in true posterior sds",
         lambda row, best: number(row.error, 2),
     ),
     Column(
         f"s to {100 * SHOWN_ERROR:g} %",
-        f"seconds until the Monte Carlo error of mu, sigma and omega is {100 * SHOWN_ERROR:g} % of their posterior sds",
+        f"seconds until the Monte Carlo error of every headline quantity is {100 * SHOWN_ERROR:g} % of its posterior sd",
         lambda row, best: number(row.seconds_to_error, 2),
     ),
     Column("health", "why it is not ranked, if it is not", lambda row, best: row.verdict),
@@ -304,22 +333,42 @@ def _true_ess(found: TrueEss | None) -> str:
 QUANTITIES = (
     "model", "backend", "quantity", "mean", "sd", "3 %", "50 %", "97 %", "MCSE", "bulk ESS", "tail ESS",
     "true ESS (95 % interval)", "R-hat",
-    "exact mean", "exact sd", "exact 3 %", "exact 97 %",
+    "truth", "true mean", "true sd", "true 3 %", "true 97 %",
 )  # fmt: skip
 
 
-def quantity_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """Return the lines of the table of quantities, as text."""
+def quantity_lines(rows: Sequence[Row], most: int = MAX_QUANTITIES) -> list[tuple[str, ...]]:
+    """Return the lines of the table of quantities, as text.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Cases of one dataset.
+    most : int
+        Quantities of a case; of what is beyond, a line says how many there are.
+    """
     lines = []
     for row in rows:
-        for name in (*SCALARS, "mu_g"):
-            q = row.quantity(name)
-            if q is not None:
-                exact = row.exact.get(name, {})
-                values = [q.mean, q.sd, q.q3, q.q50, q.q97, q.mcse, q.ess_bulk, q.ess_tail]
-                known = [exact.get(field) for field in ("mean", "sd", "q3", "q97")]
-                truth = _true_ess(row.true_ess(name))
-                lines.append(
-                    (row.model, row.engine, name, *map(number, values), truth, _rhat(q.rhat), *map(number, known))
-                )
+        lines += [_quantity_line(row, name) for name in row.quantities[:most]]
+        if len(row.quantities) > most:
+            rest = f"and {len(row.quantities) - most:,} more, all faster"
+            lines.append((row.model, row.engine, rest, *[""] * (len(QUANTITIES) - 3)))
     return lines
+
+
+def _quantity_line(row: Row, name: str) -> tuple[str, ...]:
+    q = row.quantity(name)
+    assert q is not None
+    known = row.known.get(name, {})
+    values = [q.mean, q.sd, q.q3, q.q50, q.q97, q.mcse, q.ess_bulk, q.ess_tail]
+    true = [known.get(field) for field in ("mean", "sd", "q3", "q97")]
+    return (
+        row.model,
+        row.engine,
+        q.element,
+        *map(number, values),
+        _true_ess(row.true_ess(name)),
+        _rhat(q.rhat),
+        row.truth if known else NOTHING,
+        *map(number, true),
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from bench.records import Record
-from bench.report.cells import Cell, baseline, cells, printable
+from bench.cells import Cell, baseline, cells, printable
 
 
 class Progress:

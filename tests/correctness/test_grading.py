@@ -10,7 +10,7 @@ from scipy import stats
 
 from bench.families.normal_means.data import normal_means
 from bench.families.normal_means.exact import ExactPosterior, exact_posterior
-from bench.correctness.grading import bound, grade, seconds_to_error, true_ess
+from bench.correctness.grading import bound, grade, seconds_to_error
 
 Floats = NDArray[np.float64]
 
@@ -112,12 +112,3 @@ def test_five_hundred_groups_in_seconds() -> None:
 def test_seconds_to_error() -> None:
     assert seconds_to_error(3.0, {"mu": 10_000.0, "omega": 400.0}) == pytest.approx({"mu": 3.0, "omega": 75.0})
     assert seconds_to_error(3.0, {"mu": 100.0}, error=0.1) == pytest.approx({"mu": 3.0})
-
-
-def test_true_ess_covers_the_ess() -> None:
-    rng = np.random.default_rng(8)
-    results = [true_ess(rng.normal(1.0, 2.0 / np.sqrt(400), 12), 1.0, 2.0) for _ in range(400)]
-    covered = np.mean([each.lower < 400 < each.upper for each in results])
-    assert 0.91 < covered < 0.98
-    assert all(each.lower < each.ess < each.upper for each in results)
-    assert np.median([each.ess for each in results]) == pytest.approx(400, rel=0.15)

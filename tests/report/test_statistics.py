@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench.report.aa import Noise, false_alarms
-from bench.report.statistics import Contrast, holm, mean_of, moderate, paired, rate_ratio, welch
+from bench.report.statistics import Contrast, holm, mean_of, moderate, paired, rate_ratio, true_ess, welch
 
 RNG = np.random.default_rng(7)
 
@@ -147,3 +147,12 @@ def test_clustered_counts_raise_no_false_alarms() -> None:
 def test_a_hopelessly_uncertain_rate_has_an_open_interval() -> None:
     result = rate_ratio([0] * 19 + [90], [1] + [0] * 19)
     assert (result.low, result.p > 0.05) == (0, True)
+
+
+def test_true_ess_covers_the_ess() -> None:
+    rng = np.random.default_rng(8)
+    results = [true_ess(rng.normal(1.0, 2.0 / np.sqrt(400), 12), 1.0, 2.0) for _ in range(400)]
+    covered = np.mean([each.lower < 400 < each.upper for each in results])
+    assert 0.91 < covered < 0.98
+    assert all(each.lower < each.ess < each.upper for each in results)
+    assert np.median([each.ess for each in results]) == pytest.approx(400, rel=0.15)

@@ -1,10 +1,12 @@
-"""One cell of a comparison: all replicates of a (dataset, model, backend), from records alone."""
+"""One cell of a comparison: all replicates of a (family, dataset, model, backend), from records alone."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
 
+from bench.agreement import judged
 from bench.records import Record
 
 
@@ -21,19 +23,34 @@ class Cell:
     records: tuple[Record, ...]
 
     @property
+    def first(self) -> Record:
+        """Its first replicate."""
+        return self.records[0]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Family, dataset, model and backend."""
+        return key_of(self.first)
+
+    @property
+    def family(self) -> str:
+        """Family of the model."""
+        return self.first.family
+
+    @property
     def dataset(self) -> str:
         """Dataset id."""
-        return self.records[0].dataset
+        return self.first.dataset
 
     @property
     def model(self) -> str:
         """Model name."""
-        return self.records[0].model
+        return self.first.model
 
     @property
     def backend(self) -> str:
         """Backend name."""
-        return self.records[0].backend
+        return self.first.backend
 
     @property
     def case(self) -> str:
@@ -41,9 +58,14 @@ class Cell:
         return f"{self.model} on {self.backend}"
 
     @property
-    def posterior(self) -> str:
-        """What the model targets; only cells that share it are ranked together."""
-        return self.records[0].posterior
+    def target(self) -> str:
+        """The posterior that the model targets."""
+        return self.first.target
+
+    @property
+    def league(self) -> tuple[str, str]:
+        """Family and target; only cells that share both are ranked together."""
+        return (self.family, self.target)
 
     @property
     def fits(self) -> list[Record]:
@@ -93,11 +115,19 @@ class Cell:
         return f"{sick} of {len(self.records)} unhealthy: " + ", ".join(kinds)
 
 
+T = TypeVar("T", bound=Cell)
+
+
+def key_of(record: Record) -> tuple[str, str, str, str]:
+    """Return what makes records replicates of one case: family, dataset, model and backend."""
+    return (record.family, *record.key[:3])
+
+
 def cells(records: Sequence[Record]) -> list[Cell]:
-    """Group records by case, in the order in which the cases first appear."""
-    grouped: dict[tuple[str, str, str], list[Record]] = {}
-    for record in records:
-        grouped.setdefault(record.key[:3], []).append(record)
+    """Judge the records of one run and group them by case, in the order in which the cases first appear."""
+    grouped: dict[tuple[str, ...], list[Record]] = {}
+    for record in judged(records):
+        grouped.setdefault(key_of(record), []).append(record)
     return [Cell(tuple(sorted(group, key=lambda record: record.replicate))) for group in grouped.values()]
 
 
@@ -105,6 +135,33 @@ def baseline(table: Sequence[Cell]) -> str:
     """Choose the backend that ratios refer to: `cmdstan`, else `stanli`, else the first there is."""
     present = list(dict.fromkeys(cell.backend for cell in table if cell.fits))
     return next((name for name in ("cmdstan", "stanli") if name in present), present[0] if present else "none")
+
+
+def best_of(found: Sequence[T]) -> T | None:
+    """Return the healthy cell with the largest rate, if there is one."""
+    return max((cell for cell in found if cell.healthy), key=lambda cell: cell.ess_per_second or 0, default=None)
+
+
+def rival(found: Sequence[T], best: Cell, forms: Mapping[str, str]) -> T | None:
+    """Return the best cell of another parameterization: most often healthy first, then by the rate of its fits.
+
+    Parameters
+    ----------
+    found : sequence of Cell
+        Cells of one dataset and one target.
+    best : Cell
+        The cell that it is a rival of.
+    forms : mapping of str to str
+        The parameterization of each model, as `centered`; empty where there is no such notion, and so no rival.
+    """
+    own = forms.get(best.model)
+    others = [cell for cell in found if cell.fits and own and forms.get(cell.model, own) != own]
+
+    def merit(cell: Cell) -> tuple[bool, float]:
+        rates = [record.ess_per_second for record in cell.healthy_fits]
+        return 2 * len(cell.healthy_fits) >= len(cell.records), geometric_mean(rates) or 0.0
+
+    return max(others, key=merit, default=None)
 
 
 def geometric_mean(values: Sequence[float | None]) -> float | None:
