@@ -144,8 +144,8 @@ class ScaleMarginal(Marginal):
         return float(np.sinc((t - self.axis.nodes) / self.axis.step) @ self.at_nodes / self.axis.derivative(t))
 
 
-def axis_of(log_density: Callable[[Floats], Floats], unit: float, intervals: int) -> Axis:
-    """Lay nodes for the density of one scale, over all of `REACH` where it is within `DROP` of its maximum.
+def axis_of(log_density: Callable[[Floats], Floats], unit: float, intervals: int, drop: float = DROP) -> Axis:
+    """Lay nodes for the density of one scale, over all of `REACH` where that of t is near its maximum.
 
     Parameters
     ----------
@@ -155,9 +155,11 @@ def axis_of(log_density: Callable[[Floats], Floats], unit: float, intervals: int
         The scale's rough size.
     intervals : int
         Number of intervals; an even one, so that every second node spans the same range.
+    drop : float
+        How far the log density of t falls below its maximum before the grid ends.
     """
     axis = Axis(unit, np.linspace(*REACH, 701))
-    inside = np.flatnonzero((log_t := log_density_of_t(log_density, axis)) > log_t.max() - DROP)
+    inside = np.flatnonzero((log_t := log_density_of_t(log_density, axis)) > log_t.max() - drop)
     lower, upper = axis.nodes[max(inside[0] - 1, 0)], axis.nodes[min(inside[-1] + 1, 700)]
     return Axis(unit, np.linspace(lower, upper, intervals + 1))
 
