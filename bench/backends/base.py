@@ -11,13 +11,31 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Gradient, Point
+from bench.families.base import Data, DataError, Model, Program, Values
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 Cache = Literal["none", "built", "disk", "memory"]
+LANGUAGES = {"stan": "Stan", "pymc": "PyMC"}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a program declares.
+
+    Attributes
+    ----------
+    parameters, transformed : dict of str to tuple of int
+        Shapes of its parameters and of what it computes from them, by the names that the Stan program gives them.
+    """
+
+    parameters: dict[str, tuple[int, ...]]
+    transformed: dict[str, tuple[int, ...]]
+
+    @property
+    def names(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of both."""
+        return {**self.parameters, **self.transformed}
 
 
 @dataclass(frozen=True)
@@ -27,7 +45,7 @@ class Fit:
     Attributes
     ----------
     draws : dict of str to array
-        The model's location, `sigma` and `omega` of shape (chain, draw), `mu_g` of shape (chain, draw, G).
+        Each quantity that was asked for, of shape (chain, draw, *its own shape).
     divergent, saturated : array of shape (chain, draw), bool
         Whether the transition diverged, and whether it stopped at the maximum tree depth.
     gradients : array of shape (chain, draw), int
@@ -36,6 +54,10 @@ class Fit:
         Tree depth of the transition.
     energy : array of shape (chain, draw)
         Hamiltonian at the draw, up to a constant of the chain.
+    log_density : array of shape (chain, draw)
+        Log density at the draw by the sampler, Jacobian included, up to a constant.
+    acceptance : array of shape (chain, draw)
+        Mean acceptance statistic of the transition.
     step_size : array of shape (chain,)
         Step size after warm-up.
     warmup_gradients : array of shape (chain, warm-up iteration), int
@@ -52,6 +74,8 @@ class Fit:
     gradients: NDArray[np.int64]
     depth: NDArray[np.int64]
     energy: Floats
+    log_density: Floats
+    acceptance: Floats
     step_size: Floats
     warmup_gradients: NDArray[np.int64]
     extraction_seconds: float
@@ -60,7 +84,7 @@ class Fit:
 
 
 class Posterior(ABC):
-    """A model bound to a dataset and ready to sample.
+    """A model bound to data and ready to sample.
 
     Attributes
     ----------
@@ -71,24 +95,53 @@ class Posterior(ABC):
 
     cache: Cache
 
+    @property
     @abstractmethod
-    def unconstrain(self, point: Point) -> Floats:
-        """Map a point to the backend's own unconstrained vector."""
+    def description(self) -> Description:
+        """Names and shapes."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Length of an unconstrained vector."""
+
+    @abstractmethod
+    def constrain(self, position: Floats) -> dict[str, Floats]:
+        """Map an unconstrained vector to values of the parameters, by the library's own transforms."""
+
+    @abstractmethod
+    def unconstrain(self, values: Values) -> Floats:
+        """Map values to the backend's own unconstrained vector, by the library's own transforms.
+
+        Values outside of the support give NaN or infinity, or raise.
+        """
 
     @abstractmethod
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
-        """Evaluate the very function that the sampler uses at an unconstrained vector."""
+        """Evaluate the very function that the sampler uses at an unconstrained vector, Jacobian included."""
 
     @abstractmethod
-    def gradient(self, vector: Floats) -> Gradient:
-        """Write a gradient in the backend's coordinates in those of `Gradient`."""
+    def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
+        """Evaluate the log Jacobian determinant of `constrain` and its gradient, up to a constant."""
 
-    def get_ready(self, settings: Settings, seed: int, start: Sequence[Point]) -> None:  # noqa: B027, optional
+    def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:  # noqa: B027, optional
         """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing."""
 
     @abstractmethod
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
-        """Sample; `start` is a point a chain, or None for the backend's own starts."""
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
+        """Sample.
+
+        Parameters
+        ----------
+        settings : Settings
+            What is asked.
+        seed : int
+            Seed of all chains.
+        start : sequence of Values, optional
+            Values of all parameters, one mapping a chain; None for the backend's own starts.
+        keep : sequence of str
+            Parameters and transformed quantities whose draws are wanted.
+        """
 
 
 class Backend(ABC):
@@ -120,6 +173,8 @@ class Backend(ABC):
 
     def unsupported(self, model: Model) -> str | None:
         """Say why it can't run this model, or None if it can."""
+        if getattr(model, self.language) is None:
+            return f"{model.name} has no {LANGUAGES[self.language]} program"
         return None
 
     @abstractmethod
@@ -131,8 +186,28 @@ class Backend(ABC):
         return {}
 
     @abstractmethod
-    def prepare(self, model: Model, dataset: Dataset) -> Posterior:
-        """Bind a model to a dataset; compiles what is not compiled yet."""
+    def prepare(self, model: Model, data: Data) -> Posterior:
+        """Bind a model to data; compiles what is not compiled yet.
+
+        What was compiled before is found by a digest of program and data, never by a name.
+        """
+
+    def describe(self, model: Model, data: Data) -> Description:
+        """Return names and shapes of a model without compiling it, where that can be done."""
+        return self.prepare(model, data).description
+
+    def program(self, model: Model) -> Program:
+        """Return the model's program in the language of this backend.
+
+        Raises
+        ------
+        DataError
+            If it has none.
+        """
+        program: Program | None = getattr(model, self.language)
+        if program is None:
+            raise DataError(f"{model.name} has no {LANGUAGES[self.language]} program")
+        return program
 
 
 def installed(*packages: str) -> str | None:

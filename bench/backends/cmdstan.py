@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Cache, Fit, compiler, installed
-from bench.backends.stan_coordinates import StanPosterior, constrain
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Point
+from bench.backends.stan_program import StanPosterior, fortran
+from bench.families.base import Data, Model, Program, Values
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,8 +54,10 @@ class CmdStan(Backend):
         """Refuse zero-sum models before CmdStan 2.36, the first with `sum_to_zero_vector`."""
         import cmdstanpy
 
+        if missing := super().unsupported(model):
+            return missing
         found = cmdstanpy.cmdstan_version()
-        if model.zero_sum and found is not None and found < (2, 36):
+        if "sum_to_zero" in self.program(model).code and found is not None and found < (2, 36):
             return f"CmdStan {found[0]}.{found[1]} has no sum_to_zero_vector; type: python -m cmdstanpy.install_cmdstan"
         return None
 
@@ -76,29 +76,31 @@ class CmdStan(Backend):
         """Move the folder in which executables are kept."""
         return {"XDG_CACHE_HOME": str(folder)}
 
-    def prepare(self, model: Model, dataset: Dataset) -> "CmdStanPosterior":
+    def prepare(self, model: Model, data: Data) -> "CmdStanPosterior":
         """Compile the program unless that was done before, and write the data for it."""
-        return CmdStanPosterior(model, dataset, *self._executable(model))
+        program = self.program(model)
+        return CmdStanPosterior(program, data, *self._executable(program))
 
-    def _executable(self, model: Model) -> tuple["cmdstanpy.CmdStanModel", Cache]:
+    def _executable(self, program: Program) -> tuple["cmdstanpy.CmdStanModel", Cache]:
         """Find or make the executable of this very program, CmdStan and options."""
         import cmdstanpy
 
         key = sha256(
             repr(
-                (model.stan_file.read_text(), cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))
+                (program.code, cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))
             ).encode()
         ).hexdigest()[:16]
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench" / "cmdstan"
-        executable = root / key / model.name
+        executable = root / key / "model"
         if executable.exists():
             return cmdstanpy.CmdStanModel(exe_file=str(executable)), "disk"
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            program = shutil.copy(model.stan_file, folder)
-            cmdstanpy.CmdStanModel(stan_file=program, cpp_options=OPTIONS)
+            source = Path(folder) / "model.stan"
+            source.write_text(program.code, encoding="utf-8")
+            cmdstanpy.CmdStanModel(stan_file=str(source), cpp_options=OPTIONS)
             finished = tempfile.mkdtemp(dir=root)
-            shutil.copy2(Path(folder) / model.name, finished)
+            shutil.copy2(Path(folder) / "model", finished)
         try:
             Path(finished).rename(root / key)  # whole or not at all, however this process ends
         except OSError:
@@ -111,25 +113,23 @@ class CmdStan(Backend):
 class CmdStanPosterior(StanPosterior):
     """A compiled Stan program with its data in a file."""
 
-    def __init__(self, model: Model, dataset: Dataset, executable: "cmdstanpy.CmdStanModel", cache: Cache) -> None:
+    def __init__(self, program: Program, data: Data, executable: "cmdstanpy.CmdStanModel", cache: Cache) -> None:
         """Write the data."""
         import cmdstanpy
 
-        super().__init__(model)
+        super().__init__(program, data)
         self.cache, self._cmdstan = cache, executable
         self._folder = tempfile.TemporaryDirectory(prefix="hierbench-")
         self._data = str(Path(self._folder.name) / "data.json")
-        cmdstanpy.write_stan_json(self._data, dict(dataset.stan_data))
+        cmdstanpy.write_stan_json(self._data, dict(data))
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient; each call is a process."""
-        point = constrain(self._model, position)
-        row = (
-            self._cmdstan.log_prob(_natural(self._model, point), self._data, sig_figs=17).iloc[0].to_numpy(dtype=float)
-        )
+        values = dict(self.constrain(position))
+        row = self._cmdstan.log_prob(values, self._data, sig_figs=17).iloc[0].to_numpy(dtype=float)
         return float(row[0]), row[1:]
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
         """Sample with CmdStan's NUTS and read the draws back from its CSV files."""
         with tempfile.TemporaryDirectory(dir=self._folder.name) as output:
             fit = self._cmdstan.sample(
@@ -137,7 +137,7 @@ class CmdStanPosterior(StanPosterior):
                 chains=settings.chains,
                 parallel_chains=settings.parallel_chains,
                 seed=seed,
-                inits=None if start is None else [_natural(self._model, point) for point in start],
+                inits=None if start is None else [dict(values) for values in start],
                 iter_warmup=settings.warmup,
                 iter_sampling=settings.draws,
                 adapt_delta=settings.target_accept,
@@ -148,11 +148,15 @@ class CmdStanPosterior(StanPosterior):
             )
             ended = time.perf_counter()
             table = np.moveaxis(fit.draws(inc_warmup=True), 0, 1)  # (chain, iteration, column)
-        columns = {name: i for i, name in enumerate(fit.column_names)}
+        columns: dict[str, int] = {}  # the first column of each quantity; the others follow, first index fastest
+        for i, name in enumerate(fit.column_names):
+            columns.setdefault(name.split("[")[0], i)
         kept = table[:, settings.warmup :]
-        draws = {name: kept[:, :, columns[name]] for name in (self._model.location, "sigma", "omega")}
-        groups = [i for name, i in columns.items() if name.startswith("mu_g[")]
-        draws["mu_g"] = kept[:, :, groups[0] : groups[-1] + 1]
+        shapes = self.description.names
+        draws = {
+            name: fortran(kept[:, :, columns[name] : columns[name] + int(np.prod(shapes[name]))], shapes[name])
+            for name in keep
+        }
         depth = kept[:, :, columns["treedepth__"]].astype(np.int64)
         gradients = table[:, :, columns["n_leapfrog__"]].astype(np.int64)
         clock = fit.time
@@ -163,6 +167,8 @@ class CmdStanPosterior(StanPosterior):
             gradients=gradients[:, settings.warmup :],
             depth=depth,
             energy=kept[:, :, columns["energy__"]],
+            log_density=kept[:, :, columns["lp__"]],
+            acceptance=kept[:, :, columns["accept_stat__"]],
             step_size=kept[:, -1, columns["stepsize__"]],
             warmup_gradients=gradients[:, : settings.warmup],
             extraction_seconds=time.perf_counter() - ended,
@@ -170,6 +176,3 @@ class CmdStanPosterior(StanPosterior):
             sampling_seconds=np.array([chain["sampling"] for chain in clock]),
         )
 
-
-def _natural(model: Model, point: Point) -> dict[str, Any]:
-    return dict(point.named(model))

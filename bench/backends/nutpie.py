@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Fit, installed
-from bench.backends.pymc_coordinates import PyMCModelPosterior
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Point
+from bench.backends.base import Backend, Cache, Description, Fit, installed
+from bench.backends.pymc_program import PyMCMaps, build, fingerprint, swappable
+from bench.families.base import Data, Model, Values
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class Nutpie(Backend):
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
-        self._compiled: dict[tuple[str, int], tuple[pm.Model, Any]] = {}
+        self._compiled: dict[tuple[str, str], NutpiePosterior] = {}
 
     def unavailable(self) -> str | None:
         """Say whether nutpie or Numba is missing."""
@@ -49,21 +47,26 @@ class Nutpie(Backend):
         """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""
         return {"PYTENSOR_FLAGS": f"base_compiledir={folder}", "NUMBA_CACHE_DIR": str(folder / "numba")}
 
-    def prepare(self, model: Model, dataset: Dataset) -> "NutpiePosterior":
-        """Compile once per model and number of groups, then only exchange the data."""
+    def prepare(self, model: Model, data: Data) -> "NutpiePosterior":
+        """Compile the log density, or exchange the data of one that was compiled before."""
         import nutpie
 
-        key = (model.name, dataset.n_groups)
-        cache: Cache = "memory"
-        if key not in self._compiled:
-            built = model.build_pymc(dataset)
-            self._compiled[key] = (built, nutpie.compile_pymc_model(built, backend="numba"))
-            cache = "built"  # nutpie keeps nothing of its own on disk
-        built, compiled = self._compiled[key]
-        return NutpiePosterior(model, built, compiled.with_data(group_of=dataset.group, observed=dataset.y), cache)
+        program = self.program(model)
+        fresh = build(program, data)
+        key = (model.digest, fingerprint(program, fresh))
+        if key in self._compiled:
+            self._compiled[key].exchange_data(fresh)
+            return self._compiled[key]
+        # nutpie keeps nothing of its own on disk
+        self._compiled[key] = NutpiePosterior(model, fresh, nutpie.compile_pymc_model(fresh, backend="numba"), "built")
+        return self._compiled[key]
+
+    def describe(self, model: Model, data: Data) -> Description:
+        """Return names and shapes; nothing is compiled for sampling."""
+        return NutpiePosterior(model, build(self.program(model), data), None, "none").description
 
 
-class NutpiePosterior(PyMCModelPosterior):
+class NutpiePosterior(PyMCMaps):
     """A PyMC model with its data, compiled for nutpie."""
 
     def __init__(self, model: Model, built: "pm.Model", compiled: Any, cache: Cache) -> None:
@@ -71,6 +74,11 @@ class NutpiePosterior(PyMCModelPosterior):
         super().__init__(model, built)
         self.cache, self._compiled = cache, compiled
         self._chain_of: dict[int, int] = {}
+
+    def exchange_data(self, fresh: "pm.Model") -> None:
+        """Take over the data of another build of the same model, in nutpie's copy of them too."""
+        super().exchange_data(fresh)
+        self._compiled = self._compiled.with_data(**swappable(fresh))
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Call the C function that nutpie's Rust code calls."""
@@ -88,7 +96,7 @@ class NutpiePosterior(PyMCModelPosterior):
             raise ValueError(f"nutpie's log density returned error code {code} at this point")
         return float(value), gradient
 
-    def get_ready(self, settings: Settings, seed: int, start: Sequence[Point]) -> None:
+    def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:
         """Learn which chain asks for its start with which number.
 
         nutpie gives the function that makes starts a number that follows from the seed and the chain, but calls it
@@ -115,13 +123,13 @@ class NutpiePosterior(PyMCModelPosterior):
         )
         self._chain_of = {number: chain for chain, number in enumerate(asked)}
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
         """Sample with nutpie."""
         import nutpie
 
         compiled = self._compiled
         if start is not None:
-            starts = [self.unconstrain(point) for point in start]
+            starts = [self.unconstrain(values) for values in start]
             compiled = dataclasses.replace(compiled, initial_point_func=lambda number: starts[self._chain_of[number]])
         clock = _Clock(settings)
         trace: Any = nutpie.sample(
@@ -138,7 +146,7 @@ class NutpiePosterior(PyMCModelPosterior):
             **clock.options,
         )
         ended = time.perf_counter()
-        draws = {name: trace.posterior[name].values for name in (self._model.location, "sigma", "omega", "mu_g")}
+        draws = {name: self.from_pymc(name, trace.posterior[self.pymc_name(name)].values, 2) for name in keep}
         stats = {name: trace.sample_stats[name].values for name in trace.sample_stats.data_vars}
         warmup_gradients = trace.warmup_sample_stats["n_steps"].values.astype(np.int64)
         extraction_seconds = time.perf_counter() - ended
@@ -150,6 +158,8 @@ class NutpiePosterior(PyMCModelPosterior):
             gradients=stats["n_steps"].astype(np.int64),
             depth=stats["depth"].astype(np.int64),
             energy=stats["energy"],
+            log_density=stats["logp"],
+            acceptance=stats["mean_tree_accept"],
             step_size=stats["step_size"][:, -1],
             warmup_gradients=warmup_gradients,
             extraction_seconds=extraction_seconds,

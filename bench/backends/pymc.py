@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Fit, compiler, installed
-from bench.backends.pymc_coordinates import PyMCModelPosterior, bind, compiled_files
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Point
+from bench.backends.base import Backend, Cache, Description, Fit, compiler, installed
+from bench.backends.pymc_program import PyMCMaps, build, compiled_files, fingerprint
+from bench.families.base import Data, Model, Values
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ class PyMC(Backend):
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
-        self._compiled: dict[tuple[str, int], tuple[pm.Model, Any]] = {}
+        self._compiled: dict[tuple[str, str], PyMCPosterior] = {}
 
     def unavailable(self) -> str | None:
         """Say whether PyMC is missing."""
@@ -48,39 +46,42 @@ class PyMC(Backend):
         """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""
         return {"PYTENSOR_FLAGS": f"base_compiledir={folder}", "NUMBA_CACHE_DIR": str(folder / "numba")}
 
-    def prepare(self, model: Model, dataset: Dataset) -> "PyMCPosterior":
-        """Compile the log density once per model and number of groups, then only exchange the data."""
-        key = (model.name, dataset.n_groups)
-        cache: Cache = "memory"
-        if key not in self._compiled:
-            before = compiled_files()
-            built = model.build_pymc(dataset)
-            function = built.logp_dlogp_function(ravel_inputs=True)
-            function.set_extra_values({})
-            function._pytensor_function.trust_input = True
-            function(
-                [np.zeros(sum(v.size for v in built.initial_point().values()))]
-            )  # Numba compiles at the first call
-            self._compiled[key] = (built, function)
-            cache = "built" if compiled_files() > before else "disk"
-        return PyMCPosterior(model, dataset, *self._compiled[key], cache)
+    def prepare(self, model: Model, data: Data) -> "PyMCPosterior":
+        """Compile the log density, or exchange the data of one that was compiled before."""
+        program = self.program(model)
+        fresh = build(program, data)
+        key = (model.digest, fingerprint(program, fresh))
+        if key in self._compiled:
+            self._compiled[key].exchange_data(fresh)
+            return self._compiled[key]
+        before = compiled_files()
+        function = fresh.logp_dlogp_function(ravel_inputs=True)
+        function.set_extra_values({})
+        function._pytensor_function.trust_input = True
+        function([np.zeros(sum(v.size for v in fresh.initial_point().values()))])  # Numba compiles at the first call
+        cache: Cache = "built" if compiled_files() > before else "disk"
+        self._compiled[key] = PyMCPosterior(model, fresh, function, cache)
+        return self._compiled[key]
+
+    def describe(self, model: Model, data: Data) -> Description:
+        """Return names and shapes; nothing is compiled for sampling."""
+        return PyMCPosterior(model, build(self.program(model), data), None, "none").description
 
 
-class PyMCPosterior(PyMCModelPosterior):
+class PyMCPosterior(PyMCMaps):
     """A PyMC model with its data and its compiled log density."""
 
-    def __init__(self, model: Model, dataset: Dataset, built: "pm.Model", function: Any, cache: Cache) -> None:
-        """Bind the data to a model that may have been compiled for other data of the same shape."""
+    def __init__(self, model: Model, built: "pm.Model", function: Any, cache: Cache) -> None:
+        """Keep them."""
         super().__init__(model, built)
         self.cache, self._function = cache, function
-        bind(built, dataset)
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient."""
         value, gradient = self._function([position])
         return float(value), np.array(gradient)
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
         """Sample with PyMC's NUTS; without starts, with the plain call a user would type."""
         import pymc as pm
 
@@ -90,7 +91,7 @@ class PyMCPosterior(PyMCModelPosterior):
         else:
             options = {
                 "step": self._step(settings, seed, start),
-                "initvals": [dict(point.named(self._model)) for point in start],
+                "initvals": [self.natural(values) for values in start],
             }
         with self._pymc:
             trace: Any = pm.sample(
@@ -107,7 +108,7 @@ class PyMCPosterior(PyMCModelPosterior):
                 **options,
             )
         ended = time.perf_counter()
-        draws = {name: trace.posterior[name].values for name in (self._model.location, "sigma", "omega", "mu_g")}
+        draws = {name: self.from_pymc(name, trace.posterior[self.pymc_name(name)].values, 2) for name in keep}
         stats = {name: trace.sample_stats[name].values for name in trace.sample_stats.data_vars}
         warmup = trace.warmup_sample_stats
         return Fit(
@@ -117,6 +118,8 @@ class PyMCPosterior(PyMCModelPosterior):
             gradients=stats["n_steps"].astype(np.int64),
             depth=stats["tree_depth"].astype(np.int64),
             energy=stats["energy"],
+            log_density=stats["lp"],
+            acceptance=stats["acceptance_rate"],
             step_size=stats["step_size"][:, -1],
             warmup_gradients=warmup["n_steps"].values.astype(np.int64),
             extraction_seconds=time.perf_counter() - ended,
@@ -124,12 +127,12 @@ class PyMCPosterior(PyMCModelPosterior):
             sampling_seconds=stats["perf_counter_diff"].sum(axis=1),
         )
 
-    def _step(self, settings: Settings, seed: int, start: Sequence[Point]) -> Any:
+    def _step(self, settings: Settings, seed: int, start: Sequence[Values]) -> Any:
         """Make what ``pm.init_nuts(init="adapt_diag")`` makes, around the function that is compiled already."""
         import pymc as pm
         from pymc.step_methods.hmc.quadpotential import QuadPotentialDiagAdapt
 
-        positions = np.array([self.unconstrain(point) for point in start])
+        positions = np.array([self.unconstrain(values) for values in start])
         size = positions.shape[1]
         return pm.NUTS(
             model=self._pymc,

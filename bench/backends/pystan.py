@@ -16,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Fit, compiler, installed
-from bench.backends.stan_coordinates import StanPosterior
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Point
+from bench.backends.stan_program import StanPosterior, natural, plain
+from bench.families.base import Data, Model, Program, Values
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -47,7 +45,9 @@ class PyStan(Backend):
 
     def unsupported(self, model: Model) -> str | None:
         """Refuse zero-sum models before Stan 2.36, the first with `sum_to_zero_vector`."""
-        if model.zero_sum and _stan_version() < (2, 36):
+        if missing := super().unsupported(model):
+            return missing
+        if "sum_to_zero" in self.program(model).code and _stan_version() < (2, 36):
             found = ".".join(map(str, _stan_version()))
             return f"this PyStan has Stan {found}, without sum_to_zero_vector; make the environment with python3.12"
         return None
@@ -61,27 +61,27 @@ class PyStan(Backend):
         """Move httpstan's folder of compiled models."""
         return {"XDG_CACHE_HOME": str(folder)}
 
-    def prepare(self, model: Model, dataset: Dataset) -> "PyStanPosterior":
+    def prepare(self, model: Model, data: Data) -> "PyStanPosterior":
         """Compile the program, or find it compiled, and bind the data."""
-        return PyStanPosterior(model, dataset)
+        return PyStanPosterior(self.program(model), data)
 
 
 class PyStanPosterior(StanPosterior):
     """A compiled Stan program with its data, in PyStan."""
 
-    def __init__(self, model: Model, dataset: Dataset) -> None:
+    def __init__(self, program: Program, data: Data) -> None:
         """Compile and bind."""
         import httpstan.cache
         import httpstan.models
 
         import stan
 
-        super().__init__(model)
-        program = model.stan_file.read_text()
-        self._folder: Path = httpstan.cache.model_directory(httpstan.models.calculate_model_name(program))
+        super().__init__(program, data)
+        name = httpstan.models.calculate_model_name(program.code)
+        self._folder: Path = httpstan.cache.model_directory(name)
         self.cache = "disk" if self._folder.exists() else "built"
         try:
-            self._stan: Any = stan.build(program, data=dict(dataset.stan_data))
+            self._stan: Any = stan.build(program.code, data=plain(data))
         except Exception:
             shutil.rmtree(self._folder, ignore_errors=True)  # httpstan keeps a broken build and serves it again
             raise
@@ -90,16 +90,13 @@ class PyStanPosterior(StanPosterior):
         """Evaluate the log density, Jacobian included, and its gradient; each call is two requests."""
         return self._stan.log_prob(position.tolist()), np.array(self._stan.grad_log_prob(position.tolist()))
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
         """Sample with Stan's NUTS."""
         # PyStan serves a fit with the same seed and settings from its disk: what we would time is reading a file.
         shutil.rmtree(self._folder / "fits", ignore_errors=True)
         options: dict[str, Any] = {}
         if start is not None:
-            options["init"] = [
-                {name: np.asarray(value).tolist() for name, value in point.named(self._model).items()}
-                for point in start
-            ]
+            options["init"] = [natural(values) for values in start]
         fit = dataclasses.replace(self._stan, random_seed=seed).sample(
             num_chains=settings.chains,
             num_warmup=settings.warmup,
@@ -117,8 +114,8 @@ class PyStanPosterior(StanPosterior):
             return np.moveaxis(flat.reshape(*flat.shape[:-1], -1, settings.chains), (-1, -2), (0, 1))
 
         kept = slice(settings.warmup, None)
-        draws = {name: of(name)[:, kept, 0] for name in (self._model.location, "sigma", "omega")}
-        draws["mu_g"] = of("mu_g")[:, kept]
+        shapes = self.description.names
+        draws = {name: of(name)[:, kept].reshape(settings.chains, -1, *shapes[name]) for name in keep}
         depth = of("treedepth__")[:, kept, 0].astype(np.int64)
         gradients = of("n_leapfrog__")[..., 0].astype(np.int64)
         extraction_seconds = time.perf_counter() - ended
@@ -130,6 +127,8 @@ class PyStanPosterior(StanPosterior):
             gradients=gradients[:, kept],
             depth=depth,
             energy=of("energy__")[:, kept, 0],
+            log_density=of("lp__")[:, kept, 0],
+            acceptance=of("accept_stat__")[:, kept, 0],
             step_size=of("stepsize__")[:, -1, 0],
             warmup_gradients=gradients[:, : settings.warmup],
             extraction_seconds=extraction_seconds,

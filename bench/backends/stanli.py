@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Cache, Fit, installed
-from bench.backends.stan_coordinates import StanPosterior
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Point
+from bench.backends.stan_program import StanPosterior, plain
+from bench.families.base import Data, Model, Program, Values
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -26,16 +24,16 @@ class Stanli(Backend):
     imports = ("stanli",)
 
     def unavailable(self) -> str | None:
-        """Say whether stanli is missing."""
-        return installed("stanli")
+        """Say whether stanli, or the wheel through which it gives Stan's transforms, is missing."""
+        return installed("stanli", "bridgestan")
 
     def versions(self) -> Mapping[str, str]:
         """Version of stanli."""
         return {"stanli": version("stanli")}
 
-    def prepare(self, model: Model, dataset: Dataset) -> "StanliPosterior":
+    def prepare(self, model: Model, data: Data) -> "StanliPosterior":
         """Translate the program and bind the data."""
-        return StanliPosterior(model, dataset)
+        return StanliPosterior(self.program(model), data)
 
 
 class StanliPosterior(StanPosterior):
@@ -43,22 +41,23 @@ class StanliPosterior(StanPosterior):
 
     cache: Cache = "none"
 
-    def __init__(self, model: Model, dataset: Dataset) -> None:
+    def __init__(self, program: Program, data: Data) -> None:
         """Translate the program and bind the data."""
         import stanli
 
-        super().__init__(model)
-        data = {
-            key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in dataset.stan_data.items()
-        }
-        self._stanli = stanli.Model(stan_file=str(model.stan_file), data=data)
+        super().__init__(program, data)
+        self._stanli = stanli.Model(stan_code=program.code, data=plain(data))
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient."""
-        value, gradient = self._stanli.log_prob_grad(position)
+        value, gradient = self._stanli.log_prob_grad(np.ascontiguousarray(position))
         return float(value), gradient
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+    def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:
+        """Make the map that brings the starts into Stan's coordinates."""
+        self.unconstrain(start[0])
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
         """Sample with stanli's NUTS."""
         with _clocks() as clocks:
             fit = self._stanli.sample(
@@ -68,14 +67,14 @@ class StanliPosterior(StanPosterior):
                 samples=settings.draws,
                 delta=settings.target_accept,
                 max_depth=settings.max_treedepth,
-                inits=None if start is None else np.array([self.unconstrain(point) for point in start]),
+                inits=None if start is None else np.array([self.unconstrain(values) for values in start]),
                 parallel_chains=settings.parallel_chains,
                 save_warmup=True,
                 refresh=0,
             )
         ended = time.perf_counter()
         kept = slice(settings.warmup, None)
-        draws = {name: fit.draws(name)[:, kept] for name in (self._model.location, "sigma", "omega", "mu_g")}
+        draws = {name: fit.draws(name)[:, kept] for name in keep}
         stats = dict(zip(_COLUMNS, np.moveaxis(fit.sampler_stats, 2, 0), strict=True))
         depth = stats["treedepth"][:, kept].astype(np.int64)
         gradients = stats["n_leapfrog"].astype(np.int64)
@@ -86,6 +85,8 @@ class StanliPosterior(StanPosterior):
             gradients=gradients[:, kept],
             depth=depth,
             energy=stats["energy"][:, kept],
+            log_density=stats["lp"][:, kept],
+            acceptance=stats["accept_stat"][:, kept],
             step_size=stats["stepsize"][:, -1],
             warmup_gradients=gradients[:, : settings.warmup],
             extraction_seconds=time.perf_counter() - ended,

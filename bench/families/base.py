@@ -73,8 +73,6 @@ class Model:
         Parameters that the PyMC program names otherwise: the Stan name and the PyMC name.
     axes : mapping of str to sequence of int
         Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0.
-    plain_data : bool
-        Whether the PyMC program is given plain lists and numbers, as from JSON, instead of arrays.
     """
 
     name: str
@@ -83,7 +81,6 @@ class Model:
     pymc: Program | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    plain_data: bool = False
 
     @classmethod
     def read(cls, family: str, name: str, target: str) -> "Model":
@@ -96,7 +93,7 @@ class Model:
         """SHA-256 over both programs and how their names match."""
         parts = [program.code if program else "" for program in (self.stan, self.pymc)]
         names = repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
-        return sha256("\0".join([*parts, names, str(self.plain_data)]).encode()).hexdigest()
+        return sha256("\0".join([*parts, names]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

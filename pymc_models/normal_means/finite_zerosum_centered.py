@@ -1,15 +1,18 @@
 """Finite population: mu is the mean of these groups, and the effects e sum to zero."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pymc as pm
-from numpy.typing import NDArray
 
 
-def build(y: NDArray[np.float64], group: NDArray[np.int64], n_groups: int) -> pm.Model:
-    """Build the model for observations `y` with 0-based group numbers `group`, both of shape (N,)."""
+def build(data: Mapping[str, Any]) -> pm.Model:
+    """Build the model for the data of the Stan program: groups are numbered from 1."""
+    n_groups = data["G"]
     with pm.Model(coords={"group": np.arange(n_groups)}) as model:
-        group_of = pm.Data("group_of", group)
-        observed = pm.Data("observed", y)
+        group_of = pm.Data("group_of", data["group"] - 1)
+        observed = pm.Data("observed", data["y"])
         mu = pm.Normal("mu", 0, 1)
         sigma = pm.HalfNormal("sigma", 1)
         omega = pm.HalfNormal("omega", 10)

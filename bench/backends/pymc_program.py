@@ -1,0 +1,270 @@
+"""PyMC programs: how they are built, told apart and given data, and PyMC's maps between values and vectors."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backends.base import Description, Posterior
+from bench.backends.stan_program import plain
+from bench.families.base import Data, DataError, Model, Program, Values
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+Floats = NDArray[np.float64]
+
+BUILDERS = ("build", "make_model", "model")
+"""Names that a module may give its function; `model` may be the model itself."""
+
+
+def build(program: Program, data: Data) -> "pm.Model":
+    """Run a PyMC module and build its model.
+
+    The module finds `pm`, `np` and `pt` defined. Its function is `build(data)`, which gets arrays, or posteriordb's
+    `make_model(data)` or `model(data)`, which get plain lists and numbers; `model` may also be a model.
+
+    Parameters
+    ----------
+    program : Program
+        The module.
+    data : mapping
+        The data block of the Stan program.
+
+    Raises
+    ------
+    DataError
+        If it has no such function, gives no model, or the model has discrete parameters.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    names: dict[str, Any] = {"pm": pm, "np": np, "pt": pt, "__name__": program.path.stem, "__file__": str(program.path)}
+    exec(compile(program.code, str(program.path), "exec"), names)
+    found = next((name for name in BUILDERS if name in names), None)
+    if found is None:
+        raise DataError(
+            f"{program.path.name} has no function build(data); write one that returns the pm.Model, "
+            "or name yours build, make_model or model"
+        )
+    built = names[found]
+    if not isinstance(built, pm.Model):
+        built = built(dict(data) if found == "build" else plain(data))
+    if not isinstance(built, pm.Model):
+        raise DataError(f"{program.path.name}: {found}(data) returned {type(built).__name__}, not a pm.Model")
+    discrete = [rv.name for rv in built.free_RVs if rv.dtype.startswith(("int", "uint", "bool"))]
+    if discrete:
+        raise DataError(
+            f"{program.path.name} has discrete parameters ({', '.join(discrete)}), which NUTS can't sample; "
+            "sum them out, e.g. with pm.Mixture"
+        )
+    if not built.free_RVs:
+        raise DataError(f"{program.path.name} has no parameters, so there is nothing to sample")
+    return built
+
+
+def swappable(built: "pm.Model") -> dict[str, Any]:
+    """Return the values of a model's `pm.Data` by name: all that may be exchanged in a compiled model."""
+    return {variable.name: variable.get_value() for variable in built.data_vars}
+
+
+def fingerprint(program: Program, built: "pm.Model") -> str:
+    """Digest of all that is compiled: the graph of the log density, its operations, constants and shapes.
+
+    Two builds with the same one differ in the values of their `pm.Data` at most, so that one compiled model serves both
+    once these are exchanged.
+
+    Parameters
+    ----------
+    program : Program
+        The module.
+    built : pymc.Model
+        What it built.
+    """
+    from pytensor.graph.basic import Constant
+    from pytensor.graph.op import HasInnerGraph
+    from pytensor.graph.traversal import toposort
+
+    sha = sha256(program.code.encode())
+
+    def feed(outputs: Sequence[Any]) -> None:
+        for node in toposort(outputs):
+            sha.update(f"{type(node.op).__name__} {node.op} {[str(out.type) for out in node.outputs]}".encode())
+            for variable in node.inputs:
+                if isinstance(variable, Constant):
+                    value = variable.data
+                    sha.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+                elif variable.owner is None:
+                    shape = np.shape(variable.get_value(borrow=True)) if hasattr(variable, "get_value") else ""
+                    sha.update(f"{variable.name} {variable.type} {shape}".encode())
+            if isinstance(node.op, HasInnerGraph):
+                feed(node.op.inner_outputs)
+
+    feed([built.logp()])
+    return sha.hexdigest()
+
+
+class PyMCMaps(Posterior):
+    """The part of a posterior that PyMC's backends share: names, shapes and PyMC's own transforms.
+
+    Vectors hold the value variables of the model, one after the other in the model's order.
+
+    Parameters
+    ----------
+    model : Model
+        The parameterization; it says which parameters have other names or axes here than in Stan.
+    built : pymc.Model
+        The same, built.
+    """
+
+    def __init__(self, model: Model, built: "pm.Model") -> None:
+        """Keep both; the maps are compiled when they are first asked for, outside of any timed build."""
+        self._model, self._pymc = model, built
+        self._stan_name = {ours: stan for stan, ours in model.renamed.items()}
+        initial = built.initial_point()
+        self._shapes = [np.shape(initial[value.name]) for value in built.value_vars]
+        self._ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
+
+    def exchange_data(self, fresh: "pm.Model") -> None:
+        """Take over the data of another build of the same model, which was compiled before for these."""
+        self.cache = "memory"
+        for name, value in swappable(fresh).items():
+            self._pymc.set_data(name, value)
+
+    @cached_property
+    def description(self) -> Description:
+        """Names, as Stan has them, and shapes; deterministics count as transformed."""
+        with _plain_mode() as compiled:
+            outputs = self._pymc.replace_rvs_by_values([*self._pymc.free_RVs, *self._pymc.deterministics])
+            evaluate = compiled(self._pymc.value_vars, [output.shape for output in outputs])
+        shapes = evaluate(*self._split(np.zeros(self.dimension)))
+        names = [variable.name for variable in (*self._pymc.free_RVs, *self._pymc.deterministics)]
+        found = {
+            self.stan_name(name): self._stan_shape(self.stan_name(name), tuple(int(size) for size in shape))
+            for name, shape in zip(names, shapes, strict=True)
+        }
+        parameters = [self.stan_name(rv.name) for rv in self._pymc.free_RVs]
+        return Description(
+            {name: found[name] for name in parameters},
+            {name: shape for name, shape in found.items() if name not in parameters},
+        )
+
+    @property
+    def dimension(self) -> int:
+        """Length of an unconstrained vector."""
+        return int(self._ends[-1])
+
+    def stan_name(self, name: str) -> str:
+        """Return the name that the Stan program gives what is called so here."""
+        return self._stan_name.get(name, name)
+
+    def pymc_name(self, name: str) -> str:
+        """Return the name here of what the Stan program calls so."""
+        return self._model.renamed.get(name, name)
+
+    def from_pymc(self, name: str, array: Floats, lead: int = 0) -> Floats:
+        """Bring the axes of an array, after `lead` other ones, into Stan's order; `name` is Stan's."""
+        axes = self._model.axes.get(name)
+        if axes is None:
+            return array
+        return array.transpose([*range(lead), *(lead + int(i) for i in np.argsort(axes))])
+
+    def constrain(self, position: Floats) -> dict[str, Floats]:
+        """Map PyMC's unconstrained vector to values."""
+        arrays = self._backward(*self._split(position))
+        names = [self.stan_name(rv.name) for rv in self._pymc.free_RVs]
+        return {name: self.from_pymc(name, np.asarray(a)) for name, a in zip(names, arrays, strict=True)}
+
+    def unconstrain(self, values: Values) -> Floats:
+        """Map values to PyMC's unconstrained vector."""
+        parts = self._forward(*self.natural(values).values())
+        return np.concatenate([np.ravel(part) for part in parts])
+
+    def natural(self, values: Values) -> dict[str, Floats]:
+        """Return values by the names and with the axes that they have here, in the model's order."""
+        found = {}
+        for rv in self._pymc.free_RVs:
+            name = self.stan_name(rv.name)
+            array = np.asarray(values[name], dtype=np.float64)
+            axes = self._model.axes.get(name)
+            found[rv.name] = array if axes is None else array.transpose([int(i) for i in axes])
+        return found
+
+    def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
+        """Evaluate the sum of the transforms' log Jacobian determinants."""
+        value, *gradients = self._jacobian(*self._split(position))
+        return float(value), np.concatenate([np.ravel(part) for part in gradients])
+
+    def _stan_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        axes = self._model.axes.get(name)
+        return shape if axes is None else tuple(shape[int(i)] for i in np.argsort(axes))
+
+    def _split(self, position: Floats) -> list[Floats]:
+        parts = np.split(np.asarray(position, dtype=np.float64), self._ends[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    @cached_property
+    def _backward(self) -> Callable[..., Any]:
+        with _plain_mode() as compiled:
+            return compiled(self._pymc.value_vars, self._pymc.replace_rvs_by_values(self._pymc.free_RVs))
+
+    @cached_property
+    def _forward(self) -> Callable[..., Any]:
+        from pytensor.graph.replace import graph_replace
+
+        with _plain_mode() as compiled:
+            symbols = {rv: rv.type(name=rv.name) for rv in self._pymc.free_RVs}
+            outputs = [
+                transform.forward(symbols[rv], *rv.owner.inputs)
+                if (transform := self._pymc.rvs_to_transforms[rv]) is not None
+                else symbols[rv]
+                for rv in symbols
+            ]
+            # the bounds of one parameter may be another one
+            return compiled(list(symbols.values()), graph_replace(outputs, symbols, strict=False))
+
+    @cached_property
+    def _jacobian(self) -> Callable[..., Any]:
+        import pytensor
+        import pytensor.tensor as pt
+
+        with _plain_mode() as compiled:
+            terms = [
+                transform.log_jac_det(self._pymc.rvs_to_values[rv], *rv.owner.inputs).sum()
+                for rv in self._pymc.free_RVs
+                if (transform := self._pymc.rvs_to_transforms[rv]) is not None
+            ]
+            (total,) = self._pymc.replace_rvs_by_values([sum(terms, pt.as_tensor(0.0))])
+            gradients = pytensor.grad(
+                total, self._pymc.value_vars, disconnected_inputs="ignore", return_disconnected="zero"
+            )
+            return compiled(self._pymc.value_vars, [total, *gradients])
+
+
+@contextmanager
+def _plain_mode() -> Iterator[Callable[..., Any]]:
+    """Compile small graphs to plain Python calls, which takes milliseconds where Numba or C take seconds."""
+    import pytensor
+    from pytensor.compile.mode import Mode
+
+    mode = Mode(linker="py", optimizer=None)
+
+    def compiled(inputs: list[Any], outputs: list[Any]) -> Callable[..., Any]:
+        function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
+        function.trust_input = True
+        return function  # type: ignore[no-any-return]
+
+    with pytensor.config.change_flags(mode=mode):
+        yield compiled
+
+
+def compiled_files() -> int:
+    """Count what PyTensor has compiled and kept on disk, C modules and Numba functions alike."""
+    from pytensor import config
+
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(str(config.compiledir)))
