@@ -9,6 +9,7 @@ that agree are more than half of all: where two engines differ, nobody is blamed
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,11 +86,7 @@ def judged(records: Sequence[Record]) -> list[Record]:
     for record in records:
         if record.summary is not None and record.healthy:
             grouped.setdefault(_posterior(record), []).append(record)
-    flags = {
-        (*posterior, engine): flag
-        for posterior, fits in grouped.items()
-        for engine, flag in _flags(fits).items()
-    }
+    flags = {(*posterior, engine): flag for posterior, fits in grouped.items() for engine, flag in _flags(fits).items()}
     if not flags:
         return list(records)
 
@@ -146,7 +143,7 @@ def _engines(fits: Sequence[Record]) -> tuple[list[str], dict[str, Engine]]:
     return [name for name, keep in zip(names, good, strict=True) if keep], engines
 
 
-def _values(summary: Mapping[str, Sequence[float | None]], names: Sequence[str]) -> Floats:
+def _values(summary: Mapping[str, Any], names: Sequence[str]) -> Floats:
     """Return mean, sd and MCSE of some elements, an array of shape (3, elements); what was not finite is NaN."""
     at = {name: i for i, name in enumerate(summary.get("names", ()))}
     order = [at[name] for name in names]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.records import Record
 from bench.report.compare import ALPHA, compare_runs
-from bench.report.comparison import Comparison, Row
+from bench.report.comparison import Comparison, Difference
 from bench.report.statistics import Contrast, holm, moderate
 
 Floats = NDArray[np.float64]
@@ -42,13 +42,13 @@ def simulated_record(**changes: Any) -> Record:
     values: dict[str, Any] = {
         "run": "a",
         "time": "2026-01-01T00:00:00Z",
+        "family": "normal_means",
         "dataset": DATASETS[0],
-        "n_obs": 80,
-        "n_groups": 8,
-        "truth": {},
+        "sizes": {"observations": 80, "groups": 8},
+        "generated_with": {},
         "model": MODELS[0],
         "model_digest": "m",
-        "posterior": "superpopulation",
+        "target": "superpopulation",
         "backend": "cmdstan",
         "protocol": "matched",
         "settings": SETTINGS,
@@ -147,7 +147,7 @@ class Count:
     cases: int
 
 
-def claims(rows: Sequence[Row]) -> Iterator[bool]:
+def claims(rows: Sequence[Difference]) -> Iterator[bool]:
     """Yield, for every verdict in some rows, whether it claims a difference."""
     for row in rows:
         yield row.kind in ("faster", "slower")

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from bench.cells import cells, key_of
 from bench.records import Record, find_run, read_records
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, TABLES, Count, Power, claims
-from bench.cells import cells
 from bench.report.compare import compare_runs
 
 OUTPUT = SIMULATED.with_name("aa-real.md")
@@ -41,7 +41,7 @@ def compare_halves(
 ) -> tuple[Count, Power]:
     """Compare random halves of a run's own records: nothing differs, or one cell of B is slowed down."""
     rng = np.random.default_rng(seed)
-    every = [cell.records[0].key[:3] for cell in cells(records) if cell.healthy]
+    every = [cell.key for cell in cells(records) if cell.healthy]
     size = min(len(cell.records) for cell in cells(records)) // 2
     verdicts = alarms = alarmed = same = cases = found = failed = wrong = 0
     for _ in range(tables):
@@ -54,8 +54,8 @@ def compare_halves(
         same += sum(row.kind == "same" for row in result.rows)
         cases += len(result.rows)
         slow = every[rng.integers(len(every))]
-        planted = compare_runs(a, [slowed(record, factor) if record.key[:3] == slow else record for record in b])
-        hit = [row for row in planted.rows if (row.dataset, row.model, row.backend) == slow]
+        planted = compare_runs(a, [slowed(record, factor) if key_of(record) == slow else record for record in b])
+        hit = [row for row in planted.rows if (row.family, row.dataset, row.model, row.backend) == slow]
         found += sum(row.kind == "slower" for row in hit)
         failed += planted.fails("slower:10%")
         wrong += sum(claims([row for row in planted.rows if row not in hit]))

@@ -8,9 +8,9 @@ from statistics import fmean
 import numpy as np
 from scipy.stats import fisher_exact
 
-from bench.records import Record
 from bench.cells import printable
-from bench.report.comparison import LEVEL, MEASURES, WITHIN, Change, Comparison, Effect, Row
+from bench.records import Record
+from bench.report.comparison import LEVEL, MEASURES, WITHIN, Change, Comparison, Difference, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import holm, mean_of, moderate, paired, rate_ratio, welch
 
@@ -35,12 +35,12 @@ def compare_runs(
     a, b : sequence of Record
         Records of each run; by backend or model those of one run are enough.
     by : str
-        `version`: every (dataset, model, backend) of B with the same one of A. `backend`, `model`: every backend
-        (model) with a reference on the same dataset; models with those of the same posterior alone. `case`: every
-        model on every backend with one of them.
+        `version`: every (family, dataset, model, backend) of B with the same one of A. `backend`, `model`: every
+        backend (model) with a reference on the same dataset; models with those of the same family and target alone.
+        `case`: every model on every backend with one of them.
     reference : str, optional
         Name of the backend, the model or the case (`centered on stanli`) that the others are compared with; by default
-        cmdstan, else stanli, else the first backend, and the first model or case of each posterior.
+        cmdstan, else stanli, else the first backend, and the first model or case of each target.
     within : float
         Margin of `same`, e.g. 0.1 for ratios between 1/1.1 and 1.1.
     alpha : float
@@ -93,7 +93,7 @@ def compare_runs(
     )
 
 
-def _row(match: Match) -> Row:
+def _row(match: Match) -> Difference:
     """Measure the contrasts of two cells; nothing is decided yet."""
     a, b = match.a, match.b
     pairs = match.paired
@@ -110,7 +110,8 @@ def _row(match: Match) -> Row:
         size = [fmean(r.settings["chains"] * r.settings["draws"] for r in cell.fits) for cell in (a, b)]
         counts = [[record.divergences or 0 for record in cell.fits] for cell in (a, b)]
         rate = rate_ratio(counts[0], counts[1], size[1] / size[0], LEVEL)
-    return Row(
+    return Difference(
+        family=b.family,
         dataset=b.dataset,
         model=b.model,
         backend=b.backend,
@@ -125,7 +126,7 @@ def _row(match: Match) -> Row:
     )
 
 
-def _moderated(rows: Sequence[Row]) -> list[Row]:
+def _moderated(rows: Sequence[Difference]) -> list[Difference]:
     """Let the contrasts of each measure borrow strength from each other."""
     better: dict[tuple[int, str], Effect] = {}
     for measure in MEASURES:
@@ -137,16 +138,16 @@ def _moderated(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _means(rows: Sequence[Row], by: By) -> list[Row]:
-    """Geometric means over datasets: of each case, and of all that B's backend (model) ran."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+def _means(rows: Sequence[Difference], by: By) -> list[Difference]:
+    """Geometric means over the datasets of a family: of each case, and of all that B's backend (model) ran."""
+    groups: dict[tuple[str, str, str, str], list[Difference]] = {}
     for row in rows:
-        groups.setdefault((row.model, row.backend, row.versus), []).append(row)
+        groups.setdefault((row.family, row.model, row.backend, row.versus), []).append(row)
     for row in rows:
-        overall = (row.model, "all", row.versus) if by == "model" else ("all", row.backend, row.versus)
-        groups.setdefault(overall, []).append(row)
+        overall = (row.model, "all") if by == "model" else ("all", row.backend)
+        groups.setdefault((row.family, *overall, row.versus), []).append(row)
     means = []
-    for (model, backend, versus), group in groups.items():
+    for (family, model, backend, versus), group in groups.items():
         if "all" in (model, backend) and len({(row.model, row.backend) for row in group}) == 1:
             continue
         effects, n = [], 0
@@ -160,11 +161,13 @@ def _means(rows: Sequence[Row], by: By) -> list[Row]:
                 effects.append(Effect(measure, mean_of([fmean(values) for values in logs.values()])))
                 n = max(n, len(logs))
         if effects:
-            means.append(Row("", model, backend, versus, n, effects=tuple(effects)))
+            means.append(Difference(family, "", model, backend, versus, n, effects=tuple(effects)))
     return means
 
 
-def _decided(rows: Sequence[Row], means: Sequence[Row], within: float, alpha: float) -> tuple[list[Row], list[Row]]:
+def _decided(
+    rows: Sequence[Difference], means: Sequence[Difference], within: float, alpha: float
+) -> tuple[list[Difference], list[Difference]]:
     """Adjust all p values of the table together and give every row its verdicts."""
     raw: dict[tuple[int, str], float] = {}
     for i, row in enumerate([*rows, *means]):
@@ -178,7 +181,7 @@ def _decided(rows: Sequence[Row], means: Sequence[Row], within: float, alpha: fl
             raw[i, "health"] = float(fisher_exact(np.array(table)).pvalue)
     adjusted = dict(zip(raw, holm(list(raw.values())), strict=True))
 
-    def decide(i: int, row: Row) -> Row:
+    def decide(i: int, row: Difference) -> Difference:
         diverging: Change = ""
         health: Change = ""
         if row.rate and adjusted.get((i, "divergences"), 1) <= alpha:

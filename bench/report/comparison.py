@@ -88,12 +88,12 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a comparison.
+class Difference:
+    """One line of a comparison: how B differs from A.
 
     Attributes
     ----------
-    dataset, model, backend : str
+    family, dataset, model, backend : str
         What B is; `dataset` is empty for a geometric mean over datasets.
     versus : str
         What A is, where it has another name.
@@ -115,6 +115,7 @@ class Row:
         `worse` is a regression.
     """
 
+    family: str
     dataset: str
     model: str
     backend: str
@@ -138,8 +139,8 @@ class Row:
     def deciding(self) -> Effect | None:
         """The effect that stands for the row.
 
-        It is the smallest ESS per second. Where its noise leaves that open, a wall time that is surely other decides,
-        unless the ESS per second leans the other way.
+        It is the smallest ESS per second. Where its noise leaves the verdict open, the wall time decides if it surely
+        differs, unless the ESS per second leans the other way.
         """
         effects = {effect.measure: effect for effect in self.effects}
         rate, wall = effects.get("ess_per_second"), effects.get("wall_seconds")
@@ -175,6 +176,7 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
+            "family": self.family,
             "dataset": self.dataset,
             "model": self.model,
             "backend": self.backend,
@@ -220,7 +222,7 @@ class Comparison:
         Runs that were compared.
     by : str
         What differs between A and B.
-    rows, means : tuple of Row
+    rows, means : tuple of Difference
         One for each case, and the geometric means over datasets.
     notes : tuple of str
         Versions, differences that were passed over, and cases that were not compared.
@@ -231,14 +233,14 @@ class Comparison:
     a: str
     b: str
     by: By
-    rows: tuple[Row, ...]
-    means: tuple[Row, ...]
+    rows: tuple[Difference, ...]
+    means: tuple[Difference, ...]
     notes: tuple[str, ...]
     within: float
     alpha: float
 
     @property
-    def regressions(self) -> list[Row]:
+    def regressions(self) -> list[Difference]:
         """Rows in which B diverges more or is unhealthy more often."""
         return [row for row in self.rows if row.regression]
 
@@ -286,9 +288,9 @@ class Comparison:
         """Yield the lines for a terminal."""
         yield self._title()
         yield from _wrapped(self.how())
-        for dataset, of_dataset in groupby((*self.rows, *self.means), key=lambda row: row.dataset):
+        for heading, of_dataset in groupby((*self.rows, *self.means), key=self._heading):
             yield ""
-            yield printable(dataset) if dataset else "geometric means over datasets (n datasets)"
+            yield printable(heading)
             rows = list(of_dataset)
             names = [_name(row, self.by) for row in rows]
             width = max(map(len, names)) + 2
@@ -311,7 +313,7 @@ class Comparison:
         """Yield every row as text, the geometric means last."""
         for row in (*self.rows, *self.means):
             name = _name(row, self.by)
-            yield [row.dataset or "geometric mean", name, str(row.n), *_ratios(row), _divergences(row), row.verdict]
+            yield [self._heading(row), name, str(row.n), *_ratios(row), _divergences(row), row.verdict]
 
     def markdown(self) -> str:
         """Return the same as Markdown."""
@@ -343,16 +345,21 @@ class Comparison:
             "summary": self.summary(),
         }
 
+    def _heading(self, row: Difference) -> str:
+        """Dataset of a row, with its family if there are several."""
+        families = {each.family for each in self.rows}
+        return (f"{row.family}: " if len(families) > 1 else "") + (row.dataset or "geometric means over n datasets")
+
     def _title(self) -> str:
         return f"A {self.a}, B {self.b}" if self.by == "version" else f"{self.a}, by {self.by}"
 
 
-def _name(row: Row, by: By) -> str:
+def _name(row: Difference, by: By) -> str:
     name = f"{row.model} {row.backend}"
     return printable(name if by == "version" else f"{name} / {row.versus}")
 
 
-def _ratios(row: Row) -> Iterator[str]:
+def _ratios(row: Difference) -> Iterator[str]:
     effects = {effect.measure: effect for effect in row.effects}
     for measure in MEASURES:
         effect = effects.get(measure)
@@ -364,7 +371,7 @@ def _ratios(row: Row) -> Iterator[str]:
             yield f"{effect.ratio:.2f} [{effect.interval[0]:.2f}, {effect.interval[1]:.2f}]"
 
 
-def _divergences(row: Row) -> str:
+def _divergences(row: Difference) -> str:
     return f"{row.divergences[0]}, {row.divergences[1]}" if row.divergences else "-"
 
 

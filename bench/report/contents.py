@@ -23,7 +23,7 @@ class Section:
     Attributes
     ----------
     name, facts, digest : str
-        Of the data.
+        Of the data; the name begins with the family if there are several.
     rows : list of (Row, list of str)
         The lines of its table.
     figures : list of Figure
@@ -78,22 +78,33 @@ class Report:
     def of(
         cls, records: Sequence[Record], asked: Sequence[Mapping[str, Any]], pictured: int = MAX_PICTURED
     ) -> "Report":
-        """Summarise records; up to `MAX_ROWS` cases are shown, and those of the first datasets in pictures."""
+        """Summarise records; up to `MAX_ROWS` cases are shown, and those of the first datasets in pictures.
+
+        Parameters
+        ----------
+        records : sequence of Record
+            Whatever became of them.
+        asked : sequence of mapping
+            `run.json` of each run.
+        pictured : int
+            Cases that are shown in pictures.
+        """
         rows = summarise(records)
         pictures = Pictures(rows)
-        by_dataset: dict[str, list[Row]] = {}
+        by_dataset: dict[tuple[str, str], list[Row]] = {}
         for row in rows:
-            by_dataset.setdefault(row.dataset, []).append(row)
+            by_dataset.setdefault((row.family, row.dataset), []).append(row)
+        families = len({row.family for row in rows})
         sections: list[Section] = []
         shown = 0
-        for name, here in by_dataset.items():
+        for (family, dataset), here in by_dataset.items():
             if shown + len(here) > MAX_ROWS and sections:
                 break
             shown += len(here)
             rich = shown <= pictured
             sections.append(
                 Section(
-                    name,
+                    f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset,
                     _facts(here[0].first),
                     here[0].first.dataset_digest,
                     [(row, table_line(row, here)) for row in here[:MAX_ROWS]],
@@ -114,7 +125,8 @@ class Report:
     @property
     def size(self) -> str:
         """How many models, backends and datasets."""
-        parts = {"model": self.models, "backend": self.backends, "dataset": {row.dataset for row in self.rows}}
+        datasets = {(row.family, row.dataset) for row in self.rows}
+        parts = {"model": self.models, "backend": self.backends, "dataset": datasets}
         return ", ".join(f"{len(found):,} {name}{'' if len(found) == 1 else 's'}" for name, found in parts.items())
 
     @property
@@ -184,14 +196,16 @@ class Report:
 
 def table_line(row: Row, of_dataset: Sequence[Row]) -> list[str]:
     """Return the line of a row in the table of its dataset."""
-    best = best_rate(of_dataset, row.first.posterior)
+    best = best_rate(of_dataset, row.league)
     return [column.text(row, best) for column in TABLE]
 
 
-def _facts(record: Record) -> str:
-    facts = f"{record.n_obs:,} observations in {record.n_groups:,} groups"
-    truth = ", ".join(f"{name} = {value:g}" for name, value in record.truth.items())
-    return f"{facts}; generated with {truth}" if truth else facts
+def _facts(record: Record, most: int = 8) -> str:
+    """Say how large the data are and what they were generated with."""
+    facts = " and ".join(f"{count:,} {name}" for name, count in record.sizes.items()) or "data of unknown size"
+    made = [f"{name} = {value:g}" for name, value in record.generated_with.items()]
+    rest = f" and {len(made) - most:,} more" if len(made) > most else ""
+    return f"{facts}; generated with {', '.join(made[:most])}{rest}" if made else facts
 
 
 def _some(places: Sequence[str], most: int = 12) -> str:

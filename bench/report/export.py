@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_benchmark.stats import Stats
 
+from bench.cells import key_of
 from bench.records import Record, RunError, read_records, read_run
 
 
@@ -28,9 +29,9 @@ def export(folder: Path) -> dict[str, Any]:
         If the run can't be read.
     """
     run, records = read_run(folder), read_records(folder)
-    cases: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    cases: dict[tuple[str, str, str, str], list[Record]] = defaultdict(list)
     for record in records:
-        cases[record.key[:3]].append(record)
+        cases[key_of(record)].append(record)
     environment = run.get("environment", {})
     return {
         "machine_info": {

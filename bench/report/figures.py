@@ -1,6 +1,7 @@
 """The pictures of a report: which they are and what each one holds."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.records import Record
-from bench.report.svg import Group, Line, Mark, Panel, Point, Scale, Series, Tile, curves, lines, sheet, short, tiles
-from bench.report.tables import PHASES, SCALARS, Row, number, span, summarise
+from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, sheet, short, tiles
+from bench.report.tables import PHASES, Row, headline, number, span, summarise
+from bench.report.verdict import league_words
 
 T = TypeVar("T")
 
@@ -17,7 +19,11 @@ CSS = Path(__file__).with_name("chart.css")
 MAX_ACROSS = 12
 MAX_LEVELS = 4
 MAX_TILES = 60
-MAX_POINTS = 600
+MAX_DOTS = 600
+MAX_WAYS = 4
+MAX_QUANTITIES = 8
+FEW_QUANTITIES = 4  # where none is a headline
+COLOURS = 4  # of quantities, in `chart.css`
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,66 @@ class Figure:
         return max(panel.width for _, panels in self.parts for panel in panels)
 
 
+@dataclass(frozen=True)
+class Way:
+    """A number in which the data differ: a size, or a value that they were generated with.
+
+    Attributes
+    ----------
+    name : str
+        `groups`, `omega`.
+    size : bool
+        Whether it is a size.
+    values : tuple of float
+        Those that there are, in order.
+    """
+
+    name: str
+    size: bool
+    values: tuple[float, ...]
+
+    def of(self, row: Row) -> float | None:
+        """Value of a case, None where it is not known."""
+        return (row.first.sizes if self.size else row.first.generated_with).get(self.name)
+
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        return f"number of {self.name}" if self.size else self.name
+
+    def level(self, row: Row) -> str:
+        """Say the value of a case."""
+        value = self.of(row)
+        return "" if value is None else f"{value:,g} {self.name}" if self.size else f"{self.name} {value:g}"
+
+    @property
+    def scale(self) -> Scale:
+        """An axis; logarithmic where it can be."""
+        return Scale.over(self.values, self.label, log=self.values[0] > 0, few=6)
+
+
+def ways(rows: Sequence[Row]) -> list[Way]:
+    """Return in which numbers the data of some cases differ, sizes first.
+
+    Of numbers that change together, as observations and groups of 20 each, the last is taken.
+    """
+    found: list[Way] = []
+    seen: set[tuple[float | None, ...]] = set()
+    for size in (True, False):
+        names = dict.fromkeys(n for row in rows for n in (row.first.sizes if size else row.first.generated_with))
+        new = []
+        for name in reversed(names):
+            way = Way(name, size, ())
+            given = [way.of(row) for row in rows]
+            values = sorted({value for value in given if value is not None and math.isfinite(value)})
+            order = tuple(None if value is None else values.index(value) for value in given)
+            if len(values) > 1 and order not in seen:
+                seen.add(order)
+                new.append(Way(name, size, tuple(values)))
+        found += reversed(new)
+    return found
+
+
 class Pictures:
     """Makes the figures of some rows; what has no data has no figure.
 
@@ -63,11 +129,17 @@ class Pictures:
         self.rows = rows
         self.style = {model: i for i, model in enumerate(dict.fromkeys(row.model for row in rows))}
         self.engines = list(dict.fromkeys(row.engine for row in rows))
-        self.legend = [(f"s{i % 8}", model) for model, i in self.style.items()]
 
     def overall(self) -> list[Figure]:
-        """Return the figures over all datasets."""
-        found = [self._rate_by_groups(), self._rate_by_omega(), self._error(), self._divergences()]
+        """Return the figures over all datasets, family by family."""
+        families = dict.fromkeys(row.family for row in self.rows)
+        found: list[Figure | None] = []
+        for family in families:
+            rows = [row for row in self.rows if row.family == family]
+            name = family if len(families) > 1 else ""
+            differ = ways(rows)
+            found += [self._rate_by(name, rows, way, differ) for way in differ[:MAX_WAYS]]
+            found += [self._error(name, rows), self._divergences(name, rows, differ)]
         return [figure for figure in found if figure is not None]
 
     def of_dataset(self, rows: Sequence[Row]) -> list[Figure]:
@@ -76,59 +148,43 @@ class Pictures:
         found = [self._rates(rows), self._times(rows), self._ess(rows), self._intervals(rows)] if rows else []
         return [figure for figure in found if figure is not None]
 
-    def _rate_by_groups(self) -> Figure | None:
-        return self._rate_by(
-            "groups",
-            "Effective draws per second by number of groups",
-            Scale.over((row.first.n_groups for row in self.rows if row.omega), "number of groups, G", log=True, few=6),
-            lambda row: float(row.first.n_groups),
-            lambda row: f"omega {row.omega:g}",
-        )
-
-    def _rate_by_omega(self) -> Figure | None:
-        return self._rate_by(
-            "omega",
-            "Effective draws per second by omega",
-            Scale.over((row.omega for row in self.rows), "omega, sd of the group means (unit of y)", log=True, few=6),
-            lambda row: row.omega or math.nan,
-            lambda row: f"G = {row.first.n_groups}",
-        )
-
-    def _rate_by(
-        self, id_: str, title: str, x: Scale, of: Callable[[Row], float], part: Callable[[Row], str]
-    ) -> Figure | None:
+    def _rate_by(self, family: str, rows: Sequence[Row], way: Way, differ: Sequence[Way]) -> Figure | None:
+        """Draw rates by one number, a row of panels for each level of another, if there is one."""
+        others = [other for other in differ if other != way]
+        other = next((each for each in others if each.size != way.size), next(iter(others), None))
         once: dict[tuple[str, str, float, str], Row] = {}
-        for row in self.rows:
-            if row.rate and row.omega:
-                once.setdefault((row.model, row.engine, of(row), part(row)), row)
+        every = [row for row in rows if row.rate and way.of(row) is not None and (not other or other.level(row))]
+        for row in every:
+            once.setdefault((row.model, row.engine, way.of(row) or 0.0, other.level(row) if other else ""), row)
         at, levels = (sorted({key[2] for key in once}), list(dict.fromkeys(key[3] for key in once)))
         if len(at) < 2:
             return None
-        shown = {*_spread(at, MAX_ACROSS), *_spread(levels, MAX_LEVELS)}
-        rows = [row for key, row in once.items() if {key[2], key[3]} <= shown]
-        y = Scale.over(_ends(rows), "min ESS/s", log=True)
+        shown = {*_spread(at, MAX_ACROSS)}, {*_spread(levels, MAX_LEVELS)}
+        rows = [row for key, row in once.items() if key[2] in shown[0] and key[3] in shown[1]]
+        x, y = way.scale, Scale.over(_ends(rows), "min ESS/s", log=True)
         parts = []
         for level in _spread(levels, MAX_LEVELS):
             panels = []
             for engine in self.engines:
-                here = [row for row in rows if row.engine == engine and part(row) == level]
+                here = [row for row in rows if row.engine == engine and (not other or other.level(row) == level)]
                 if here:
-                    series = self._series(here, of, lambda row: row.rate)
-                    head = engine if len(self.engines) > 1 else level
-                    panels.append(curves(head, x, y, series, backend=here[0].backend))
+                    drawn = self._curves(here, lambda row: way.of(row) or 0.0, lambda row: row.rate)
+                    head = engine if len(self.engines) > 1 else level or engine
+                    panels.append(curves(head, x, y, drawn, backend=here[0].backend))
             parts.append((level, panels))
         note = (
-            "Smallest bulk ESS of mu, sigma, omega and all mu_g per second of wall time, with 95 % intervals from "
-            "replicates. Hollow: unhealthy, not ranked, not joined."
+            "Smallest bulk ESS of every quantity per second of wall time, with 95 % intervals from replicates. "
+            "Hollow: unhealthy, not ranked, not joined."
         )
-        if len(once) < sum(bool(row.rate and row.omega) for row in self.rows):
-            note += " Of datasets with the same omega and G, the first."
+        if len(once) < len(every):
+            note += f" Of datasets with the same {way.name}{f' and {other.name}' if other else ''}, the first."
         if len(rows) < len(once):
             note += f" {len(rows):,} of {len(once):,} cases, spread over the range; all are in results.csv."
-        return self._grid(id_, title, note, parts, self.legend)
+        title = f"Effective draws per second by {way.label}{_of(family)}"
+        return self._grid(_id(family, way.name), title, note, parts, self._legend(rows))
 
-    def _error(self) -> Figure | None:
-        rows = [row for row in self.rows if row.error and row.wall_seconds][:MAX_POINTS]
+    def _error(self, family: str, rows: Sequence[Row]) -> Figure | None:
+        rows = [row for row in rows if row.error and row.wall_seconds][:MAX_DOTS]
         if not rows:
             return None
         x = Scale.over((row.wall_seconds for row in rows), "wall time (s)", log=True)
@@ -137,13 +193,18 @@ class Pictures:
         for engine in self.engines:
             here = [row for row in rows if row.engine == engine]
             if here:
-                series = self._series(here, lambda row: row.wall_seconds or 0.0, lambda row: row.error)
-                panels.append(curves(engine, x, y, series, backend=here[0].backend, joined=False))
+                drawn = self._curves(here, lambda row: row.wall_seconds or 0.0, lambda row: row.error)
+                panels.append(curves(engine, x, y, drawn, backend=here[0].backend, joined=False))
         note = (
-            "One point for each model and dataset: root mean square error of the posterior means of mu, sigma and "
-            "omega against the exact posterior, over replicates. Lower left is better. Hollow: unhealthy."
+            "One mark for each model and dataset: root mean square error of the posterior means of the headline "
+            f"quantities against {_truths(rows)}, over replicates. Lower left is better. Hollow: unhealthy."
         )
-        return Figure("error", "Wall time against error", note, [("", panels)], self.legend, columns=len(self.engines))
+        title = f"Wall time against error{_of(family)}"
+        return Figure(_id(family, "error"), title, note, [("", panels)], self._legend(rows), columns=len(self.engines))
+
+    def _legend(self, rows: Sequence[Row]) -> list[tuple[str, str]]:
+        models = {row.model for row in rows}
+        return [(f"s{i % 8}", model) for model, i in self.style.items() if model in models]
 
     def _grid(
         self,
@@ -159,11 +220,11 @@ class Pictures:
         panels = [panel for _, of_part in parts for panel in of_part]
         return Figure(id_, title, note, [("", panels)], legend, columns=max(4, min(6, len(panels))))
 
-    def _series(self, rows: Sequence[Row], x: Callable[[Row], float], y: Callable[[Row], float | None]) -> list[Series]:
+    def _curves(self, rows: Sequence[Row], x: Callable[[Row], float], y: Callable[[Row], float | None]) -> list[Curve]:
         found = []
         for model in self.style:
-            points = [
-                Point(
+            dots = [
+                Dot(
                     x(row),
                     value,
                     f"{row.name}, {row.dataset}: {_facts(row)}",
@@ -173,33 +234,37 @@ class Pictures:
                 for row in rows
                 if row.model == model and (value := y(row)) is not None
             ]
-            if points:
-                found.append(Series(model, self.style[model], points))
+            if dots:
+                found.append(Curve(model, self.style[model], dots))
         return found
 
-    def _divergences(self) -> Figure | None:
-        rows = [row for row in self.rows if row.omega and row.transitions]
-        omegas = sorted({row.omega for row in rows if row.omega})
-        sizes = sorted({row.first.n_groups for row in rows})
-        if not 1 < len(omegas) * len(sizes) <= MAX_TILES:
+    def _divergences(self, family: str, rows: Sequence[Row], differ: Sequence[Way]) -> Figure | None:
+        """Draw a map over the first generating value and the first size that differ; one of them is enough."""
+        first = [next((way for way in differ if way.size == size), None) for size in (False, True)]
+        axes = [way for way in first if way is not None]
+        rows = [row for row in rows if row.transitions and all(way.of(row) is not None for way in axes)]
+        if not axes or not rows or math.prod(len(way.values) for way in axes) > MAX_TILES:
             return None
+        x, y = axes[0], axes[1] if len(axes) > 1 else None
+        across = (x.name, [short(value) for value in x.values])
+        down = (y.name, [short(value) for value in y.values]) if y else ("", [""])
         parts = []
         for model in self.style:
             panels = []
             for engine in self.engines:
                 here = [row for row in rows if (row.model, row.engine) == (model, engine)]
                 if here:
-                    x = ("omega", [short(omega) for omega in omegas])
-                    y = ("G", [short(size) for size in sizes])
-                    cells = list(_divergence_tiles(here, omegas, sizes))
                     head = engine if len(self.engines) > 1 else model
-                    panels.append(tiles(head, x, y, cells, backend=here[0].backend, model=model))
-            parts.append((model, panels))
+                    found = list(_divergence_tiles(here, x, y))
+                    panels.append(tiles(head, across, down, found, backend=here[0].backend, model=model))
+            if panels:
+                parts.append((model, panels))
+        over = " and ".join(way.name for way in axes)
         note = (
-            "Divergent transitions after warm-up, all replicates and datasets of that omega and G. The colour is their "
+            f"Divergent transitions after warm-up, all replicates and datasets of that {over}. The colour is their "
             "share on a log scale: none to 10 % and more. Empty: no fit."
         )
-        return self._grid("divergences", "Divergences over omega and G", note, parts)
+        return self._grid(_id(family, "divergences"), f"Divergences over {over}{_of(family)}", note, parts)
 
     def _groups(self, rows: Sequence[Row], marks: Callable[[Row], Sequence[Mark]]) -> list[Group]:
         return [
@@ -219,11 +284,10 @@ class Pictures:
                 Mark(f"{row.name}: {_facts(row)}", row.rate, low, high, None, self.style[row.model], not row.healthy)
             ]
 
-        panels = self._by_posterior(shown, x, marks)
-        note = (
-            f"Further right is better; intervals may end beyond the axis. {STAR} "
-            "Different posteriors answer different questions."
-        )
+        panels = self._by_target(shown, x, marks)
+        note = f"Further right is better; intervals may end beyond the axis. {STAR}"
+        if len(panels) > 1:
+            note += " Different posteriors answer different questions."
         return Figure("rates", "Effective draws per second", note, [("", panels)])
 
     def _times(self, rows: Sequence[Row]) -> Figure | None:
@@ -256,65 +320,68 @@ class Pictures:
         return Figure("times", "Where the time goes", note, [("", panels)], used)
 
     def _ess(self, rows: Sequence[Row]) -> Figure | None:
-        names = (*SCALARS, "mu_g")
+        names = _shown(rows)
+        if not names:
+            return None
         found = {(row.name, name): row.quantity(name) for row in rows for name in names}
         x = Scale.over((q.ess_bulk for q in found.values() if q), "bulk ESS, smallest of the replicates", log=True)
 
         def marks(row: Row) -> list[Mark]:
             return [
                 Mark(
-                    f"{row.name}: {name} bulk ESS {number(q.ess_bulk)}, tail ESS {number(q.ess_tail)}",
-                    q.ess_bulk, colour=f"q{i}", shape=i, hollow=not row.healthy,
+                    f"{row.name}: {q.element} bulk ESS {number(q.ess_bulk)}, tail ESS {number(q.ess_tail)}",
+                    q.ess_bulk, colour=f"q{i % COLOURS}", shape=i, hollow=not row.healthy,
                 )
                 for i, name in enumerate(names)
                 if (q := found[row.name, name]) and math.isfinite(q.ess_bulk)
             ]  # fmt: skip
 
-        legend = [(f"q{i}", name if name != "mu_g" else "mu_g with the smallest ESS") for i, name in enumerate(names)]
-        panels = self._by_posterior(rows, x, marks)
-        return Figure("ess", "Effective sample size of each parameter", STAR, [("", panels)], legend)
+        legend = [(f"q{i % COLOURS}", _element(rows, name)) for i, name in enumerate(names)]
+        note = f"Headline quantities and the slowest other one. {STAR}"
+        panels = self._by_target(rows, x, marks)
+        return Figure("ess", "Effective sample size of each quantity", note, [("", panels)], legend)
 
-    def _by_posterior(self, rows: Sequence[Row], x: Scale, marks: Callable[[Row], Sequence[Mark]]) -> list[Panel]:
-        posteriors = dict.fromkeys(row.first.posterior for row in rows)
+    def _by_target(self, rows: Sequence[Row], x: Scale, marks: Callable[[Row], Sequence[Mark]]) -> list[Panel]:
         return [
-            lines(_words(posterior), x, self._groups([r for r in rows if r.first.posterior == posterior], marks))
-            for posterior in posteriors
+            lines(league_words(league, 1), x, self._groups([row for row in rows if row.league == league], marks))
+            for league in dict.fromkeys(row.league for row in rows)
         ]
 
     def _intervals(self, rows: Sequence[Row]) -> Figure | None:
         parts = []
-        for posterior in dict.fromkeys(row.first.posterior for row in rows):
-            here = [row for row in rows if row.first.posterior == posterior]
-            exact = next((row.exact for row in here if row.exact), {})
+        for league in dict.fromkeys(row.league for row in rows):
+            here = [row for row in rows if row.league == league]
+            truth = next((row.known for row in here if row.known), {})
             panels = []
-            for name in SCALARS:
+            for name in _shown(here):
                 shown = [row for row in here if row.quantity(name)]
-                if not shown:
-                    continue
-                known = exact.get(name)
+                known = truth.get(name)
                 trusted = [row for row in shown if row.healthy] or shown
                 ends = [e for row in trusted if (q := row.quantity(name)) for e in (q.q3, q.q97)]
                 ends += [known["q3"], known["q97"]] if known else []
-                x = Scale.over(ends, f"{name} (unit of y), 3 % to 97 %")
+                x = Scale.over(ends, f"{name}, 3 % to 97 %")
                 groups = self._groups(shown, lambda row, name=name: [self._interval(row, name)])  # type: ignore[misc]
                 if known:
                     band = (known["q3"], known["mean"], known["q97"])
                     groups = [Group(g.model, g.style, g.lines, band) for g in groups]
-                panels.append(lines(name, x, groups))
-            parts.append((f"{_words(posterior)}", panels))
+                panels.append(lines(_element(shown, name), x, groups))
+            if panels:
+                parts.append((league_words(league, 1), panels))
+        if not parts:
+            return None
         note = (
-            "Mean and 3 % to 97 % interval of each fit, averaged over replicates. Grey: the same of the exact "
-            f"posterior. {STAR}"
+            "Mean and 3 % to 97 % interval of each fit, averaged over replicates: the headline quantities, and the "
+            f"slowest other one. {f'Grey: the same of the {truths}. ' if (truths := _truths(rows)) else ''}{STAR}"
         )
-        return Figure("intervals", "Posterior intervals beside the exact ones", note, parts, columns=3)
+        return Figure("intervals", "Posterior intervals", note, parts, columns=3)
 
     def _interval(self, row: Row, name: str) -> Mark:
         q = row.quantity(name)
         assert q is not None
-        tip = f"{row.name}: {name} {number(q.mean)} ({number(q.q3)} to {number(q.q97)})"
-        if name in row.exact:
-            known = row.exact[name]
-            tip += f"; exact {number(known['mean'])} ({number(known['q3'])} to {number(known['q97'])})"
+        tip = f"{row.name}: {q.element} {number(q.mean)} ({number(q.q3)} to {number(q.q97)})"
+        if name in row.known:
+            known = row.known[name]
+            tip += f"; {row.truth} {number(known['mean'])} ({number(known['q3'])} to {number(known['q97'])})"
         return Mark(tip, q.mean, q.q3, q.q97, None, self.style[row.model], not row.healthy)
 
 
@@ -347,8 +414,35 @@ def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
     return written
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ") + " posterior"
+def _id(family: str, name: str) -> str:
+    """Name a figure so that the name can stand in a file name and in a page."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", f"{family} {name}".strip()).strip("-") or "figure"
+
+
+def _of(family: str) -> str:
+    return f", {family.replace('_', ' ')}" if family else ""
+
+
+def _truths(rows: Iterable[Row]) -> str:
+    return " or ".join(dict.fromkeys(row.truth for row in rows if row.truth))
+
+
+def _shown(rows: Sequence[Row]) -> list[str]:
+    """Names of the headline quantities of some rows and of the slowest other one; of the slowest few without these."""
+    slowest: dict[str, float] = {}
+    for row in rows:
+        for name in row.quantities:
+            if (q := row.quantity(name)) and math.isfinite(q.ess_bulk):
+                slowest[name] = min(slowest.get(name, math.inf), q.ess_bulk)
+    first = [name for name in headline([row.first for row in rows]) if name in slowest][: MAX_QUANTITIES - 1]
+    others = sorted(slowest.keys() - set(first), key=lambda name: (slowest[name], name))
+    return [*first, *others[: 1 if first else FEW_QUANTITIES]]
+
+
+def _element(rows: Sequence[Row], name: str) -> str:
+    """Name a quantity, and say if it is an array of which each fit shows an element."""
+    elements = {q.element for row in rows if (q := row.quantity(name))}
+    return name if elements == {name} else f"{name}, the slowest element of each fit"
 
 
 def _label(row: Row) -> str:
@@ -380,9 +474,9 @@ def _spread(levels: Sequence[T], most: int) -> Sequence[T]:
     return [levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most)]
 
 
-def _divergence_tiles(rows: Sequence[Row], omegas: Sequence[float], sizes: Sequence[int]) -> Iterator[Tile]:
+def _divergence_tiles(rows: Sequence[Row], x: Way, y: Way | None) -> Iterator[Tile]:
     def place(row: Row) -> tuple[int, int]:
-        return omegas.index(row.omega or 0.0), sizes.index(row.first.n_groups)
+        return x.values.index(x.of(row) or 0.0), y.values.index(y.of(row) or 0.0) if y else 0
 
     for (column, line), found in groupby(sorted(rows, key=place), place):
         here = list(found)

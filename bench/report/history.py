@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.records import Record
 from bench.cells import Cell, cells
+from bench.records import Record
 from bench.report.comparison import LEVEL
 from bench.report.matching import conditions
 from bench.report.statistics import mean_of, welch
@@ -76,7 +76,7 @@ class Series:
 
     Attributes
     ----------
-    dataset, model, backend, measure : str
+    family, dataset, model, backend, measure : str
         What it is.
     conditions : dict of str to str
         Data, program, settings, protocol and machine; a run under other ones belongs to another series.
@@ -86,6 +86,7 @@ class Series:
         By time.
     """
 
+    family: str
     dataset: str
     model: str
     backend: str
@@ -110,8 +111,8 @@ def history(runs: Sequence[Sequence[Record]], measure: str = "wall_seconds") -> 
         for cell in cells(records):
             if cell.fits:
                 same = {name: value for name, value in conditions(cell, "version", "").items() if name != "Python"}
-                grouped.setdefault((cell.dataset, cell.model, cell.backend, *same.items()), []).append(cell)
-    return [_series(sorted(group, key=_time), measure, dict(key[3:])) for key, group in grouped.items()]
+                grouped.setdefault((*cell.key, *same.items()), []).append(cell)
+    return [_series(sorted(group, key=_time), measure, dict(key[4:])) for key, group in grouped.items()]
 
 
 def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
@@ -189,6 +190,7 @@ def _series(group: Sequence[Cell], measure: str, same: dict[str, str]) -> Series
     marked = steps(np.log([points[i].value or 1.0 for i in usable]))
     first = group[0]
     return Series(
+        family=first.family,
         dataset=first.dataset,
         model=first.model,
         backend=first.backend,
@@ -208,7 +210,7 @@ def _point(cell: Cell, measure: str) -> Point:
         value, half = math.exp(contrast.mean), contrast.half_width(LEVEL)
         if half < 700:
             low, high = math.exp(contrast.mean - half), math.exp(contrast.mean + half)
-    first = cell.records[0]
+    first = cell.first
     return Point(first.run, _time(cell), dict(first.versions), len(cell.records), cell.healthy, value, low, high)
 
 

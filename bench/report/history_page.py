@@ -7,9 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.cells import printable
 from bench.records import Record
 from bench.report import layout
-from bench.cells import printable
 from bench.report.comparison import MEASURES, Comparison
 from bench.report.figures import Figure
 from bench.report.history import Point, Series, history
@@ -17,7 +17,8 @@ from bench.report.markdown import plain, table
 from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
 
-By = Literal["date", "version"]
+NamedBy = Literal["date", "version"]
+"""What names a run."""
 UNITS = {"wall_seconds": "s", "ess_per_second": "1/s", "ess_per_gradient": "per gradient"}
 MAX_PICTURED = 240
 
@@ -44,20 +45,47 @@ class History:
 
     title: str
     series: tuple[Series, ...]
-    by: By = "date"
+    by: NamedBy = "date"
     comparisons: tuple[tuple[str, Comparison], ...] = ()
     notes: tuple[str, ...] = ()
     how: str = ""
 
     @classmethod
     def of(
-        cls, title: str, runs: Sequence[Sequence[Record]], measures: Sequence[str], by: By, **rest: Any
+        cls, title: str, runs: Sequence[Sequence[Record]], measures: Sequence[str], by: NamedBy, **rest: Any
     ) -> "History":
-        """Follow every case over runs in some measures."""
+        """Follow every case over runs.
+
+        Parameters
+        ----------
+        title : str
+            What it is of.
+        runs : sequence of sequences of Record
+            In any order.
+        measures : sequence of str
+            Keys of `comparison.MEASURES`.
+        by : str
+            What names a run.
+        **rest
+            The other attributes.
+        """
         return cls(title, tuple(one for measure in measures for one in history(runs, measure)), by, **rest)
 
+    def place(self, series: Series) -> str:
+        """Name the data of a series, with the family if there are several."""
+        families = {one.family for one in self.series}
+        return f"{series.family}: {series.dataset}" if len(families) > 1 else series.dataset
+
     def label(self, series: Series, at: int) -> str:
-        """Name a run of a series."""
+        """Name a run of a series.
+
+        Parameters
+        ----------
+        series : Series
+            One of `series`.
+        at : int
+            Index of the point.
+        """
         point = series.points[at]
         return point.time[:10] if self.by == "date" else point.versions.get(_package(series), point.run)
 
@@ -82,7 +110,7 @@ class History:
         ratio = (last.value or 1) / (first.value or 1) if first and last else math.nan
         sick = sum(not point.healthy for point in series.points)
         return (
-            series.dataset,
+            self.place(series),
             series.model,
             series.backend,
             MEASURES[series.measure],
@@ -104,7 +132,7 @@ class History:
             yield f"{MEASURES[measure]} ({UNITS[measure]}): of the first run, of the last, their ratio; steps"
             for one in of_measure:
                 row = self.row(one)
-                name = f"{one.dataset} {one.model} {one.backend}"
+                name = f"{self.place(one)} {one.model} {one.backend}"
                 yield f"  {printable(name):<62}{row[4]:>5} runs  {row[5]:<26}{row[6]:<26}{row[7]:>7}"
                 yield from (f"      step at {printable(change)}" for change in self.changes(one))
         for heading, comparison in self.comparisons:
@@ -130,13 +158,13 @@ class History:
             every = sorted(of_measure, key=lambda series: not series.steps)
             parts = []
             shown = every[:MAX_PICTURED]
-            for dataset in dict.fromkeys(series.dataset for series in shown):
+            for place in dict.fromkeys(map(self.place, shown)):
                 panels = [
                     timeline(one, [self.label(one, i) for i in range(len(one.points))], _unit(measure))
                     for one in shown
-                    if one.dataset == dataset
+                    if self.place(one) == place
                 ]
-                parts.append((dataset, panels))
+                parts.append((place, panels))
             note = (
                 f"Geometric mean of the fits of a run with its 95 % interval, by {self.by}. Hollow: unhealthy, in no "
                 "step. Dashed red: a step, the chance of one in a history without any is 0.2 %."
@@ -160,7 +188,17 @@ HEADS = ("dataset", "model", "backend", "measure", "runs", "first", "last", "las
 
 
 def write_history(folder: Path, found: History, name: str = "history") -> Path:
-    """Write a page and Markdown into a folder, which is made if it is missing; return the page."""
+    """Write a page and Markdown, and return the page.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it is made if it is missing.
+    found : History
+        What to show.
+    name : str
+        Of both files, without the ending.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(found.markdown(), encoding="utf-8")
     page = folder / f"{name}.html"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bench.records import Record
 from bench.cells import Cell, baseline, cells, printable
+from bench.records import Record
 
 By = Literal["version", "backend", "model", "case"]
 BYS: tuple[By, ...] = get_args(By)
@@ -56,14 +56,29 @@ class Match:
 def match_cells(
     a: Sequence[Record], b: Sequence[Record], by: By, reference: str | None
 ) -> tuple[list[Match], list[str]]:
-    """Find the cells that belong together, and what has no other side."""
+    """Find the cells that belong together, and what has no other side.
+
+    Parameters
+    ----------
+    a, b : sequence of Record
+        Records of each side; `b` counts by version alone.
+    by : str
+        What differs between the sides.
+    reference : str, optional
+        Name of what the others are compared with, by backend, model or case.
+
+    Raises
+    ------
+    CompareError
+        If there is no such reference.
+    """
     left, missing = cells(a), []
     matches = []
 
     def add(one: Cell | None, other: Cell | None, versus: str) -> None:
         present = one or other
         assert present is not None
-        name = f"{present.dataset} {present.model} {present.backend}"
+        name = " ".join(present.key)
         for side, cell in (("A", one), ("B", other)):
             if cell is None:
                 missing.append(f"{name} is not in {side}")
@@ -76,26 +91,25 @@ def match_cells(
             matches.append(Match(one, other, versus))
 
     if by == "version":
-        right = {cell.records[0].key[:3]: cell for cell in cells(b)}
+        right = {cell.key: cell for cell in cells(b)}
         for cell in left:
-            add(cell, right.pop(cell.records[0].key[:3], None), "")
+            add(cell, right.pop(cell.key, None), "")
         for cell in right.values():
             add(None, cell, "")
         return matches, missing
     known = list(dict.fromkeys(getattr(cell, by) for cell in left))
     if reference is not None and reference not in known:
         raise CompareError(f"no {by} {reference!r} in the run; there are: {', '.join(known)}")
-    grouped: dict[tuple[str, str], list[Cell]] = {}
+    grouped: dict[tuple[str, ...], list[Cell]] = {}
     for cell in left:
-        record = cell.records[0]
-        same = {"backend": cell.model, "model": f"{cell.backend} {record.posterior}", "case": record.posterior}
-        grouped.setdefault((cell.dataset, same[by]), []).append(cell)
+        same = {"backend": (cell.model,), "model": (cell.backend, cell.target), "case": (cell.target,)}
+        grouped.setdefault((cell.family, cell.dataset, *same[by]), []).append(cell)
     base = reference or (baseline(left) if by == "backend" else None)
     for group in grouped.values():
         names = [getattr(cell, by) for cell in group]
         first = names.index(base) if base in names else 0
         if by == "backend" and base not in names:
-            missing.append(f"{group[0].dataset} {group[0].model}: {base} has no fit")
+            missing.append(f"{group[0].family} {group[0].dataset} {group[0].model}: {base} has no fit")
             continue
         for i, cell in enumerate(group):
             if i != first:
@@ -104,7 +118,17 @@ def match_cells(
 
 
 def differences(matches: Sequence[Match], by: By, protocol: str) -> list[str]:
-    """Name everything but the compared thing in which the two sides differ, with both values and in how many cases."""
+    """Name everything but the compared thing in which the two sides differ, with both values and in how many cases.
+
+    Parameters
+    ----------
+    matches : sequence of Match
+        What is compared.
+    by : str
+        The compared thing.
+    protocol : str
+        Of the run; under `stock` each backend has settings of its own.
+    """
     found: dict[tuple[str, str, str], int] = {}
     for match in matches:
         seeds = [{record.replicate: record.seed for record in cell.records} for cell in (match.a, match.b)]
@@ -129,7 +153,15 @@ def differences(matches: Sequence[Match], by: By, protocol: str) -> list[str]:
 
 
 def conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
-    """Everything that must be equal on both sides, as text."""
+    """Everything that must be equal on both sides, as text.
+
+    Parameters
+    ----------
+    cell : Cell
+        One side.
+    by, protocol : str
+        As in `differences`.
+    """
     found: dict[str, dict[str, None]] = {}
 
     def note(name: str, value: object) -> None:

@@ -3,38 +3,50 @@
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
-from bench.families.base import MODELS, Target
+from bench.cells import printable, rival
 from bench.records import Record
-from bench.cells import Cell, geometric_mean, printable
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
 from bench.report.tables import Row, number, span, summarise
-from bench.families.normal_means.theory import Seen
 
-NAMES = {True: "centered", False: "noncentered"}
+UNDECIDED = "undecided"
 ENOUGH_UNHEALTHY = 3
 """Fits of a parameterization, none of them healthy, that rule it out."""
-T = TypeVar("T", bound=Cell)
 
 
-def best_of(found: Sequence[Cell]) -> Cell | None:
-    """Return the healthy cell with the largest rate, if there is one."""
-    return max((cell for cell in found if cell.healthy), key=lambda cell: cell.ess_per_second or 0, default=None)
+@dataclass(frozen=True)
+class About:
+    """What is known of the data before anything is sampled, and what theory makes of it.
 
+    Attributes
+    ----------
+    lines : tuple of str
+        What the data are like, in words.
+    theory : str
+        The parameterization that theory takes, as `centered`; or `undecided`.
+    theory_says : str
+        Why, as the beginning of a sentence.
+    measure : str
+        The number by which theory decides, as `n omega²/sigma²`.
+    information : (float, float, float)
+        Low end, median and high end of its interval for these data.
+    limits : (float, float)
+        Between these theory is undecided; below it is for noncentered, above for centered.
+    values : mapping
+        What else is known, as plain JSON values.
+    """
 
-def rival(found: Sequence[T], best: Cell) -> T | None:
-    """Return the best cell of the other parameterization: most often healthy first, then by the rate of its fits."""
-    others = [cell for cell in found if MODELS[cell.model].centered != MODELS[best.model].centered and cell.fits]
-
-    def merit(cell: Cell) -> tuple[bool, float]:
-        rates = [record.ess_per_second for record in cell.healthy_fits]
-        return 2 * len(cell.healthy_fits) >= len(cell.records), geometric_mean(rates) or 0.0
-
-    return max(others, key=merit, default=None)
+    lines: tuple[str, ...]
+    theory: str
+    theory_says: str
+    measure: str
+    information: tuple[float, float, float]
+    limits: tuple[float, float]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,14 +57,17 @@ class Recommendation:
     ----------
     run, name : str
         Run id, and the name of the data.
-    seen : Seen
-        What the table is like.
-    posterior : str
-        What was asked for.
-    target : float
+    target : str
+        The posterior that was asked for.
+    target_ess : float
         Smallest bulk ESS that is wanted.
     rows : tuple of Row
         Every case that was measured.
+    forms : mapping of str to str
+        The parameterization of each model, as `centered`. Empty where there is no such notion: then the answer is
+        about the backend alone.
+    about : About, optional
+        What is known of the data beforehand.
     unmeasured : tuple of str
         Cases that were stopped or not begun, because the budget was used.
     programs : mapping of str to str
@@ -61,34 +76,62 @@ class Recommendation:
 
     run: str
     name: str
-    seen: Seen
-    posterior: Target
-    target: float
+    target: str
+    target_ess: float
     rows: tuple[Row, ...]
+    forms: Mapping[str, str] = field(default_factory=dict)
+    about: About | None = None
     unmeasured: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, records: Sequence[Record], seen: Seen, posterior: Target, target: float, cases: Sequence[str]
+        cls,
+        records: Sequence[Record],
+        target: str,
+        target_ess: float,
+        cases: Sequence[str],
+        *,
+        forms: Mapping[str, str] | None = None,
+        about: About | None = None,
     ) -> "Recommendation":
-        """Summarise the records of one run on one dataset; `cases` are all that could be measured.
+        """Summarise the records of one run on one dataset.
 
-        What was stopped, for the budget was used, says nothing of a case.
+        Parameters
+        ----------
+        records : sequence of Record
+            Whatever became of them; a fit that was stopped, for the budget was used, says nothing of its case.
+        target : str
+            The posterior that was asked for.
+        target_ess : float
+            Smallest bulk ESS that is wanted.
+        cases : sequence of str
+            All that could be measured, as `centered on stanli`.
+        forms, about : optional
+            As in the class.
         """
         rows = tuple(summarise([record for record in records if record.status != "timeout"]))
         have = {row.case for row in rows}
         first = records[0]
-        return cls(first.run, first.dataset, seen, posterior, target, rows, tuple(c for c in cases if c not in have))
+        return cls(
+            run=first.run,
+            name=first.dataset,
+            target=target,
+            target_ess=target_ess,
+            rows=rows,
+            forms=forms or {},
+            about=about,
+            unmeasured=tuple(case for case in cases if case not in have),
+        )
 
     @cached_property
     def ranked(self) -> list[Row]:
-        """Healthy cases with the wanted posterior, the largest rate first."""
+        """Healthy cases of the wanted target, the largest rate first."""
         return sorted((row for row in self._wanted if row.healthy), key=lambda row: -(row.rate or 0))
 
     @property
     def _wanted(self) -> list[Row]:
-        return [row for row in self.rows if row.posterior == self.posterior and row.fits]
+        return [row for row in self.rows if row.target == self.target and row.fits]
 
     @property
     def first(self) -> Row | None:
@@ -102,8 +145,8 @@ class Recommendation:
 
     @cached_property
     def other(self) -> Row | None:
-        """The best case of the other parameterization, be it healthy or not."""
-        return rival(self._wanted, self.first) if self.first else None
+        """The best case of another parameterization, be it healthy or not."""
+        return rival(self._wanted, self.first, self.forms) if self.first else None
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -112,7 +155,7 @@ class Recommendation:
         To leave out what was unhealthy flatters a case: one that is slower all the same is surely worse.
         """
         records = [record for row in self._wanted for record in row.healthy_fits]
-        if self.first is None or len({record.key[:3] for record in records}) < 2:
+        if self.first is None or len({row.case for row in self._wanted if row.healthy_fits}) < 2:
             return None
         return compare_runs(records, by="case", reference=self.first.case)
 
@@ -136,12 +179,14 @@ class Recommendation:
 
     @property
     def parameterization(self) -> str:
-        """That of the first: `centered` or `noncentered`; `none` where no case was healthy."""
-        return NAMES[MODELS[self.first.model].centered] if self.first else "none"
+        """That of the first, as `centered`; `none` where no case was healthy, empty where there is no such notion."""
+        if not self.forms:
+            return ""
+        return self.forms[self.first.model] if self.first else "none"
 
     @property
     def measured(self) -> bool:
-        """Whether the fits alone are sure of the parameterization, for this very table."""
+        """Whether the fits alone are sure of the parameterization, for these very data."""
         if self.first is None or self.other is None:
             return False
         effect = self.effect(self.other)
@@ -151,15 +196,23 @@ class Recommendation:
 
     @property
     def sure(self) -> bool:
-        """Whether the parameterization is sure for data like these: the fits are, and theory does not leave it open."""
-        return self.measured and self.seen.theory != "undecided"
+        """Whether the answer is sure: the parameterization for data like these, or else the backend for these."""
+        if not self.forms:
+            effect = self.effect(self.runner_up) if self.runner_up else None
+            return effect is not None and effect.kind == "slower"
+        return self.measured and (self.about is None or self.about.theory != UNDECIDED)
+
+    @property
+    def _other_forms(self) -> list[Row]:
+        """Cases of another parameterization than the first."""
+        assert self.first is not None
+        own = self.parameterization
+        return [row for row in self._wanted if self.forms.get(row.model, own) != own]
 
     @property
     def _unhealthy_others(self) -> list[Record]:
-        """Fits of the other parameterization, if none of them is healthy."""
-        assert self.first is not None
-        centered = MODELS[self.first.model].centered
-        fits = [record for row in self._wanted if MODELS[row.model].centered != centered for record in row.fits]
+        """Fits of other parameterizations, if none of them is healthy."""
+        fits = [record for row in self._other_forms for record in row.fits]
         return [] if any(record.healthy for record in fits) else fits
 
     @property
@@ -170,18 +223,15 @@ class Recommendation:
         mine = self.parameterization
         if self.sure:
             return f"{mine}, surely: {self._evidence}"
-        if self.measured:
-            return (
-                f"{mine} on this very table: {self._evidence}. With n omega²/sigma² near 1 the order is open for others"
-            )
+        if self.measured and self.about is not None:
+            return f"{mine} on these very data: {self._evidence}. Theory leaves the order open for others like them"
         return f"the order is open. {mine} was first: {self._evidence}"
 
     @property
     def _evidence(self) -> str:
-        assert self.first is not None
-        theirs = NAMES[not MODELS[self.first.model].centered]
         if self.other is None:
-            return f"no {theirs} model was fit"
+            return "no model of another parameterization was fit"
+        theirs = self.forms[self.other.model]
         effect = self.effect(self.other)
         if effect is None:
             count = len(self._unhealthy_others)
@@ -195,15 +245,12 @@ class Recommendation:
 
     @property
     def theory(self) -> str:
-        """Say what theory takes, and whether the measurement agrees."""
-        theory, information = self.seen.theory, self.seen.information
-        given = (
-            f"n omega²/sigma² is {number(information.median)} in the median group (94 % interval "
-            f"{number(information.low)} to {number(information.high)}): "
-        )
-        if theory == "undecided":
-            return given + "near 1, where theory leaves the parameterization open"
-        said = f"{given}well {'above' if theory == 'centered' else 'below'} 1, where theory is for {theory}"
+        """Say what theory takes, and whether the measurement agrees; empty where there is no theory."""
+        if self.about is None or not self.forms:
+            return ""
+        theory, said = self.about.theory, self.about.theory_says
+        if theory == UNDECIDED:
+            return said
         if not self.measured:
             return f"{said}; the measurement alone leaves it open"
         if self.parameterization == theory:
@@ -213,13 +260,13 @@ class Recommendation:
     def seconds(self, row: Row) -> tuple[float, tuple[float, float] | None]:
         """Seconds until the smallest bulk ESS is what is wanted, build aside, and their 95 % interval."""
         assert row.rate
-        interval = row.interval and (self.target / row.interval[1], self.target / row.interval[0])
-        return self.target / row.rate, interval
+        interval = row.interval and (self.target_ess / row.interval[1], self.target_ess / row.interval[0])
+        return self.target_ess / row.rate, interval
 
     def draws(self, row: Row) -> int:
         """Draws of a chain that give the wanted ESS, going by those that were made."""
         ess = sum(record.min_ess_bulk or 0 for record in row.fits) / len(row.fits)
-        return -(-int(self.target * int(row.first.settings["draws"])) // max(1, int(ess)))
+        return -(-int(self.target_ess * int(row.first.settings["draws"])) // max(1, int(ess)))
 
     @property
     def unhealthy(self) -> list[Row]:
@@ -245,7 +292,7 @@ class Recommendation:
                 + (f"{span(first.interval)}, {len(first.fits)} fits)" if first.interval else "one fit)"),
             )
             yield (
-                f"ESS {self.target:,.0f}",
+                f"ESS {self.target_ess:,.0f}",
                 f"about {number(seconds)} s{of}: {self.draws(first):,} draws a chain at target accept "
                 f"{first.first.settings['target_accept']:g}, and {number(first.build_seconds, 2)} s to build",
             )
@@ -253,12 +300,19 @@ class Recommendation:
                 effect = self.effect(self.runner_up)
                 ratio = f", {number(effect.ratio)} times that{_bracketed(effect)}" if effect else ""
                 yield "runner-up", f"{self.runner_up.case}{ratio}: {self.order(self.runner_up)}"
-        yield "parameterization", self.why
-        yield "theory", self.theory
+        if self.forms:
+            yield "parameterization", self.why
+        if self.theory:
+            yield "theory", self.theory
+
+    @property
+    def target_words(self) -> str:
+        """The posterior that was asked for, in words."""
+        return f"{self.target.replace('_', '-')} posterior"
 
     def lines(self, width: int = 110) -> Iterator[str]:
         """Yield the lines for a terminal."""
-        yield f"For the {self.posterior.replace('_', '-')} posterior:"
+        yield f"For the {self.target_words}:"
         for head, text in self.answer():
             wrapped = textwrap.wrap(printable(text), width - 20)
             yield f"  {head:<17} {wrapped[0]}"
@@ -303,17 +357,17 @@ class Recommendation:
         return {
             "run": self.run,
             "dataset": self.name,
-            "posterior": self.posterior,
-            "target_ess": self.target,
+            "target": self.target,
+            "target_ess": self.target_ess,
             "level": LEVEL,
-            "seen": self.seen.to_dict(),
+            "about": self.about and asdict(self.about),
             "answer": self.first and plain(self.first),
             "runner_up": self.runner_up and plain(self.runner_up),
-            "parameterization": self.parameterization,
+            "parameterization": self.parameterization or None,
             "order": "sure" if self.sure else "open",
-            "why": self.why,
-            "theory": self.seen.theory,
-            "theory_and_measurement": self.theory,
+            "why": self.why if self.forms else None,
+            "theory": self.about.theory if self.about and self.forms else None,
+            "theory_and_measurement": self.theory or None,
             "ranked": [plain(row) for row in self.ranked],
             "unhealthy": [{"case": row.case, "reason": row.verdict} for row in self.unhealthy],
             "not_measured": list(self.unmeasured),

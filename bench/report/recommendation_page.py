@@ -1,13 +1,13 @@
 """The page of a recommendation."""
 
+import math
 from pathlib import Path
 
 from bench.report import layout
 from bench.report.figures import Figure, Pictures
-from bench.report.recommendation import Recommendation
+from bench.report.recommendation import About, Recommendation
 from bench.report.svg import Group, Line, Mark, Scale, lines
 from bench.report.tables import number, span
-from bench.families.normal_means.theory import CLEAR
 
 PAGE = "recommendation.html"
 
@@ -15,13 +15,13 @@ PAGE = "recommendation.html"
 def write_page(folder: Path, answer: Recommendation) -> Path:
     """Write `recommendation.html` into a run's folder and return its path."""
     page = folder / PAGE
-    shown = [row for row in answer.rows if row.posterior == answer.posterior]
+    shown = [row for row in answer.rows if row.target == answer.target]
     figures = {figure.id: figure for figure in Pictures(shown).of_dataset(shown)}
     text = layout.render(
         "recommendation.html",
         title=f"Which model, which backend: {answer.name}",
         r=answer,
-        information=information(answer),
+        information=information(answer.about) if answer.about and answer.forms else None,
         rates=figures.get("rates"),
         number=number,
         span=span,
@@ -30,16 +30,17 @@ def write_page(folder: Path, answer: Recommendation) -> Path:
     return page
 
 
-def information(answer: Recommendation) -> Figure:
-    """Draw n omega²/sigma² beside the range in which theory leaves the parameterization open."""
-    seen = answer.seen
-    found = seen.information
-    x = Scale.over((found.low, found.median, found.high, 0.02, 50), "n omega²/sigma², log scale", log=True)
-    tip = f"n omega²/sigma² {found}"
-    mark = Mark(tip, found.median, max(found.low, x.low), found.high)
-    group = Group("theory: undecided in the grey band", 0, [Line("this table", "", [mark])], (1 / CLEAR, 1.0, CLEAR))
+def information(about: About) -> Figure:
+    """Draw the number by which theory decides, beside the range in which it does not."""
+    low, median, high = about.information
+    least, most = about.limits
+    x = Scale.over((low, median, high, least / 10, 10 * most), f"{about.measure}, log scale", log=True)
+    tip = f"{about.measure} {number(median)} ({number(low)} to {number(high)})"
+    mark = Mark(tip, median, max(low, x.low), high)
+    band = (least, math.sqrt(least * most), most)
+    group = Group("theory: undecided in the grey band", 0, [Line("these data", "", [mark])], band)
     note = (
-        "How much the observations of the median group say of its mean, beside the other groups: median and 94 % "
-        "interval of the exact posterior. Left of the band theory is for non-centered models, right of it for centered."
+        f"How much the data of a group say of it, beside the other groups: {about.measure}, its median and interval. "
+        "Left of the band theory is for noncentered models, right of it for centered ones."
     )
     return Figure("information", "Information of a group", note, [("", [lines("", x, [group], width=560)])], columns=1)

@@ -11,8 +11,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from bench.agreement import judged
 from bench.records import Quantity, Record
-from bench.report.tables import SCALARS, SHOWN_ERROR, exact_of, phases, seconds_to_error
+from bench.report.tables import SHOWN_ERROR, headline, known_of, phases, seconds_to_error, truth_of
+
+MAX_NAMES = 60
+"""Quantities that have columns."""
+KNOWN = ("mean", "sd", "q3", "q50", "q97")
+"""What a truth says of a quantity."""
 
 
 class Records:
@@ -29,9 +35,9 @@ class Records:
         self.records = records
 
     @cached_property
-    def exact(self) -> list[Mapping[str, Mapping[str, float]]]:
-        """Exact posterior of each, empty where it is not known."""
-        return list(map(exact_of, self.records))
+    def known(self) -> list[Mapping[str, Mapping[str, float]]]:
+        """What is known of the quantities of each, empty where it is nothing."""
+        return list(map(known_of, self.records))
 
     @cached_property
     def phases(self) -> list[Mapping[str, float]]:
@@ -39,9 +45,19 @@ class Records:
         return [phases(record) if record.wall_seconds else {} for record in self.records]
 
     @cached_property
+    def names(self) -> list[str]:
+        """Names of up to `MAX_NAMES` quantities, headline first."""
+        every = dict.fromkeys([*headline(self.records), *(name for r in self.records for name in r.quantities)])
+        return list(every)[:MAX_NAMES]
+
+    @cached_property
     def quantities(self) -> dict[str, list[Quantity | None]]:
         """Summaries of each quantity."""
-        return {name: [record.quantities.get(name) for record in self.records] for name in (*SCALARS, "mu_g")}
+        return {name: [record.quantities.get(name) for record in self.records] for name in self.names}
+
+    def keys(self, part: Callable[[Record], Mapping[str, Any] | None]) -> list[str]:
+        """Up to `MAX_NAMES` names in a mapping that each record has, in the order in which they first appear."""
+        return list(dict.fromkeys(name for record in self.records for name in part(record) or ()))[:MAX_NAMES]
 
 
 class Field(NamedTuple):
@@ -65,10 +81,11 @@ def _own(name: str, kind: pa.DataType, unit: str, meaning: str) -> Field:
     return _each(name, kind, unit, meaning, attrgetter(name))
 
 
-def _inner(part: str, name: str, kind: pa.DataType, unit: str, meaning: str) -> Field:
+def _inner(part: str, name: str, kind: pa.DataType, unit: str, meaning: str, column: str = "") -> Field:
+    """Make a column of what a mapping of a record holds under a name."""
     parts = attrgetter(part)
     return Field(
-        f"{part}_{name}",
+        column or f"{part}_{name}",
         kind,
         unit,
         meaning,
@@ -77,23 +94,23 @@ def _inner(part: str, name: str, kind: pa.DataType, unit: str, meaning: str) -> 
 
 
 def _quantity(name: str, field: str, meaning: str) -> Field:
-    of, unit = attrgetter(field), "" if field in ("ess_bulk", "ess_tail", "rhat") else "of y"
+    of = attrgetter(field)
     return Field(
         f"{name}_{field}",
-        REAL,
-        unit,
-        meaning,
+        TEXT if field == "element" else REAL,
+        "" if field in ("ess_bulk", "ess_tail", "rhat", "element") else f"of {name}",
+        f"{meaning} of {name}",
         lambda every: [None if quantity is None else of(quantity) for quantity in every.quantities[name]],
     )
 
 
-def _exact(name: str, field: str, meaning: str) -> Field:
+def _known(name: str, field: str, meaning: str) -> Field:
     return Field(
-        f"exact_{name}_{field}",
+        f"known_{name}_{field}",
         REAL,
-        "of y",
-        meaning,
-        lambda every: [exact.get(name, {}).get(field) for exact in every.exact],
+        f"of {name}",
+        f"{meaning} of {name} by the truth",
+        lambda every: [known.get(name, {}).get(field) for known in every.known],
     )
 
 
@@ -101,18 +118,21 @@ def _total(values: list[float] | None) -> float | None:
     return None if values is None else sum(values)
 
 
-def _fields() -> Iterator[Field]:
+def fields(every: Records) -> Iterator[Field]:
+    """Yield the columns that some records fill; which there are depends on their families."""
     yield _own("run", TEXT, "", "id of the run")
     yield _own("time", TEXT, "UTC", "when the record was made, ISO 8601")
+    yield _own("family", TEXT, "", "family of the model")
     yield _own("dataset", TEXT, "", "name of the data")
     yield _own("dataset_digest", TEXT, "SHA-256", "of the data")
-    yield _own("n_obs", WHOLE, "", "observations")
-    yield _own("n_groups", WHOLE, "", "groups")
-    for name in SCALARS:
-        yield _inner("truth", name, REAL, "of y", f"generating {name}, where it is known")
+    for name in every.keys(attrgetter("sizes")):
+        yield _inner("sizes", name, WHOLE, "", f"number of {name}", f"size_{name}")
+    for name in every.keys(attrgetter("generated_with")):
+        meaning = f"generating {name}, where it is known"
+        yield _inner("generated_with", name, REAL, f"of {name}", meaning, f"generated_{name}")
     yield _own("model", TEXT, "", "model")
     yield _own("model_digest", TEXT, "SHA-256", "of both of its programs")
-    yield _own("posterior", TEXT, "", "what the model targets; models that share it agree")
+    yield _own("target", TEXT, "", "the posterior that the model targets; models that share family and target agree")
     yield _own("backend", TEXT, "", "what sampled it")
     yield _own("language", TEXT, "", "stan or pymc")
     yield _own("protocol", TEXT, "", "matched: the same settings and starts for all; stock: each backend's own")
@@ -145,8 +165,8 @@ def _fields() -> Iterator[Field]:
     yield _own("gradients", WHOLE, "", "gradient evaluations after warm-up, all chains")
     yield _own("divergences", WHOLE, "", "divergent transitions after warm-up")
     yield _own("saturated", WHOLE, "", "transitions after warm-up that stopped at the maximum tree depth")
-    yield _own("min_ess_bulk", REAL, "", "smallest bulk ESS of mu, sigma, omega and all mu_g")
-    yield _own("min_ess_of", TEXT, "", "the quantity that has it")
+    yield _own("min_ess_bulk", REAL, "", "smallest bulk ESS of every quantity")
+    yield _own("min_ess_of", TEXT, "", "the quantity, or its element, that has it")
     yield _own("max_rhat", REAL, "", "largest R-hat of the same quantities")
     yield _own("ess_per_second", REAL, "1/s", "min_ess_bulk by wall_seconds")
     yield _own("ess_per_chain_second", REAL, "1/s", "min_ess_bulk by the chains' seconds added up")
@@ -170,34 +190,39 @@ def _fields() -> Iterator[Field]:
         "ess_bulk": "bulk ESS",
         "ess_tail": "tail ESS",
         "rhat": "R-hat",
+        "element": "the element with the smallest bulk ESS, which all this is of,",
     }
     assert set(meanings) == set(Quantity.__dataclass_fields__)
-    for name in ("mu", "sigma", "omega", "mu_g"):
-        which = "the group mean with the smallest bulk ESS" if name == "mu_g" else name
+    for name in every.names:
         for field, meaning in meanings.items():
-            yield _quantity(name, field, f"{meaning} of {which}")
-    yield _inner("grade", "largest", REAL, "MC errors", "largest error against the exact posterior")
+            yield _quantity(name, field, meaning)
+    yield _inner("gate", "with", TEXT, "", "what the equality gate compared the model with")
+    yield _inner("gate", "error", REAL, "", "largest relative difference that it found")
+    yield _inner("gate", "note", TEXT, "", "why it compared nothing across languages, if so")
+    yield _each("truth", TEXT, "", "what the fit is held against: exact posterior or reference draws", truth_of)
+    yield _inner("grade", "largest", REAL, "MC errors", "largest error against the truth")
     yield _inner("grade", "worst", TEXT, "", "what it is the error of")
     yield _inner("grade", "bound", REAL, "MC errors", "what it may be by chance")
     yield _inner("grade", "biased", TRUTH, "", "whether it is beyond")
-    for name in SCALARS:
-        for field in ("mean", "sd", "q3", "q97"):
-            yield _exact(name, field, f"{meanings[field]} of {name} by the exact posterior")
+    known = {name for each in every.known for name in each}
+    for name in every.names:
+        if name in known:
+            for field in KNOWN:
+                yield _known(name, field, meanings[field])
     yield _each(
         "seconds_to_error",
         REAL,
         "s",
-        f"until mu, sigma, omega are known to {100 * SHOWN_ERROR:g} % of their sds, the slowest",
+        f"until every headline quantity is known to {100 * SHOWN_ERROR:g} % of its sd",
         seconds_to_error,
     )
-    for name in ("mean", "sd", "ess"):
-        yield _inner(
-            "population_mean",
-            name,
-            REAL,
-            "",
-            f"{name} of the population's mean, recovered from a finite-population fit",
-        )
+    for name in every.keys(attrgetter("further")):
+        inside = [record.further.get(name, {}) for record in every.records]
+        for field in dict.fromkeys(field for one in inside for field in one):
+            values = [one.get(field) for one in inside]
+            if any(isinstance(value, int | float) for value in values):
+                meaning = f"{field} of {name.replace('_', ' ')}, which the family adds"
+                yield Field(f"{name}_{field}", REAL, "", meaning, lambda every, values=values: values)  # type: ignore[misc]
     yield _own("draws_digest", TEXT, "SHA-256", "of the draws")
     yield _own("draws_file", TEXT, "", "file that holds the draws, where they were kept")
     yield _own("draws_bytes", WHOLE, "bytes", "its size")
@@ -214,15 +239,6 @@ def _json(items: tuple[tuple[str, str], ...]) -> str:
     return json.dumps(dict(items), sort_keys=True)
 
 
-FIELDS = tuple(_fields())
-
-
-def table(records: Sequence[Record]) -> pa.Table:
-    """Return all records as a table with the columns `FIELDS`; a value not of its column's type is left out."""
-    every = Records(records)
-    return pa.table({field.name: _array(field.values(every), field.kind) for field in FIELDS})
-
-
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, kind)
@@ -232,22 +248,34 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def write_results(folder: Path, records: Sequence[Record]) -> None:
-    """Write `results.csv`, `results.parquet` and `columns.md` into a folder."""
-    everything = table(records)
+    """Write `results.csv`, `results.parquet` and `columns.md`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    records : sequence of Record
+        Whatever became of them.
+    """
+    every = Records(judged(records))
+    columns = list(fields(every))
+    # A value that is not of its column's type is left out.
+    everything = pa.table({field.name: _array(field.values(every), field.kind) for field in columns})
     pyarrow.parquet.write_table(everything, folder / "results.parquet")
     pyarrow.csv.write_csv(everything, folder / "results.csv")
-    (folder / "columns.md").write_text(dictionary(), encoding="utf-8")
+    (folder / "columns.md").write_text(dictionary(columns), encoding="utf-8")
 
 
-def dictionary() -> str:
-    """Describe each column of the results, in Markdown."""
+def dictionary(columns: Sequence[Field]) -> str:
+    """Describe columns of the results, in Markdown."""
+    rows = ((f"`{field.name}`", str(field.kind), field.unit, field.meaning) for field in columns)
     lines = [
         "# Columns of results.csv and results.parquet",
         "",
-        "One row for each replicate. An empty value was not measured.",
+        f"One row for each replicate. An empty value was not measured. Up to {MAX_NAMES} quantities have columns.",
         "",
         "| column | type | unit | meaning |",
         "|---|---|---|---|",
-        *(f"| `{f.name}` | {f.kind} | {f.unit} | {f.meaning} |" for f in FIELDS),
+        *("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows),
     ]
     return "\n".join(lines) + "\n"

@@ -15,7 +15,17 @@ HEAD, FOOT, LINE, HEADING = 22, 36, 13, 18
 
 
 def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
-    """Return an element; text is escaped, attributes that are None are left out, `_` in their names is `-`."""
+    """Return an element.
+
+    Parameters
+    ----------
+    name : str
+        Of the element.
+    *children : str
+        What is in it; text is escaped.
+    **attributes : str, float or None
+        Those that are None are left out; `_` in a name becomes `-`.
+    """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
         for key, value in attributes.items()
@@ -30,7 +40,17 @@ def _attribute(value: str | float | None) -> Markup:
 
 
 def text(x: float, y: float, words: str, class_: str | None = None, anchor: str | None = None) -> Markup:
-    """Return a text element."""
+    """Return a text element.
+
+    Parameters
+    ----------
+    x, y : float
+        Where it is.
+    words : str
+        What it says.
+    class_, anchor : str, optional
+        Its class, and which end of it is at x.
+    """
     return tag("text", words, x=float(x), y=float(y), class_=class_, text_anchor=anchor)
 
 
@@ -62,7 +82,19 @@ class Scale:
     ) -> "Scale":
         """Choose ends with a little room around the values that can be shown.
 
-        `zero` starts a linear axis at 0; up to `few` distinct values are the ticks of a logarithmic one.
+        Parameters
+        ----------
+        values : iterable of float or None
+            What is to be shown; None, what is not finite, and for a logarithmic axis what is not positive, is passed
+            over.
+        label : str
+            What the axis shows, with the unit.
+        log : bool
+            Whether it is logarithmic.
+        zero : bool
+            Whether a linear axis starts at 0.
+        few : int
+            Up to so many distinct values are the ticks of a logarithmic axis.
         """
         shown = [v for v in values if v is not None and math.isfinite(v) and (v > 0 or not log)]
         if zero:
@@ -118,7 +150,17 @@ def short(value: float) -> str:
 
 
 def marker(shape: int, x: float, y: float, size: float = 3.4) -> str:
-    """Return the path of a marker: circle, square, triangle, diamond, triangle down, plus."""
+    """Return the path of a marker.
+
+    Parameters
+    ----------
+    shape : int
+        From 0: circle, square, triangle, diamond, triangle down, plus; then the same again.
+    x, y : float
+        Its middle.
+    size : float
+        About half its width.
+    """
     s = size * (1.0, 0.9, 1.15, 1.25, 1.15, 1.2)[shape % 6]
     points = {
         1: ((-1, -1), (1, -1), (1, 1), (-1, 1)),
@@ -171,7 +213,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Point:
+class Dot:
     """A value at x, with its interval; hollow if it may not be ranked."""
 
     x: float
@@ -182,16 +224,30 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Series:
-    """Points of one model."""
+class Curve:
+    """Dots of one model."""
 
     name: str
     style: int
-    points: Sequence[Point]
+    dots: Sequence[Dot]
 
 
-def curves(title: str, x: Scale, y: Scale, series: Sequence[Series], *, backend: str, joined: bool = True) -> Panel:
-    """Draw one series for each model over a shared pair of axes; lines join neighbours that may be ranked."""
+def curves(title: str, x: Scale, y: Scale, of: Sequence[Curve], *, backend: str, joined: bool = True) -> Panel:
+    """Draw the curves of some models over a shared pair of axes.
+
+    Parameters
+    ----------
+    title : str
+        What the panel shows.
+    x, y : Scale
+        Its axes.
+    of : sequence of Curve
+        One for each model.
+    backend : str
+        Whose they are.
+    joined : bool
+        Whether lines join neighbours that may be ranked.
+    """
     width, height, left, right = 260, 214, 40, 10
     across, down = width - left - right, height - HEAD - FOOT
 
@@ -214,23 +270,23 @@ def curves(title: str, x: Scale, y: Scale, series: Sequence[Series], *, backend:
             text_anchor="middle",
         )
     )
-    for one in series:
-        points = sorted(one.points, key=lambda point: point.x)
+    for one in of:
+        dots = sorted(one.dots, key=lambda dot: dot.x)
         aside = 2.2 * (one.style % 6 - 2.5) if joined else 0.0  # so that equal values do not hide each other
-        at = [(px(point.x) + aside, py(point.y)) for point in points]
+        at = [(px(dot.x) + aside, py(dot.y)) for dot in dots]
         inside = []
-        for (a, start), (b, end) in pairwise(zip(points, at, strict=True)):
+        for (a, start), (b, end) in pairwise(zip(dots, at, strict=True)):
             if joined and not (a.hollow or b.hollow):
                 way = f"M{start[0]:.1f},{start[1]:.1f}L{end[0]:.1f},{end[1]:.1f}"
                 inside.append(tag("path", d=way, class_="line"))
-        for point, (across_at, down_at) in zip(points, at, strict=True):
+        for dot, (across_at, down_at) in zip(dots, at, strict=True):
             drawn = []
-            if point.interval:
-                low, high = map(py, point.interval)
+            if dot.interval:
+                low, high = map(py, dot.interval)
                 drawn.append(tag("path", d=f"M{across_at:.1f},{low:.1f}V{high:.1f}", class_="span"))
             shape = marker(one.style, across_at, down_at)
-            drawn.append(tag("path", d=shape, class_="hollow" if point.hollow else "dot"))
-            inside.append(tag("g", *drawn, data_tip=point.tip))
+            drawn.append(tag("path", d=shape, class_="hollow" if dot.hollow else "dot"))
+            inside.append(tag("g", *drawn, data_tip=dot.tip))
         parts.append(tag("g", *inside, class_=f"s{one.style % 8}", data_model=one.name))
     return Panel(title, width, height, Markup("").join(parts), backend)
 
@@ -268,7 +324,19 @@ class Group:
 
 
 def lines(title: str, x: Scale, groups: Sequence[Group], *, width: int = 400) -> Panel:
-    """Draw labelled rows, group by group, over one horizontal axis."""
+    """Draw labelled rows, group by group, over one horizontal axis.
+
+    Parameters
+    ----------
+    title : str
+        What the panel shows.
+    x : Scale
+        The axis.
+    groups : sequence of Group
+        Rows under a heading each.
+    width : int
+        In pixels.
+    """
     left, right = 74, 12
     across = width - left - right
     down = sum(HEADING + LINE * len(group.lines) for group in groups)
@@ -332,7 +400,19 @@ class Tile:
 def tiles(
     title: str, x: tuple[str, Sequence[str]], y: tuple[str, Sequence[str]], cells: Sequence[Tile], **of: str
 ) -> Panel:
-    """Draw a map; x and y are the axis label and the label of each column and row."""
+    """Draw a map.
+
+    Parameters
+    ----------
+    title : str
+        What the panel shows.
+    x, y : (str, sequence of str)
+        Label of the axis, and of each column or row.
+    cells : sequence of Tile
+        What is drawn; the first row is at the bottom.
+    **of : str
+        `model` and `backend` that it is of.
+    """
     wide, tall, left = 40, 22, 46
     width, down = max(190, left + wide * len(x[1]) + 8), tall * len(y[1])
     parts = [text(4, 13, title, "title")]

@@ -170,12 +170,12 @@ class Row(Cell):
 
 
 def headline(records: Sequence[Record]) -> list[str]:
-    """Names of the quantities that the pages of some records show first."""
+    """Return the names of the quantities that some records show first."""
     return list(dict.fromkeys(name for record in records for name in record.headline))
 
 
 def known_of(record: Record) -> Mapping[str, Mapping[str, float]]:
-    """What the grade of a record says is known of the headline quantities, empty if there is nothing."""
+    """Return what the grade of a record says is known of the headline quantities, empty if nothing is."""
     return (record.grade or {}).get("known") or {}
 
 
@@ -313,7 +313,7 @@ TABLE = (
     ),
     Column(
         f"s to {100 * SHOWN_ERROR:g} %",
-        f"seconds until the Monte Carlo error of every headline quantity is {100 * SHOWN_ERROR:g} % of its posterior sd",
+        f"seconds until every headline quantity is known to {100 * SHOWN_ERROR:g} % of its posterior sd",
         lambda row, best: number(row.seconds_to_error, 2),
     ),
     Column("health", "why it is not ranked, if it is not", lambda row, best: row.verdict),

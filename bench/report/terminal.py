@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from bench.records import Record
 from bench.cells import Cell, baseline, cells, printable
+from bench.records import Record
+from bench.report.verdict import uncompared
 
 
 class Progress:
@@ -63,19 +64,23 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
     """
     table = cells(records)
     base = baseline(table)
-    yield f"min ESS/s: smallest bulk ESS of mu, sigma, omega and all mu_g, per second of wall time; ratio: to {base}"
-    for dataset, of_dataset in groupby(table, key=lambda cell: cell.dataset):
+    families = len({cell.family for cell in table})
+    yield f"min ESS/s: smallest bulk ESS of every quantity, per second of wall time; ratio: to {base}"
+    for (family, dataset), of_dataset in groupby(table, key=lambda cell: (cell.family, cell.dataset)):
         rows = list(of_dataset)
         yield ""
-        yield f"{printable(dataset)}"
+        yield printable(f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset)
         yield f"  {'model':<27}{'backend':<9}{'wall s':>8}{'min ESS/s':>11}{'ratio':>8}{'diverg.':>9}  health"
         for _, of_model in groupby(rows, key=lambda cell: cell.model):
             pair = list(of_model)
             reference = next((cell for cell in pair if cell.backend == base and cell.healthy), None)
             for i, cell in enumerate(pair):
                 yield _row(cell, reference, cell.model if i == 0 else "")
-        for posterior in dict.fromkeys(cell.posterior for cell in rows):
-            yield f"  fastest healthy, {posterior.replace('_', ' ')}: {_ranking(rows, posterior)}"
+        for target in dict.fromkeys(cell.target for cell in rows):
+            yield f"  fastest healthy, {target.replace('_', ' ')}: {_ranking(rows, target)}"
+    if said := uncompared(records):
+        yield ""
+        yield printable(said)
     if len({record.replicate for record in records}) == 1:
         yield ""
         yield "One replicate: ratios of single runs are noisy. For intervals: --replicates 5"
@@ -93,8 +98,8 @@ def _row(cell: Cell, reference: Cell | None, name: str) -> str:
     return f"  {name:<27}{cell.backend:<9}{numbers}  {cell.verdict}"
 
 
-def _ranking(rows: Sequence[Cell], posterior: str) -> str:
-    healthy = [cell for cell in rows if cell.healthy and cell.posterior == posterior]
+def _ranking(rows: Sequence[Cell], target: str) -> str:
+    healthy = [cell for cell in rows if cell.healthy and cell.target == target]
     ranked = sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
     named = [f"{cell.model} on {cell.backend} ({cell.ess_per_second:.0f}/s)" for cell in ranked[:2]]
     return ", then ".join(named) or "none, so there is nothing to rank"

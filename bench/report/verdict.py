@@ -5,8 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from bench.records import Record
 from bench.report.statistics import Contrast, mean_of
 from bench.report.tables import Row, number
+
+MAX_LEAGUES = 4
+"""Posteriors that the first sentence names."""
 
 
 def verdict(rows: Sequence[Row]) -> list[str]:
@@ -18,9 +22,9 @@ def verdict(rows: Sequence[Row]) -> list[str]:
 
 def ratio(pairs: Sequence[tuple[Row, Row]]) -> Contrast:
     """Log ratio of rates, first over second: over datasets, or over the replicates if there is one dataset."""
-    logs: dict[str, list[float]] = {}
+    logs: dict[tuple[str, str], list[float]] = {}
     for a, b in pairs:
-        logs.setdefault(a.dataset, []).append(math.log((a.rate or 1) / (b.rate or 1)))
+        logs.setdefault((a.family, a.dataset), []).append(math.log((a.rate or 1) / (b.rate or 1)))
     if len(logs) > 1:
         return mean_of([fmean(values) for values in logs.values()])
     shared: dict[int, list[float]] = {}
@@ -42,14 +46,35 @@ def _times(contrast: Contrast) -> str:
     return f"{said} (95 % interval {number(low)} to {number(high)})"
 
 
+def league_words(league: tuple[str, str], families: int) -> str:
+    """Name a target, with its family if there are several.
+
+    Parameters
+    ----------
+    league : (str, str)
+        Family and target.
+    families : int
+        How many families there are beside each other.
+    """
+    family, target = (name.replace("_", " ") for name in league)
+    return f"{family}, {target} posterior" if families > 1 else f"{target} posterior"
+
+
 def _best(rows: Sequence[Row]) -> str:
-    datasets = list(dict.fromkeys(row.dataset for row in rows))
-    parts = [
-        f"for the {posterior.replace('_', '-')} posterior {_first(of_posterior, datasets)}"
-        for posterior in dict.fromkeys(row.first.posterior for row in rows)
-        if (of_posterior := [row for row in rows if row.first.posterior == posterior])
-    ]
-    over = "on the one dataset" if len(datasets) == 1 else f"by geometric mean over the {len(datasets)} datasets"
+    families = len({row.family for row in rows})
+    parts, sizes = [], []
+    leagues = list(dict.fromkeys(row.league for row in rows))
+    for league in leagues[:MAX_LEAGUES]:
+        here = [row for row in rows if row.league == league]
+        datasets = list(dict.fromkeys(row.dataset for row in here))
+        sizes.append(len(datasets))
+        parts.append(f"for the {league_words(league, families)} {_first(here, datasets)}")
+    if len(set(sizes)) > 1:
+        over = "by geometric mean over the datasets of each"
+    else:
+        over = "on the one dataset" if sizes[0] == 1 else f"by geometric mean over the {sizes[0]} datasets"
+    if len(leagues) > MAX_LEAGUES:
+        parts.append(f"for {len(leagues) - MAX_LEAGUES:,} other posteriors see the tables")
     return f"Most effective draws per second, {over}: {'; '.join(parts)}."
 
 
@@ -86,10 +111,10 @@ def _first(rows: Sequence[Row], datasets: Sequence[str]) -> str:
 
 
 def _backends(rows: Sequence[Row]) -> str:
-    by: dict[str, dict[tuple[str, str], Row]] = {}
+    by: dict[str, dict[tuple[str, str, str], Row]] = {}
     for row in rows:
         if row.healthy and row.rate:
-            by.setdefault(row.engine, {})[row.dataset, row.model] = row
+            by.setdefault(row.engine, {})[row.family, row.dataset, row.model] = row
     if len(by) < 2:
         rates = [row.rate for row in rows if row.healthy and row.rate]
         return (
@@ -132,24 +157,48 @@ def _trust(rows: Sequence[Row]) -> str:
     if graded:
         row, grade = max(graded, key=lambda item: item[1]["largest"] / item[1]["bound"])
         sentence += (
-            f"; among the healthy the one farthest from the exact posterior is {row.name} on {row.dataset}, "
+            f"; among the healthy the one farthest from its {row.truth or 'truth'} is {row.name} on {row.dataset}, "
             f"{grade['largest']:.1f} Monte Carlo errors where {grade['bound']:.1f} may come by chance"
         )
     return sentence + "."
 
 
+def uncompared(records: Sequence[Record]) -> str:
+    """Say in one sentence which models were not compared with a program in another language; empty if all were."""
+    notes: dict[str, dict[str, None]] = {}
+    for record in records:
+        if note := (record.gate or {}).get("note"):
+            notes.setdefault(str(note), {})[f"{record.model} ({record.dataset})"] = None
+    if not notes:
+        return ""
+    parts = [f"{_list(list(where)[:3])}{_more(len(where) - 3)} ({note})" for note, where in notes.items()]
+    return f"Equality across languages was not tested for {'; '.join(parts[:3])}{_more(len(parts) - 3)}."
+
+
 def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what the verdict does not cover."""
+    """Yield what the verdict does not cover.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        What it was given for.
+    asked : sequence of mapping
+        `run.json` of each run.
+    """
     firsts = [row.first for row in rows]
     if not firsts:
         return
-    groups, sizes = [r.n_groups for r in firsts], [r.n_obs for r in firsts]
-    omegas = [row.omega for row in rows if row.omega]
-    datasets = len({r.dataset for r in firsts})
-    said = f"Other data: seen were {datasets} datasets with {_range(groups)} groups and {_range(sizes)} observations"
-    if omegas:
-        said += f", omega {_range(omegas)}"
-    yield said + ". Intervals over datasets say how these differ, not what yours will do."
+    if said := uncompared([record for row in rows for record in row.records]):
+        yield said
+    facts = [_range([r.sizes[name] for r in firsts if name in r.sizes], name) for name in _varying(firsts, "sizes")]
+    made = _varying(firsts, "generated_with")
+    facts += [f"{name} {_range([r.generated_with[name] for r in firsts if name in r.generated_with])}" for name in made]
+    datasets = len({(r.family, r.dataset) for r in firsts})
+    yield (
+        f"Other data: seen {'were' if datasets > 1 else 'was'} {datasets} dataset{'s' if datasets > 1 else ''}"
+        + (f" with {_list(facts)}" if facts else "")
+        + ". Intervals over datasets say how these differ, not what yours will do."
+    )
     machines = sorted(
         {f"{r.environment.get('cpu', 'unknown')}, {r.environment.get('cores', '?')} cores" for r in firsts}
     )
@@ -182,9 +231,22 @@ def _mean_rate(rows: Sequence[Row]) -> float:
     return math.exp(fmean(math.log(row.rate or 1) for row in rows))
 
 
-def _range(values: Sequence[float]) -> str:
+def _range(values: Sequence[float], of: str = "") -> str:
     low, high = min(values), max(values)
-    return f"{low:,g}" if low == high else f"{low:,g} to {high:,g}"
+    return (f"{low:,g}" if low == high else f"{low:,g} to {high:,g}") + (f" {of}" if of else "")
+
+
+def _varying(records: Sequence[Record], part: str, most: int = 4) -> list[str]:
+    """Names in `sizes` or `generated_with` to tell the range of; of generating values those that differ."""
+    found: dict[str, set[float]] = {}
+    for record in records:
+        for name, value in getattr(record, part).items():
+            found.setdefault(name, set()).add(value)
+    return [name for name, values in found.items() if part == "sizes" or len(values) > 1][:most]
+
+
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count > 0 else ""
 
 
 def _list(parts: Sequence[str]) -> str:
