@@ -1,95 +1,159 @@
 """What the draws of a fit say: every field of a record that follows from them."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.correctness import diagnostics
 from bench.backends.base import Fit
-from bench.families.normal_means.data import Dataset
-from bench.families.normal_means.exact import ExactPosterior, exact_posterior
+from bench.correctness import diagnostics
 from bench.correctness.grading import grade, seconds_to_error
-from bench.correctness.health import audit, health
-from bench.families.base import Model, Target
-from bench.families.normal_means.population_mean import recover_mu, reweighted_population_mean
+from bench.correctness.health import health
+from bench.correctness.truth import PROBABILITIES, Truth, elements
 from bench.records import Quantity
-from bench.settings import Settings, fit_seed
 
 Floats = NDArray[np.float64]
 
 STATED_ERROR = 0.01
 """Monte Carlo error of a posterior mean, in posterior standard deviations, for `seconds_to_error`."""
+MOST_SUMMARISED = 1000
+"""Elements of a fit whose summary a record keeps where there is no truth."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """ESS and R-hat of every element of every quantity, one after the other.
+
+    Attributes
+    ----------
+    names : list of str
+        Elements, as `mu_g[3]`.
+    quantity : list of str
+        The quantity that each is an element of.
+    draws : array of shape (chain, draw, element)
+        Their draws.
+    bulk, rhat : array of shape (element,)
+        Bulk ESS and R-hat.
+    """
+
+    names: list[str]
+    quantity: list[str]
+    draws: Floats
+    bulk: Floats
+    rhat: Floats
+
+    @classmethod
+    def of(cls, draws: Mapping[str, Floats]) -> "Estimates":
+        """Estimate all; elements that never vary, as the diagonal of a correlation matrix, are left out.
+
+        Parameters
+        ----------
+        draws : mapping of str to array
+            Quantities of shape (chain, draw, *their own).
+        """
+        names, quantity, columns = [], [], []
+        for name, values in draws.items():
+            flat = values.reshape(*values.shape[:2], -1)
+            varies = np.ptp(flat, axis=(0, 1)) != 0
+            keep = varies if varies.any() else np.ones_like(varies)
+            names += [element for element, kept in zip(elements(name, values.shape[2:]), keep, strict=True) if kept]
+            quantity += [name] * int(keep.sum())
+            columns.append(flat[..., keep])
+        everything = np.concatenate(columns, axis=-1)
+        return cls(names, quantity, everything, diagnostics.ess(everything, "bulk"), diagnostics.rhat(everything))
+
+    @property
+    def worst(self) -> int:
+        """The element with the smallest bulk ESS; one that has none comes first."""
+        return self.worst_of(range(len(self.names)))
+
+    def worst_of(self, indices: Sequence[int]) -> int:
+        """Return the index, of these, with the smallest bulk ESS."""
+        bulk = np.where(np.isfinite(self.bulk), self.bulk, -1)
+        return min(indices, key=lambda i: bulk[i])
+
+    def quantities(self) -> dict[str, Quantity]:
+        """Summarise each quantity by its worst element."""
+        of: dict[str, list[int]] = {}
+        for i, name in enumerate(self.quantity):
+            of.setdefault(name, []).append(i)
+        at = {name: self.worst_of(indices) for name, indices in of.items()}
+        shown = self.draws[..., list(at.values())]
+        tail, mcse = diagnostics.ess(shown, "tail"), diagnostics.mcse(shown)
+        q3, q50, q97 = np.quantile(shown, PROBABILITIES, axis=(0, 1))
+        return {
+            name: Quantity(
+                mean=float(np.mean(shown[..., i])),
+                sd=float(np.std(shown[..., i])),
+                q3=float(q3[i]),
+                q50=float(q50[i]),
+                q97=float(q97[i]),
+                mcse=float(mcse[i]),
+                ess_bulk=float(self.bulk[element]),
+                ess_tail=float(tail[i]),
+                rhat=float(self.rhat[element]),
+                element=self.names[element],
+            )
+            for i, (name, element) in enumerate(at.items())
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return mean, sd and Monte Carlo error of the first `MOST_SUMMARISED` elements, as a record keeps them."""
+        shown = self.draws[..., :MOST_SUMMARISED]
+        return {
+            "names": self.names[:MOST_SUMMARISED],
+            "mean": shown.mean(axis=(0, 1)).tolist(),
+            "sd": shown.std(axis=(0, 1)).tolist(),
+            "mcse": np.atleast_1d(diagnostics.mcse(shown)).tolist(),
+        }
 
 
 def diagnose(
-    model: Model, dataset: Dataset, settings: Settings, fit: Fit, seconds: float, replicate: int
+    fit: Fit, draws: Mapping[str, Floats], truth: Truth | None, headline: Sequence[str], seconds: float, flags: list[str]
 ) -> dict[str, Any]:
     """Compute every field of a record that follows from the draws.
 
     Parameters
     ----------
-    model : Model
-        What was fit.
-    dataset : Dataset
-        What it was fit to.
-    settings : Settings
-        As asked.
     fit : Fit
         The fit.
+    draws : mapping of str to array
+        The quantities that are reported: those of the fit, and what the family derives from them.
+    truth : Truth, optional
+        What they are graded against, where it is known.
+    headline : sequence of str
+        Scalars that pages show first; those that are missing are passed over.
     seconds : float
-        Its wall time.
-    replicate : int
-        Its number; it seeds what is drawn after sampling.
+        Wall time of the fit.
+    flags : list of str
+        What the audits found.
+
+    Returns
+    -------
+    dict of str to value
+        Fields of `bench.records.Record`.
     """
-    draws = with_mu(model, fit.draws, dataset, replicate)
-    flags = audit(settings, fit)
-
-    scalars = np.stack([draws[name] for name in ("mu", "sigma", "omega")], axis=-1)
-    everything = np.concatenate([scalars, draws["mu_g"]], axis=-1)
-    bulk = diagnostics.ess(everything, "bulk")
-    rhats = diagnostics.rhat(everything)
-    worst_group = 3 + int(np.argmin(np.where(np.isfinite(bulk[3:]), bulk[3:], -1)))
-    names = {"mu": 0, "sigma": 1, "omega": 2, "mu_g": worst_group}
-    shown = everything[..., list(names.values())]
-    tail, mcse = diagnostics.ess(shown, "tail"), diagnostics.mcse(shown)
-    q3, q50, q97 = np.quantile(shown, (0.03, 0.5, 0.97), axis=(0, 1))
-    quantities = {
-        name: Quantity(
-            mean=float(np.mean(shown[..., i])),
-            sd=float(np.std(shown[..., i])),
-            q3=float(q3[i]),
-            q50=float(q50[i]),
-            q97=float(q97[i]),
-            mcse=float(mcse[i]),
-            ess_bulk=float(bulk[at]),
-            ess_tail=float(tail[i]),
-            rhat=float(rhats[at]),
-        )
-        for i, (name, at) in enumerate(names.items())
-    }
-    worst = int(np.argmin(np.where(np.isfinite(bulk), bulk, -1)))
-    min_ess, max_rhat = float(bulk[worst]), float(np.max(rhats))
+    estimates = Estimates.of(draws)
+    quantities = estimates.quantities()
+    worst, max_rhat = estimates.worst, float(np.max(estimates.rhat))
+    min_ess = float(estimates.bulk[worst])
     ebfmi = diagnostics.ebfmi(fit.energy)
-    flags += health(fit, min_ess, float(np.min(tail)), max_rhat, ebfmi)
-
-    graded = held_against_truth(model, dataset, draws, seconds, ranked=not flags)
-    if graded.get("biased"):
-        flags.append(f"biased: {graded['worst']} is {graded['largest']:.1f} errors off, bound {graded['bound']:.1f}")
-    population = None
-    if model.posterior == "finite_population":
-        rng = np.random.default_rng([fit_seed(0, dataset.id, replicate), 3])
-        population = asdict(reweighted_population_mean(draws["mu"], draws["omega"], dataset.n_groups, rng))
-
-    chain_seconds = None
-    if fit.warmup_seconds is not None and fit.sampling_seconds is not None:
-        chain_seconds = float(np.sum(fit.warmup_seconds) + np.sum(fit.sampling_seconds))
+    flags = flags + health(fit, min_ess, min(q.ess_tail for q in quantities.values()), max_rhat, ebfmi)
+    shown = [name for name in headline if name in quantities]
+    graded = None
+    if truth is not None:
+        graded = held_against_truth(truth, draws, shown, seconds, ranked=not flags)
+        if graded.get("biased"):
+            flags.append(
+                f"biased: {graded['worst']} is {graded['largest']:.1f} errors off, bound {graded['bound']:.1f}"
+            )
     gradients = int(np.sum(fit.gradients) + np.sum(fit.warmup_gradients))
+    chain_seconds = _total(fit.warmup_seconds, fit.sampling_seconds)
     return {
         "health": flags,
+        "headline": shown,
         "warmup_seconds": None if fit.warmup_seconds is None else fit.warmup_seconds.tolist(),
         "sampling_seconds": None if fit.sampling_seconds is None else fit.sampling_seconds.tolist(),
         "extraction_seconds": fit.extraction_seconds,
@@ -99,60 +163,60 @@ def diagnose(
         "saturated": int(np.sum(fit.saturated)),
         "quantities": quantities,
         "min_ess_bulk": min_ess,
-        "min_ess_of": ("mu", "sigma", "omega")[worst] if worst < 3 else f"mu_g[{worst - 3}]",
+        "min_ess_of": estimates.names[worst],
         "max_rhat": max_rhat,
         "ess_per_second": min_ess / seconds,
         "ess_per_chain_second": min_ess / chain_seconds if chain_seconds else None,
-        "ess_per_gradient": min_ess / gradients,
+        "ess_per_gradient": min_ess / gradients if gradients else None,
         "ebfmi": ebfmi.tolist(),
         "step_size": fit.step_size.tolist(),
         "grade": graded,
-        "population_mean": population,
+        "summary": estimates.summary() if truth is None else None,
     }
 
 
-def with_mu(model: Model, draws: Mapping[str, Floats], dataset: Dataset, replicate: int) -> dict[str, Floats]:
-    """Return the draws with the population mean mu drawn from m where a model has m; the replicate seeds it."""
-    if model.location == "mu":
-        return dict(draws)
-    rng = np.random.default_rng([fit_seed(0, dataset.id, replicate), 2])
-    others = {name: values for name, values in draws.items() if name != "m"}
-    return {"mu": recover_mu(draws["m"], draws["omega"], dataset.n_groups, rng), **others}
+def _total(warmup: Floats | None, sampling: Floats | None) -> float | None:
+    """Add up the chains' seconds."""
+    return None if warmup is None or sampling is None else float(np.sum(warmup) + np.sum(sampling))
 
 
 def held_against_truth(
-    model: Model, dataset: Dataset, draws: Mapping[str, Floats], seconds: float, *, ranked: bool
+    truth: Truth, draws: Mapping[str, Floats], headline: Sequence[str], seconds: float, *, ranked: bool
 ) -> dict[str, Any]:
-    """Return the exact posterior of mu, sigma and omega, and, for a fit that may be ranked, its grade.
+    """Return what is known of the headline quantities and, for a fit that may be ranked, its grade.
 
-    The grade has the largest |z| over all graded quantities, which one that is, the bound it must keep to, and for
-    mu, sigma and omega the seconds in which the fit would reach a Monte Carlo error of `STATED_ERROR`.
+    Parameters
+    ----------
+    truth : Truth
+        What the draws are held against.
+    draws : mapping of str to array
+        Quantities of shape (chain, draw, *their own).
+    headline : sequence of str
+        Scalars whose truth is kept.
+    seconds : float
+        Wall time of the fit.
+    ranked : bool
+        Whether it may be ranked; another one is not graded.
+
+    Returns
+    -------
+    dict of str to value
+        `truth`, its kind; `known`, by name; and of a graded fit the largest |z| over all graded quantities, which one
+        that is, the bound it must keep to, and the seconds in which the fit would reach a Monte Carlo error of
+        `STATED_ERROR` in each headline quantity.
     """
-    exact = _exact(dataset, model.posterior)
-    scalars = ("mu", "sigma", "omega")
-    known: dict[str, Any] = {
-        "exact": {
-            name: {"mean": exact.mean(name), "sd": exact.sd(name)}
-            | {f"q{round(100 * p)}": exact.quantile(name, p) for p in (0.03, 0.5, 0.97)}
-            for name in scalars
-        }
-    }
+    known = {name: found for name in headline if (found := truth.known(name))}
+    kept: dict[str, Any] = {"truth": truth.kind, "source": truth.source, "known": known}
     if not ranked:
-        return known
-    result = grade(draws, exact)
-    return known | {
+        return kept
+    result = grade(draws, truth, headline)
+    return kept | {
         "largest": result.largest,
         "worst": result.worst,
         "bound": result.bound,
         "biased": result.biased,
         "graded": len(result.z),
-        "z_mean": {name: result.z[f"{name} mean"] for name in scalars},
+        "z_mean": {name: result.z[f"{name} mean"] for name in known if f"{name} mean" in result.z},
         "stated_error": STATED_ERROR,
         "seconds_to_error": dict(seconds_to_error(seconds, result.ess, STATED_ERROR)),
     }
-
-
-@lru_cache(maxsize=4)
-def _exact(dataset: Dataset, posterior: Target) -> ExactPosterior:
-    """Keep the exact posteriors of the datasets at hand: all models, backends and replicates share them."""
-    return exact_posterior(dataset, posterior)

@@ -1,12 +1,13 @@
-"""Grades a fit against the exact posterior: z-scores with a family-wise bound, seconds to a stated error.
+"""Grades a fit against the truth: z-scores with a family-wise bound, seconds to a stated error.
 
 What is graded is always a posterior expectation E f(x): f = x for a mean, (x - exact mean)^2 for an sd, and
-1[x <= exact quantile] for a quantile, which is so compared as a probability. Both E f and sd f are known exactly, so
-that the draws are asked for the effective sample size of f alone: z = (average of f - E f) / (sd f / sqrt(ESS)). An
-MCSE all by the draws would be small just when they miss a tail, and raise false alarms.
+1[x <= exact quantile] for a quantile, which is so compared as a probability. Both E f and sd f come from the truth, so
+that the draws are asked for the effective sample size of f alone: z = (average of f - E f) / (sd f sqrt(1/ESS + 1/T)),
+where T is the ESS that the truth itself rests on, infinite if it is exact. An MCSE all by the draws would be small just
+when they miss a tail, and raise false alarms.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +15,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.correctness.diagnostics import ess
-from bench.families.normal_means.exact import ExactPosterior
+from bench.correctness.truth import PROBABILITIES, Truth, elements
 
 Floats = NDArray[np.float64]
 
-SCALARS = ("mu", "sigma", "omega")
-MOMENTS = ("mean", "sd", "fourth")
-PROBABILITIES = (0.03, 0.5, 0.97)
-MOMENTS = ("mean", "sd", "fourth")
 FALSE_ALARMS = 1e-4  # of correct fits whose largest |z| exceeds the bound: few, for a run grades hundreds of fits
 DRAWS_PER_DEGREE = 10.0  # effective draws for one degree of freedom
 
 
 @dataclass(frozen=True)
 class Grade:
-    """How far a fit is from the exact posterior.
+    """How far a fit is from the truth.
 
     Attributes
     ----------
@@ -39,7 +36,7 @@ class Grade:
     fewest : float
         Smallest ESS of all that the z-scores rest on.
     ess : mapping of str to float
-        Effective sample size of the mean of mu, sigma and omega.
+        Effective sample size of the mean of each headline quantity.
     """
 
     z: Mapping[str, float]
@@ -63,8 +60,8 @@ class Grade:
         return self.largest > self.bound
 
 
-def grade(draws: Mapping[str, Floats], exact: ExactPosterior) -> Grade:
-    """Grade mean, sd and quantiles (3 %, 50 %, 97 %) of mu, sigma and omega, and mean and sd of every mu_g.
+def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = ()) -> Grade:
+    """Grade mean and sd of every scalar that the truth knows, and the quantiles that it knows (3 %, 50 %, 97 %).
 
     The bound is Sidak's over all z, of Student's t: ESS is estimated, over windows of some correlation lengths, which
     leaves one degree of freedom for some `DRAWS_PER_DEGREE` effective draws of the quantity that has fewest.
@@ -74,41 +71,61 @@ def grade(draws: Mapping[str, Floats], exact: ExactPosterior) -> Grade:
     Parameters
     ----------
     draws : mapping of str to array
-        mu, sigma and omega of shape (chain, draw), mu_g of shape (chain, draw, G), of a fit with good R-hat.
-    exact : ExactPosterior
-        Of the same dataset, and of the posterior that the model targets.
+        Quantities of shape (chain, draw, *their own), of a fit with good R-hat.
+    truth : Truth
+        Of the posterior that the model targets.
+    headline : sequence of str
+        Scalars whose ESS the grade keeps.
 
     Raises
     ------
     ValueError
-        If a draw is not finite.
+        If a draw is not finite, or the truth knows none of the quantities.
     """
-    for name in (*SCALARS, "mu_g"):
-        if not np.isfinite(draws[name]).all():
+    for name, values in draws.items():
+        if not np.isfinite(values).all():
             raise ValueError(f"draws of {name} are not finite; such a fit cannot be graded")
-    marginals = {name: exact.marginals[name] for name in SCALARS}
-    marginals |= {f"mu_g[{g}]": exact.group(g) for g in range(len(exact.mu_g_mean))}
-    mean, sd, fourth = (np.array([getattr(each, what) for each in marginals.values()]) for what in MOMENTS)
-    scalars = np.stack([draws[name] for name in SCALARS], axis=2)
-    x = (np.concatenate([scalars, draws["mu_g"]], axis=2) - mean) / sd
-    limits = np.array([[exact.quantile(name, p) for name in SCALARS] for p in PROBABILITIES])
-    below = np.concatenate([scalars <= limit for limit in limits], axis=2).astype(np.float64)
-    p = np.repeat(PROBABILITIES, len(SCALARS))
+    at = {name: i for i, name in enumerate(truth.names)}
+    columns = {
+        element: flat[..., i]
+        for name, values in draws.items()
+        for flat in [values.reshape(*values.shape[:2], -1)]
+        for i, element in enumerate(elements(name, values.shape[2:]))
+        if element in at and truth.sd[at[element]] > 0
+    }
+    if not columns:
+        raise ValueError(f"the truth knows {', '.join(list(truth.names)[:5])}, and the fit has none of these")
+    names, known = list(columns), [at[name] for name in columns]
+    mean, sd, fourth = truth.mean[known], truth.sd[known], truth.fourth[known]
+    x = (np.stack(list(columns.values()), axis=2) - mean) / sd
+    quantiles = (truth.quantiles[:, known] - mean) / sd
+    pairs = [(q, k) for q, k in np.argwhere(np.isfinite(quantiles))]
+    p = np.array([PROBABILITIES[q] for q, _ in pairs])
+    below = np.stack([x[..., k] <= quantiles[q, k] for q, k in pairs], axis=2).astype(np.float64) if pairs else x[..., :0]
 
-    of_mean, of_sd, of_quantile = (ess(f, "mean") for f in (x, x**2, below))
-    z = {f"{name} mean": value for name, value in zip(marginals, np.sqrt(of_mean) * _average(x), strict=True)}
-    sd_z = 2 * (np.sqrt(_average(x**2)) - 1) * np.sqrt(of_sd / (fourth / sd**4 - 1))
-    z |= {f"{name} sd": value for name, value in zip(marginals, sd_z, strict=True)}
-    quantile_z = (_average(below) - p) * np.sqrt(of_quantile / (p * (1 - p)))
-    names = [f"{name} {p:.0%}" for p in PROBABILITIES for name in SCALARS]
-    z |= dict(zip(names, quantile_z, strict=True))
+    def spread(ours: Floats, theirs: Floats) -> Floats:
+        """Return the sd of a difference, in sds of f."""
+        return np.sqrt(1 / ours + 1 / theirs)
+
+    ess_mean, ess_sd = (np.broadcast_to(each, len(truth.names))[known] for each in (truth.ess_mean, truth.ess_sd))
+    ess_quantile = np.broadcast_to(truth.ess_quantile, truth.quantiles.shape)[:, known]
+    of_mean, of_sd = ess(x, "mean"), ess(x**2, "mean")
+    of_quantile = ess(below, "mean") if pairs else np.empty(0)
+    z = dict(zip([f"{name} mean" for name in names], _average(x) / spread(of_mean, ess_mean), strict=True))
+    sd_of_square = np.sqrt(fourth / sd**4 - 1)
+    sd_z = 2 * (np.sqrt(_average(x**2)) - 1) / (sd_of_square * spread(of_sd, ess_sd))
+    z |= dict(zip([f"{name} sd" for name in names], sd_z, strict=True))
+    theirs = np.array([ess_quantile[q, k] for q, k in pairs])
+    quantile_z = (_average(below) - p) / (np.sqrt(p * (1 - p)) * spread(of_quantile, theirs)) if pairs else []
+    z |= dict(zip([f"{names[k]} {PROBABILITIES[q]:.0%}" for q, k in pairs], quantile_z, strict=True))
 
     fewest = float(np.concatenate([of_mean, of_sd, of_quantile]).min())
+    sizes = dict(zip(names, of_mean, strict=True))
     return Grade(
         z={name: float(value) for name, value in z.items()},
         bound=bound(len(z), fewest),
         fewest=fewest,
-        ess={name: float(size) for name, size in zip(SCALARS, of_mean, strict=False)},
+        ess={name: float(sizes[name]) for name in headline if name in sizes},
     )
 
 

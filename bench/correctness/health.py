@@ -1,9 +1,8 @@
-"""Health of a fit and the audit of its settings: reasons why it may not be ranked."""
+"""Health of a fit: reasons in its draws why it may not be ranked."""
 
 import numpy as np
 
 from bench.backends.base import Fit
-from bench.settings import Settings
 
 MAX_RHAT = 1.01
 """Vehtari et al. 2021."""
@@ -51,24 +50,4 @@ def health(
         flags.append(f"E-BFMI: {np.min(ebfmi):.2f}")
     if np.mean(fit.saturated) > MAX_SATURATED:
         flags.append(f"maximum tree depth: {int(np.sum(fit.saturated))}")
-    return flags
-
-
-def audit(settings: Settings, fit: Fit) -> list[str]:
-    """Compare what was asked with what the sampler reports, and return each difference with both values."""
-    chains, draws = fit.draws["sigma"].shape
-    reported = {
-        "chains": chains,
-        "draws": draws,
-        "warmup": fit.warmup_gradients.shape[1],
-        "max_treedepth": max(int(np.max(fit.depth)), settings.max_treedepth),
-    }
-    flags = [
-        f"audit: {name} was {value}, not {asked}"
-        for name, value in reported.items()
-        if value != (asked := getattr(settings, name))
-    ]
-    for name, array in fit.draws.items():
-        if array.dtype != np.float64:
-            flags.append(f"audit: {name} is {array.dtype}, not float64")
     return flags

@@ -1,9 +1,8 @@
-"""Generated and loaded data, with names, truth and digests."""
+"""Observations in groups: generated, or a reader's own table."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -11,39 +10,38 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.families.base import Data, DataError, Dataset
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MAX_ROWS = 5_000_000
 
 
-class DataError(ValueError):
-    """Data that cannot be fit; the message says why and what to change."""
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Observations in groups.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Groups(Dataset):
+    """Observations in groups; `data` and `sizes` follow from them.
 
     Attributes
     ----------
-    id : str
-        Short and stable; history is matched on it.
     y : array of shape (N,)
         Observations, float64.
     group : array of shape (N,)
         Group number of each observation, 0-based, int64.
     labels : tuple of str
         Label of each group.
-    truth : mapping of str to float
-        The generating values, where they are known.
+
+    Raises
+    ------
+    DataError
+        If no model could be fit to them.
     """
 
-    id: str
+    data: Data = field(init=False)
+    sizes: Mapping[str, int] = field(init=False)
     y: Floats
     group: Ints
     labels: tuple[str, ...]
-    truth: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse data on which no model could be fit."""
@@ -67,8 +65,11 @@ class Dataset:
                 f"{self.id}: nothing varies within any group, so sigma would be 0; give the single observations, "
                 "not a mean of each group repeated"
             )
-        self.y.flags.writeable = False
-        self.group.flags.writeable = False
+        data = {"N": len(self.y), "G": self.n_groups, "group": self.group + 1, "y": self.y}
+        for array in (self.y, self.group, data["group"]):
+            array.flags.writeable = False
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "sizes", {"observations": len(self.y), "groups": self.n_groups})
 
     @property
     def n_groups(self) -> int:
@@ -76,39 +77,30 @@ class Dataset:
         return len(self.labels)
 
     @cached_property
-    def sizes(self) -> Ints:
+    def group_sizes(self) -> Ints:
         """Observations in each group, shape (G,)."""
         return np.bincount(self.group, minlength=self.n_groups)
 
     @cached_property
     def means(self) -> Floats:
         """Mean of each group, shape (G,)."""
-        return np.bincount(self.group, weights=self.y, minlength=self.n_groups) / self.sizes
+        return np.bincount(self.group, weights=self.y, minlength=self.n_groups) / self.group_sizes
 
     @cached_property
     def within_ss(self) -> float:
         """Sum of squared deviations from the group means."""
         return float(np.sum((self.y - self.means[self.group]) ** 2))
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over y (little-endian float64), then group (little-endian int64)."""
-        return hashlib.sha256(self.y.astype("<f8").tobytes() + self.group.astype("<i8").tobytes()).hexdigest()
-
-    def rescaled(self, centre: float, scale: float) -> "Dataset":
+    def rescaled(self, centre: float, scale: float) -> "Groups":
         """Return the dataset of ``(y - centre) / scale``, with an id of its own and no truth."""
-        draft = Dataset(id=self.id, y=(self.y - centre) / scale, group=self.group.copy(), labels=self.labels)
-        return replace(draft, id=f"{self.id.rsplit('-', 1)[0]}-{draft.digest[:8]}")
-
-    @property
-    def stan_data(self) -> dict[str, object]:
-        """The data block of the programs in `stan/`."""
-        return {"N": len(self.y), "G": self.n_groups, "group": self.group + 1, "y": self.y}
+        draft = Groups(id=self.id, y=(self.y - centre) / scale, group=self.group.copy(), labels=self.labels)
+        stem = self.id.rsplit("-", 1)[0]
+        return Groups(id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels)
 
 
 def normal_means(
     omega: float, sizes: Sequence[int], seed: int = 41, *, mean: float = 2.0, sigma: float = 0.75
-) -> Dataset:
+) -> Groups:
     """Generate groups with normal means and normal observations.
 
     One generator draws, for each group in order, its mean and then its observations.
@@ -137,16 +129,16 @@ def normal_means(
     rng = np.random.default_rng(seed)
     groups = [rng.normal(rng.normal(mean, omega), sigma, size) for size in sizes]
     n = str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)}to{max(sizes)}"
-    return Dataset(
+    return Groups(
         id=f"omega{omega:g}-G{len(sizes)}-n{n}-s{seed}",
         y=np.concatenate(groups),
         group=np.repeat(np.arange(len(sizes)), sizes),
         labels=tuple(str(g) for g in range(len(sizes))),
-        truth={"mu": mean, "omega": omega, "sigma": sigma},
+        generated_with={"mu": mean, "omega": omega, "sigma": sigma},
     )
 
 
-def read_table(path: Path, group_column: str, value_column: str) -> Dataset:
+def read_table(path: Path, group_column: str, value_column: str) -> Groups:
     """Read a reader's own table, CSV or Parquet.
 
     Rows may stand in any order: they are sorted by label and value, so that the same
@@ -176,7 +168,7 @@ def read_table(path: Path, group_column: str, value_column: str) -> Dataset:
     return from_table(table, group_column, value_column, name=path.stem)
 
 
-def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, name: str) -> Dataset:
+def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, name: str) -> Groups:
     """Make a dataset of two columns of a data frame; see `read_table`."""
     values = pd.to_numeric(table[value_column], errors="coerce")
     text = table.loc[values.isna() & table[value_column].notna(), value_column]
@@ -193,10 +185,10 @@ def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, nam
     y = values.to_numpy(dtype=np.float64)
     order = np.lexsort((y, codes))
     stem = re.sub(r"[^A-Za-z0-9_.]+", "_", name)[:40] or "table"
-    draft = Dataset(
+    draft = Groups(
         id=name, y=y[order], group=codes[order].astype(np.int64), labels=tuple(str(label) for label in uniques)
     )
-    return Dataset(id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels)
+    return Groups(id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels)
 
 
 def _unbalanced(n_groups: int, largest: int) -> list[int]:
@@ -205,7 +197,7 @@ def _unbalanced(n_groups: int, largest: int) -> list[int]:
 
 
 @cache
-def grid(name: str) -> tuple[Dataset, ...]:
+def grid(name: str) -> tuple[Groups, ...]:
     """Generate the datasets of a grid.
 
     Parameters

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.correctness.quadrature import DROP, REACH, Axis, Marginal, NormalMixture, ScaleMarginal
-from bench.families.base import Target
-from bench.families.normal_means.data import Dataset
+from bench.families.normal_means.data import Groups
 
 Floats = NDArray[np.float64]
 
@@ -41,12 +40,12 @@ class _Given(NamedTuple):
 class _Groups:
     """What the data say of the groups, by distinct group size."""
 
-    def __init__(self, dataset: Dataset, posterior: Target) -> None:
+    def __init__(self, dataset: Groups, posterior: str) -> None:
         self.finite = posterior == "finite_population"
         self.n_obs, self.n_groups, self.within_ss = len(dataset.y), dataset.n_groups, dataset.within_ss
         self.centre = float(dataset.y.mean())  # sums are taken about it, so that they do not cancel
         self.means = dataset.means - self.centre
-        self.sizes, self.size_of = np.unique(dataset.sizes, return_inverse=True)
+        self.sizes, self.size_of = np.unique(dataset.group_sizes, return_inverse=True)
         self.sums = np.stack([np.bincount(self.size_of, weights=self.means**power) for power in range(3)])
 
     def shrinkage(self, sigma: Floats, omega: Floats) -> Floats:
@@ -253,12 +252,12 @@ class ExactPosterior:
         return np.clip(u @ self._density @ v.T, 0, None), edges
 
 
-def exact_posterior(dataset: Dataset, posterior: Target) -> ExactPosterior:
+def exact_posterior(dataset: Groups, posterior: str) -> ExactPosterior:
     """Integrate the posterior of a dataset, on finer grids until the error they state is below `TOLERANCE`.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Groups
         Balanced or not.
     posterior : str
         `superpopulation` or `finite_population`.
@@ -266,7 +265,7 @@ def exact_posterior(dataset: Dataset, posterior: Target) -> ExactPosterior:
     groups = _Groups(dataset, posterior)
     degrees = groups.n_obs - groups.n_groups
     s1 = np.sqrt(groups.within_ss / degrees) if degrees else dataset.y.std()
-    s2 = np.sqrt(groups.means.var() + s1**2 * np.mean(1 / dataset.sizes))
+    s2 = np.sqrt(groups.means.var() + s1**2 * np.mean(1 / dataset.group_sizes))
     u, v = (Axis(float(unit), np.array(REACH)) for unit in (s1, s2))
     ends = _box(lambda at_u, at_v: groups.log_density(u, v, at_u, at_v))
     for intervals in INTERVALS:

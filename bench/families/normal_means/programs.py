@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import indent
 
 from bench.families.base import Model
+from bench.families.normal_means.forms import FORMS
 from bench.settings import Settings
 
 STAN, PYMC = ("stanli", "cmdstan", "pystan"), ("pymc", "nutpie")
@@ -56,9 +57,10 @@ def program(model: Model, backend: str, table: Table, settings: Settings, seed: 
         The program.
     """
     language = "Stan" if backend in STAN else "PyMC"
-    given = f'PROGRAM = """\n{model.stan_file.read_text(encoding="utf-8")}"""'
+    assert model.stan and model.pymc  # models of this suite have both
+    given = f'PROGRAM = """\n{model.stan.code}"""'
     if backend in PYMC:
-        given = _build(model.pymc_file)
+        given = _build(model.pymc.code)
     parts = [
         f'"""Model {model.name} in {language}, by {backend}. Written by hierbench."""\n\n{_IMPORTS[backend].strip()}',
         given,
@@ -69,9 +71,8 @@ def program(model: Model, backend: str, table: Table, settings: Settings, seed: 
     return "\n\n\n".join(parts) + "\n"
 
 
-def _build(module: Path) -> str:
+def _build(source: str) -> str:
     """Return the text of `build` in the module of a PyMC model."""
-    source = module.read_text(encoding="utf-8")
     found = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "build")
     return ast.get_source_segment(source, found) or ""
 
@@ -80,12 +81,7 @@ _PLAIN = """
 import numpy as np
 import pandas as pd
 """
-_OF_PYMC = (
-    _PLAIN
-    + """import pymc as pm
-from numpy.typing import NDArray
-"""
-)
+_OF_PYMC = "from collections.abc import Mapping\nfrom typing import Any\n" + _PLAIN + "import pymc as pm\n"
 _IMPORTS = {
     "stanli": _PLAIN + "import stanli",
     "cmdstan": "from pathlib import Path\n\nimport cmdstanpy\n" + _PLAIN.lstrip(),
@@ -114,7 +110,7 @@ def _main(model: Model, backend: str, table: Table, settings: Settings, seed: in
     if scaled:
         lines.append(f"y = (y - {table.centre!r}) / {table.scale!r}  # where the priors expect it")
     lines += ["", *_sampling(model, backend, settings, seed)]
-    if model.location == "m":
+    if FORMS[model.name].location == "m":
         lines += [
             "",
             "# the mean of these groups is m; that of the population they came from follows from it",
@@ -136,11 +132,12 @@ def _main(model: Model, backend: str, table: Table, settings: Settings, seed: in
 
 def _sampling(model: Model, backend: str, settings: Settings, seed: int) -> list[str]:
     """Return the lines that sample and bring the draws into arrays, the groups last."""
-    names = (model.location, "sigma", "omega", "mu_g")
+    names = (FORMS[model.name].location, "sigma", "omega", "mu_g")
     s = settings
     if backend in PYMC:
         return [
-            "with build(y, group, len(labels)):",
+            'data = {"N": len(y), "G": len(labels), "group": group + 1, "y": y}',
+            "with build(data):",
             "    fit = pm.sample(",
             f"        draws={s.draws}, tune={s.warmup}, chains={s.chains}, cores={s.parallel_chains}, "
             f'random_seed={seed}, target_accept={s.target_accept}, nuts_sampler="{backend}"',

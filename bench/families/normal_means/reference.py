@@ -1,63 +1,66 @@
-"""The log density of each model and its gradient in plain NumPy: what every backend is held against.
+"""The log density of each model over its values, and its gradient, in plain NumPy: a third side for the gate.
 
 Independent of any sampler, written from the mathematics of the models and not from their programs.
 """
 
 import numpy as np
 
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Gradient, Point
+from bench.families.base import Values
+from bench.families.normal_means.data import Groups
+from bench.families.normal_means.forms import Form
 
 
-def log_density_and_gradient(model: Model, dataset: Dataset, point: Point) -> tuple[float, Gradient]:
-    """Log posterior density on the unconstrained scale, up to a constant, and its gradient.
-
-    The coordinates are the location, log sigma, log omega and the effects; the Jacobian of the two
-    logarithms is included.
+def log_density_and_gradient(form: Form, dataset: Groups, values: Values) -> tuple[float, Values]:
+    """Log posterior density over the values, up to a constant, and its gradient with respect to each of them.
 
     Parameters
     ----------
-    model : Model
+    form : Form
         Which parameterization.
-    dataset : Dataset
+    dataset : Groups
         Observations.
-    point : Point
-        Natural values; zero-sum effects must sum to zero.
-    """
-    loc, sigma, omega, effects = point.location, point.sigma, point.omega, point.effects
-    n_groups = dataset.n_groups
-    mu_g = {"mu_g": effects, "e": loc + effects, "z": loc + omega * effects}[model.effects]
+    values : mapping of str to array
+        The parameters of the form; zero-sum effects must sum to zero. No Jacobian of any transform is included.
 
-    # y ~ normal(mu_g, sigma), sigma ~ half-normal(1), omega ~ half-normal(10), each scale with its Jacobian
+    Returns
+    -------
+    float
+        The log density.
+    mapping of str to array
+        Its partial derivatives, by parameter; those of zero-sum effects are meant along their hyperplane.
+    """
+    loc, sigma, omega = (float(values[name]) for name in (form.location, "sigma", "omega"))
+    effects, n_groups = values[form.effects], dataset.n_groups
+    mu_g = {"mu_g": effects, "e": loc + effects, "z": loc + omega * effects}[form.effects]
+
+    # y ~ normal(mu_g, sigma), sigma ~ half-normal(1), omega ~ half-normal(10)
     residual = dataset.y - mu_g[dataset.group]
     chi2 = float(residual @ residual) / sigma**2
     to_groups = np.bincount(dataset.group, weights=residual, minlength=n_groups) / sigma**2
-    log_sigma, log_omega = np.log(sigma), np.log(omega)
-    value = -len(dataset.y) * log_sigma - chi2 / 2 - sigma**2 / 2 + log_sigma - omega**2 / 200 + log_omega
-    d_log_sigma = -len(dataset.y) + chi2 - sigma**2 + 1
-    d_log_omega = -(omega**2) / 100 + 1
+    value = -len(dataset.y) * np.log(sigma) - chi2 / 2 - sigma**2 / 2 - omega**2 / 200
+    d_sigma = (chi2 - len(dataset.y)) / sigma - sigma
+    d_omega = -omega / 100
 
     # the location: mu ~ normal(0, 1), or m ~ normal(0, sqrt(1 + omega^2 / G))
-    variance = 1 + omega**2 / n_groups if model.location == "m" else 1.0
+    variance = 1 + omega**2 / n_groups if form.location == "m" else 1.0
     value -= np.log(variance) / 2 + loc**2 / (2 * variance)
     d_location = -loc / variance
-    d_log_omega += (variance - 1) / variance * (loc**2 / variance - 1)
+    if form.location == "m":
+        d_omega += omega / n_groups / variance * (loc**2 / variance - 1)
 
     # the effects: normal with sd omega, or standard normal, on G or G - 1 dimensions
-    if model.effects == "z":
+    if form.effects == "z":
         value -= float(effects @ effects) / 2
         d_effects = omega * to_groups - effects
         d_location += np.sum(to_groups)
-        d_log_omega += omega * float(to_groups @ effects)
+        d_omega += float(to_groups @ effects)
     else:
-        deviation = effects - loc if model.effects == "mu_g" else effects
-        dimension = n_groups - model.zero_sum
+        deviation = effects - loc if form.effects == "mu_g" else effects
+        dimension = n_groups - form.zero_sum
         scaled = float(deviation @ deviation) / omega**2
-        value -= dimension * log_omega + scaled / 2
-        d_log_omega += scaled - dimension
+        value -= dimension * np.log(omega) + scaled / 2
+        d_omega += (scaled - dimension) / omega
         d_effects = to_groups - deviation / omega**2
-        d_location += np.sum(deviation) / omega**2 if model.effects == "mu_g" else np.sum(to_groups)
-    if model.zero_sum:
-        d_effects = d_effects - np.mean(d_effects)
-    return float(value), Gradient(float(d_location), float(d_log_sigma), float(d_log_omega), d_effects)
+        d_location += np.sum(deviation) / omega**2 if form.effects == "mu_g" else np.sum(to_groups)
+    gradient = {form.location: d_location, "sigma": d_sigma, "omega": d_omega, form.effects: d_effects}
+    return float(value), {name: np.asarray(part, dtype=np.float64) for name, part in gradient.items()}

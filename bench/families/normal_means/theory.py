@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.families.normal_means.data import Dataset
+from bench.families.normal_means.data import Groups
 from bench.families.normal_means.exact import exact_posterior
 
 Theory = Literal["centered", "noncentered", "undecided"]
@@ -110,12 +110,12 @@ class Seen:
         return cls(**fields)
 
 
-def look(dataset: Dataset, centre: float = 0.0, scale: float = 1.0) -> Seen:
+def look(dataset: Groups, centre: float = 0.0, scale: float = 1.0) -> Seen:
     """Summarise a dataset by its exact posterior.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Groups
         What the models are given.
     centre, scale : float
         How it was made of the reader's y.
@@ -123,7 +123,7 @@ def look(dataset: Dataset, centre: float = 0.0, scale: float = 1.0) -> Seen:
     exact = exact_posterior(dataset, "superpopulation")
     sigma, omega = exact.draw_scales(DRAWS, np.random.default_rng(1))
     ratio = (omega / sigma) ** 2
-    sizes = dataset.sizes
+    sizes = dataset.group_sizes
     low, middle, high = np.quantile(ratio, (0.03, 0.5, 0.97))
 
     def estimate(name: str) -> Estimate:
@@ -145,7 +145,7 @@ def look(dataset: Dataset, centre: float = 0.0, scale: float = 1.0) -> Seen:
     )
 
 
-def units(dataset: Dataset) -> tuple[float, float]:
+def units(dataset: Groups) -> tuple[float, float]:
     """Choose centre and scale that bring y to where the models' priors expect it: (0, 1) if it is there already.
 
     The priors are mu ~ normal(0, 1) and sigma ~ half-normal(1). Beyond `PRIOR_SDS` of these the mean of the group means
