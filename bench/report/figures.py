@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -197,7 +198,7 @@ class Pictures:
                 panels.append(curves(engine, x, y, drawn, backend=here[0].backend, joined=False))
         note = (
             "One mark for each model and dataset: root mean square error of the posterior means of the headline "
-            f"quantities against {_truths(rows)}, over replicates. Lower left is better. Hollow: unhealthy."
+            f"quantities against the {_truths(rows)}, over replicates. Lower left is better. Hollow: unhealthy."
         )
         title = f"Wall time against error{_of(family)}"
         return Figure(_id(family, "error"), title, note, [("", panels)], self._legend(rows), columns=len(self.engines))
@@ -354,24 +355,25 @@ class Pictures:
             truth = next((row.known for row in here if row.known), {})
             panels = []
             for name in _shown(here):
-                shown = [row for row in here if row.quantity(name)]
+                element, shown = _of_one_element(here, name)
                 known = truth.get(name)
                 trusted = [row for row in shown if row.healthy] or shown
                 ends = [e for row in trusted if (q := row.quantity(name)) for e in (q.q3, q.q97)]
                 ends += [known["q3"], known["q97"]] if known else []
-                x = Scale.over(ends, f"{name}, 3 % to 97 %")
+                x = Scale.over(ends, f"{element}, 3 % to 97 %")
                 groups = self._groups(shown, lambda row, name=name: [self._interval(row, name)])  # type: ignore[misc]
                 if known:
                     band = (known["q3"], known["mean"], known["q97"])
                     groups = [Group(g.model, g.style, g.lines, band) for g in groups]
-                panels.append(lines(_element(shown, name), x, groups))
+                panels.append(lines(element, x, groups))
             if panels:
                 parts.append((league_words(league, 1), panels))
         if not parts:
             return None
         note = (
             "Mean and 3 % to 97 % interval of each fit, averaged over replicates: the headline quantities, and the "
-            f"slowest other one. {f'Grey: the same of the {truths}. ' if (truths := _truths(rows)) else ''}{STAR}"
+            "slowest other one. Of an array: the element that is the slowest in most cases, where it is. "
+            f"{f'Grey: the same of the {truths}. ' if (truths := _truths(rows)) else ''}{STAR}"
         )
         return Figure("intervals", "Posterior intervals", note, parts, columns=3)
 
@@ -437,6 +439,13 @@ def _shown(rows: Sequence[Row]) -> list[str]:
     first = [name for name in headline([row.first for row in rows]) if name in slowest][: MAX_QUANTITIES - 1]
     others = sorted(slowest.keys() - set(first), key=lambda name: (slowest[name], name))
     return [*first, *others[: 1 if first else FEW_QUANTITIES]]
+
+
+def _of_one_element(rows: Sequence[Row], name: str) -> tuple[str, list[Row]]:
+    """Return the element of a quantity that most rows have, since intervals of different ones can't be compared."""
+    elements = [(q.element, row) for row in rows if (q := row.quantity(name))]
+    most = Counter(element for element, _ in elements).most_common(1)[0][0]
+    return most, [row for element, row in elements if element == most]
 
 
 def _element(rows: Sequence[Row], name: str) -> str:

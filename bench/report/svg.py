@@ -145,7 +145,7 @@ def short(value: float) -> str:
     """Write a round number in few characters."""
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
-            return f"{value / limit:g}{unit}"
+            return f"{value / limit:.3g}{unit}"
     return f"{value:g}"
 
 

@@ -56,7 +56,7 @@ def league_words(league: tuple[str, str], families: int) -> str:
     families : int
         How many families there are beside each other.
     """
-    family, target = (name.replace("_", " ") for name in league)
+    family, target = league[0].replace("_", " "), league[1].replace("_", "-")
     return f"{family}, {target} posterior" if families > 1 else f"{target} posterior"
 
 

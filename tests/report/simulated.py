@@ -18,7 +18,7 @@ MODELS = {
     "finite_zerosum_noncentered": "finite_population",
 }
 SPEED = {"cmdstan": 1.0, "stanli": 3.0, "pymc": 0.5, "nutpie": 1.4}
-EXACT = {
+KNOWN = {
     "mu": {"mean": 2.0, "sd": 0.4, "q3": 1.2, "q97": 2.8},
     "sigma": {"mean": 0.75, "sd": 0.03, "q3": 0.69, "q97": 0.81},
     "omega": {"mean": 1.0, "sd": 0.2, "q3": 0.65, "q97": 1.4},
@@ -39,20 +39,20 @@ def simulate(
         cases.append((HOSTILE, None, 7))
     rng = np.random.default_rng(3)
     for dataset, omega, n_groups in cases:
-        for i, (model, posterior) in enumerate(MODELS.items()):
+        for i, (model, target) in enumerate(MODELS.items()):
             for backend, speed in SPEED.items():
                 for replicate in range(replicates):
                     common: dict[str, Any] = {
                         "run": run,
                         "time": "2026-01-01T00:00:00Z",
+                        "family": "normal_means",
                         "dataset": dataset,
                         "dataset_digest": "d" * 64,
-                        "n_obs": 20 * n_groups,
-                        "n_groups": n_groups,
-                        "truth": {} if omega is None else {"mu": 2.0, "sigma": 0.75, "omega": omega},
+                        "sizes": {"observations": 20 * n_groups, "groups": n_groups},
+                        "generated_with": {} if omega is None else {"mu": 2.0, "sigma": 0.75, "omega": omega},
                         "model": model,
                         "model_digest": "e" * 64,
-                        "posterior": posterior,
+                        "target": target,
                         "backend": backend,
                         "language": "stan" if "stan" in backend else "pymc",
                         "protocol": "matched",
@@ -103,11 +103,13 @@ def _outcome(
     clock = backend != "nutpie"
     health = [f"divergences: {divergences}"] if divergences > 4 else []
     quantities, scale = {}, 2.0 if health else 1.0
-    for name, exact in {**EXACT, "mu_g": EXACT["mu"]}.items():
-        mean = exact["mean"] + exact["sd"] * float(rng.normal(0, scale / math.sqrt(ess)))
-        low, high = mean - 1.9 * exact["sd"], mean + 1.9 * exact["sd"]
+    for name, known in {**KNOWN, "mu_g": KNOWN["mu"]}.items():
+        mean = known["mean"] + known["sd"] * float(rng.normal(0, scale / math.sqrt(ess)))
+        low, high = mean - 1.9 * known["sd"], mean + 1.9 * known["sd"]
         own = ess * (1 + len(name) / 3)
-        quantities[name] = Quantity(mean, exact["sd"], low, mean, high, exact["sd"] / math.sqrt(ess), own, own, 1.002)
+        element = f"mu_g[{rng.integers(3)}]" if name == "mu_g" else name
+        error = known["sd"] / math.sqrt(ess)
+        quantities[name] = Quantity(mean, known["sd"], low, mean, high, error, own, own, 1.002, element)
     return {
         "status": "ok",
         "health": health,
@@ -121,6 +123,7 @@ def _outcome(
         "gradients": 30_000,
         "divergences": divergences,
         "saturated": 0,
+        "headline": list(KNOWN),
         "quantities": quantities,
         "min_ess_bulk": ess,
         "min_ess_of": "omega",
@@ -129,12 +132,14 @@ def _outcome(
         "ess_per_gradient": ess / 70_000,
         "ebfmi": [0.9, 1.0, 0.9, 1.1],
         "step_size": [0.4, 0.4, 0.5, 0.4],
+        "gate": {"with": "reference", "places": 9, "error": 1e-13, "constant": 0.0, "note": ""},
         "grade": {
+            "truth": "exact",
             "largest": float(abs(rng.normal(2, 0.5))),
             "worst": "omega mean",
             "bound": 4.1,
             "biased": False,
-            "exact": EXACT,
-            "seconds_to_error": dict.fromkeys(EXACT, 10 * wall),
+            "known": KNOWN,
+            "seconds_to_error": dict.fromkeys(KNOWN, 10 * wall),
         },
     }

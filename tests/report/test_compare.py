@@ -12,7 +12,7 @@ from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
 from bench.report.aa_real import compare_halves, halves
 from bench.report.compare import compare_runs
-from bench.report.comparison import Comparison, Effect, Row
+from bench.report.comparison import Comparison, Difference, Effect
 from bench.report.matching import CompareError, IncomparableError
 
 SICK: dict[str, Any] = {"health": ["R-hat: 1.05"]}
@@ -34,13 +34,13 @@ def cell(
     ]
 
 
-def only(result: Comparison) -> Row:
+def only(result: Comparison) -> Difference:
     """Return the one row of a comparison."""
     (row,) = result.rows
     return row
 
 
-def effect(row: Row, measure: str) -> Effect:
+def effect(row: Difference, measure: str) -> Effect:
     """Return a row's effect by its measure."""
     return next(e for e in row.effects if e.measure == measure)
 
@@ -301,8 +301,8 @@ def test_stock_settings_may_differ_by_backend_but_matched_ones_may_not() -> None
     compare_runs(change([*cell(), *other], protocol="stock"), by="backend")
 
 
-def test_by_model_compares_the_same_posterior_alone() -> None:
-    finite = {"posterior": "finite_population"}
+def test_by_model_compares_the_same_target_alone() -> None:
+    finite = {"target": "finite_population"}
     run = [
         *cell(),
         *cell(model="noncentered", model_digest="n"),

@@ -3,15 +3,14 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.report.export import export
 from bench.records import Journal, RunError
+from bench.report.aa import simulated_record
+from bench.report.export import export
 from tests.running.processes import Bench
-from tests.test_records import RECORD
 
 
 def compare(*files: Path) -> str:
@@ -24,7 +23,7 @@ def test_a_run_is_exported_as_pytest_benchmark_wrote_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"
     assert bench("--backend", "stanli,error-sample,slow", "--replicates", "2", "--benchmark-json", theirs) == 1
-    exported = export(bench.running.run)
+    exported = export(bench.run)
     ours.write_text(json.dumps(exported, allow_nan=False))
     written = json.loads(theirs.read_text())
     assert exported.keys() == written.keys()
@@ -41,13 +40,12 @@ def test_a_run_is_exported_as_pytest_benchmark_wrote_it(tmp_path: Path) -> None:
 
 
 def run_with(folder: Path, **replicates: list[float | None]) -> Path:
-    journal = Journal(folder / "run", {"environment": RECORD.environment})
+    journal = Journal(folder / "run", {"environment": {"cores": 2}})
     for backend, seconds in replicates.items():
         for number, wall in enumerate(seconds):
             status = "ok" if wall else "timeout"
-            journal.append(
-                replace(RECORD, backend=backend, replicate=number, wall_seconds=wall, status=status)  # type: ignore[arg-type]
-            )
+            made = {"backend": backend, "replicate": number, "wall_seconds": wall, "status": status}
+            journal.append(simulated_record(dataset="omega1-G5-n20-s41", **made))
     journal.close()
     return journal.folder
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from bench.report.export import export, read_stored
 from bench.records import Journal, Record, RunError
 from bench.report.aa import simulated_record
+from bench.report.export import export, read_stored
 from bench.report.history_page import History, write_history
 from tests.report.conftest import Opened
 from tests.report.simulated import HOSTILE

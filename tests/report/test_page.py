@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,46 @@ def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
     assert "more datasets are not shown here" in page.read_text(encoding="utf-8")
 
 
-def test_no_sampler_is_imported() -> None:
-    pages = ("page", "history_page", "recommendation_page")
+def test_the_report_reads_records_alone() -> None:
+    pages = ("page", "history_page", "recommendation_page", "terminal", "export", "aa")
     code = f"import sys, {', '.join('bench.report.' + name for name in pages)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz", "bench.backends", "bench.running.run"} & set(loaded)
+    assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz"} & set(loaded)
+    others = ("bench.families", "bench.backends", "bench.correctness", "bench.running", "bench.deciding")
+    assert not [name for name in loaded if name.startswith(others)]
+
+
+def test_several_families_share_a_page(tmp_path: Path) -> None:
+    records = list(simulate(replicates=2))
+    schools = [
+        replace(
+            record,
+            family="eight_schools",
+            dataset="schools",
+            target="schools",
+            sizes={"schools": 8},
+            generated_with={},
+            gate={"with": "", "places": 0, "error": None, "constant": None, "note": "there is no PyMC program"},
+        )
+        for record in records
+        if record.dataset.startswith("omega10-G5-")
+    ]
+    text = write_report(tmp_path, [*records, *schools], asked()).read_text(encoding="utf-8")
+    assert "eight schools: schools" in text
+    assert "normal means: omega10-G5-n20-s41" in text
+    assert "for the eight schools, schools posterior" in text
+    assert "8 schools." in text
+    assert 'id="figure-normal-means-groups"' in text
+    assert "Equality across languages was not tested for centered (schools)" in text
+    assert "there is no PyMC program" in text
+
+
+def test_a_run_without_sizes_headline_or_truth_has_a_report(tmp_path: Path) -> None:
+    bare = [
+        replace(record, sizes={}, generated_with={}, headline=[], grade=None, gate=None)
+        for record in simulate(omegas=(1.0,), groups=(5,), replicates=1)
+    ]
+    text = write_report(tmp_path, bare, asked()).read_text(encoding="utf-8")
+    assert "data of unknown size" in text
+    assert 'id="figure-intervals"' in text
+    assert 'id="figure-error"' not in text

@@ -8,20 +8,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.families.base import MODELS
 from bench.records import Record
 from bench.report.aa import simulated_record
-from bench.report.recommendation import Recommendation
+from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
-from bench.families.normal_means.theory import Estimate, Seen
 from tests.report.conftest import Opened
 from tests.report.simulated import HOSTILE
 
+TARGETS = {
+    "centered": "superpopulation",
+    "noncentered": "superpopulation",
+    "finite_zerosum_centered": "finite_population",
+}
+FORMS = {model: "noncentered" if "noncentered" in model else "centered" for model in TARGETS}
 
-def seen(information: float = 40.0) -> Seen:
-    found = Estimate(information, information / 4, 4 * information)
-    return Seen(
-        160, 8, 20, 20, 0.0, 1.0, Estimate(0.75, 0.7, 0.8), Estimate(1, 0.6, 2), found, information, information
+
+def about(information: float = 40.0) -> About:
+    theory = "centered" if information >= 5 else "noncentered" if information <= 0.2 else "undecided"
+    return About(
+        lines=("160 observations in 8 groups of 20",),
+        theory=theory,
+        theory_says=f"n omega²/sigma² is {information:g}, where theory is {theory}",
+        measure="n omega²/sigma²",
+        information=(information / 4, information, 4 * information),
+        limits=(0.2, 5.0),
+        values={"groups": 8},
     )
 
 
@@ -31,7 +42,7 @@ def fits(model: str, backend: str, rate: float, count: int = 10, cv: float = 0.0
         simulated_record(
             dataset=changes.get("dataset", "trees"),
             model=model,
-            posterior=MODELS[model].posterior,
+            target=TARGETS[model],
             backend=backend,
             replicate=i,
             wall_seconds=float(np.exp(cv * rng.standard_normal())),
@@ -44,9 +55,8 @@ def fits(model: str, backend: str, rate: float, count: int = 10, cv: float = 0.0
 
 
 def answer(*records: list[Record], information: float = 40.0, cases: tuple[str, ...] = ()) -> Recommendation:
-    return Recommendation.of(
-        [one for each in records for one in each], seen(information), "superpopulation", 1000.0, cases
-    )
+    every = [one for each in records for one in each]
+    return Recommendation.of(every, "superpopulation", 1000.0, cases, forms=FORMS, about=about(information))
 
 
 def test_the_first_is_recommended_with_its_runner_up() -> None:
@@ -68,7 +78,7 @@ def test_the_first_is_recommended_with_its_runner_up() -> None:
     assert found.draws(found.first) == 500
 
 
-def test_models_of_the_other_posterior_are_not_ranked_with_it() -> None:
+def test_models_of_another_target_are_not_ranked_with_it() -> None:
     found = answer(fits("centered", "stanli", 10.0), fits("finite_zerosum_centered", "stanli", 9000.0))
     assert [row.model for row in found.ranked] == ["centered"]
 
@@ -87,8 +97,9 @@ def test_near_one_the_order_is_open_for_others_whatever_was_measured() -> None:
     found = answer(fits("centered", "stanli", 2000.0), fits("noncentered", "stanli", 300.0), information=1.5)
     assert found.measured
     assert not found.sure
-    assert found.why.startswith("centered on this very table")
-    assert "near 1" in found.theory
+    assert found.why.startswith("centered on these very data")
+    assert found.theory.endswith("undecided")
+    assert found.to_dict()["theory"] == "undecided"
 
 
 def test_a_disagreement_with_theory_is_said() -> None:
@@ -153,6 +164,29 @@ def test_a_fit_that_the_budget_stopped_does_not_unseat_the_first() -> None:
     assert found.first is not None
     assert found.first.case == "centered on stanli"
     assert found.unhealthy == []
+
+
+def test_without_parameterizations_the_answer_is_about_the_backend() -> None:
+    records = fits("centered", "stanli", 2000.0) + fits("centered", "pymc", 500.0)
+    found = Recommendation.of(records, "superpopulation", 1000.0, ())
+    assert found.first is not None
+    assert found.first.backend == "stanli"
+    assert found.other is None
+    assert found.sure
+    heads = [head for head, _ in found.answer()]
+    assert "runner-up" in heads
+    assert not {"parameterization", "theory"} & set(heads)
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["answer"]["backend"] == "stanli"
+    assert plain["parameterization"] is plain["theory"] is plain["why"] is plain["about"] is None
+
+
+def test_the_page_without_parameterizations_has_no_word_of_them(tmp_path: Path) -> None:
+    records = fits("centered", "stanli", 2000.0) + fits("centered", "pymc", 500.0)
+    text = write_page(tmp_path, Recommendation.of(records, "superpopulation", 1000.0, ())).read_text(encoding="utf-8")
+    assert "parameterization" not in text
+    assert "theory" not in text
+    assert "Your data" not in text
 
 
 def test_the_page_shows_all_of_it_and_hostile_text_as_text(tmp_path: Path) -> None:

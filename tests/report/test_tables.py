@@ -11,9 +11,10 @@ from scipy import stats
 
 from bench.records import Record
 from bench.report.markdown import plain
-from bench.report.results import FIELDS, write_results
+from bench.report.results import MAX_NAMES, Records, fields, write_results
 from bench.report.tables import NOTHING, Row, best_rate, number, phases, quantity_lines, seconds_to_error, summarise
-from bench.report.verdict import limits, ratio, verdict
+from bench.report.terminal import summary
+from bench.report.verdict import limits, ratio, uncompared, verdict
 from tests.report.simulated import HOSTILE, asked, simulate
 
 
@@ -78,11 +79,9 @@ def test_clocks_that_disagree_do_not_make_negative_phases(records: list[Record])
 
 def test_unhealthy_cases_are_not_ranked(rows: list[Row]) -> None:
     here = [row for row in rows if row.dataset == "omega0.1-G5-n20-s41"]
-    best = best_rate(here, "superpopulation")
+    best = best_rate(here, ("normal_means", "superpopulation"))
     assert not find(here, "centered", "stanli").healthy
-    assert best == max(
-        row.rate for row in here if row.healthy and row.rate and row.first.posterior == "superpopulation"
-    )
+    assert best == max(row.rate for row in here if row.healthy and row.rate and row.target == "superpopulation")
 
 
 def test_runs_stay_apart(records: list[Record]) -> None:
@@ -118,26 +117,115 @@ def test_results_have_a_row_each_replicate_and_a_dictionary(records: list[Record
     with (tmp_path / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == table.num_rows == len(records)
-    assert table.column_names == list(lines[0]) == [field.name for field in FIELDS]
+    columns = list(fields(Records(records)))
+    assert table.column_names == list(lines[0]) == [field.name for field in columns]
+    assert {
+        "family",
+        "target",
+        "size_groups",
+        "generated_omega",
+        "gate_with",
+        "gate_error",
+        "gate_note",
+        "truth",
+    } < set(table.column_names)
+    assert lines[0]["size_groups"] == "5"
+    assert lines[0]["known_omega_mean"] == ""
+    assert lines[5]["known_omega_mean"] == "1"
+    assert lines[5]["truth"] == "exact posterior"
     assert float(lines[5]["wall_seconds"]) == table["wall_seconds"][5].as_py() == records[5].wall_seconds
     assert lines[0]["grade_largest"] == ""
     dictionary = (tmp_path / "columns.md").read_text()
-    assert all(f"| `{field.name}` |" in dictionary and field.meaning for field in FIELDS)
+    assert all(f"| `{field.name}` |" in dictionary and field.meaning for field in columns)
 
 
-def test_quantities_stand_beside_the_exact_ones(rows: list[Row]) -> None:
-    line = quantity_lines([find(rows, "noncentered", "stanli")])[0]
-    assert line[:3] == ("noncentered", "stanli", "mu")
-    assert line[-4:] == ("2.00", "0.400", "1.20", "2.80")
+def test_columns_are_those_of_the_quantities_at_hand(records: list[Record], tmp_path: Path) -> None:
+    q = next(record for record in records if record.quantities).quantities["mu"]
+    many = {f"beta{i}": replace(q, element=f"beta{i}") for i in range(100)}
+    further = {"population_mean": {"mean": 1.5, "ess": 90.0}}
+    record = replace(records[5], quantities={**many, "alpha": q}, headline=["alpha"], grade=None, further=further)
+    write_results(tmp_path, [record])
+    with (tmp_path / "results.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    means = [name for name in line if name.endswith("_mean") and name.startswith(("alpha", "beta"))]
+    assert means == ["alpha_mean", *(f"beta{i}_mean" for i in range(MAX_NAMES - 1))]
+    assert line["population_mean_mean"] == "1.5"
+    assert not any(name.startswith(("mu", "known")) for name in line)
+
+
+def test_quantities_stand_beside_the_true_ones(rows: list[Row]) -> None:
+    lines = quantity_lines([find(rows, "noncentered", "stanli")])
+    assert [line[2].split("[")[0] for line in lines] == ["mu", "sigma", "omega", "mu_g"]
+    assert lines[0][:3] == ("noncentered", "stanli", "mu")
+    assert lines[0][-5:] == ("exact posterior", "2.00", "0.400", "1.20", "2.80")
+    assert lines[3][-5:] == (NOTHING,) * 5
+
+
+def test_many_quantities_are_cut_and_counted_and_the_slowest_stay(records: list[Record]) -> None:
+    q = next(record for record in records if record.quantities).quantities["mu"]
+    many = {f"beta{i}": replace(q, ess_bulk=1000.0 - i, element=f"beta{i}") for i in range(100)}
+    (row,) = summarise(
+        [replace(records[5], quantities={**many, "alpha": replace(q, element="alpha")}, headline=["alpha"])]
+    )
+    lines = quantity_lines([row])
+    assert [line[2] for line in lines[:3]] == ["alpha", "beta99", "beta98"]
+    assert len(lines) == 41
+    assert lines[-1][2] == "and 61 more, all faster"
+    assert {len(line) for line in lines} == {len(lines[0])}
+
+
+def test_an_array_is_told_by_its_slowest_element(records: list[Record]) -> None:
+    fits = [record for record in records if record.key[:3] == records[5].key[:3]]
+    q = fits[0].quantities["mu"]
+    made = [("mu_g[0]", 1.0, 500.0), ("mu_g[4]", 9.0, 90.0), ("mu_g[4]", 11.0, 100.0)]
+    (row,) = summarise(
+        [
+            replace(fit, quantities={"mu_g": replace(q, element=element, mean=mean, ess_bulk=ess)})
+            for fit, (element, mean, ess) in zip(fits, made, strict=True)
+        ]
+    )
+    found = row.quantity("mu_g")
+    assert found is not None
+    assert (found.element, found.mean, found.ess_bulk) == ("mu_g[4]", 10.0, 90.0)
+
+
+def test_the_error_is_over_the_headline_quantities_that_are_known(records: list[Record]) -> None:
+    record = next(record for record in records if record.grade)
+    q = record.quantities["mu"]
+    quantities = {"a": replace(q, mean=3.0), "b": replace(q, mean=9.0), "c": replace(q, mean=9.0)}
+    known = {"a": {"mean": 1.0, "sd": 2.0}, "c": {"mean": 0.0, "sd": 1.0}}
+    grade = {"truth": "reference draws", "known": known}
+    (row,) = summarise([replace(record, quantities=quantities, headline=["a", "b"], grade=grade)])
+    assert row.error == pytest.approx(1.0)
+    assert row.truth == "reference draws"
+
+
+def test_models_that_no_other_language_confirms_are_named(records: list[Record]) -> None:
+    assert uncompared(records) == ""
+    gate = {"with": "", "note": "there is no PyMC program"}
+    alone = [replace(record, gate=gate) if record.model == "centered" else record for record in records]
+    said = uncompared(alone)
+    assert said.count("centered") == 3
+    assert "and 1 more (there is no PyMC program)" in said
+    assert said in limits(summarise(alone), [asked()])
+    assert said in list(summary(alone))
+
+
+def test_the_terminal_ranks_targets_apart_and_names_families(records: list[Record]) -> None:
+    lines = list(summary(records))
+    assert sum("fastest healthy, superpopulation" in line for line in lines) == 4
+    assert "normal means" not in "".join(lines)
+    other = [replace(record, family="radon") for record in records[:3]]
+    assert any(line.startswith("normal means: omega") for line in summary([*records, *other]))
 
 
 def test_true_ess_is_that_of_the_squared_errors(records: list[Record]) -> None:
     of_case = [r for r in records if r.key[:3] == records[0].key[:3]]
-    exact = {"mean": 1.0, "sd": 2.0, "q3": 0.0, "q97": 2.0}
+    known = {"mean": 1.0, "sd": 2.0, "q3": 0.0, "q97": 2.0}
     made = []
     for replicate, off in enumerate((0.02, -0.02, 0.02, -0.02, 0.02)):  # sds: squared errors of an ESS of 2500
         q = replace(of_case[0].quantities["omega"], mean=1.0 + off * 2.0)
-        grade = {"exact": {"omega": exact}}
+        grade = {"truth": "exact", "known": {"omega": known}}
         made.append(replace(of_case[0], replicate=replicate, quantities={"omega": q}, grade=grade, status="ok"))
     (enough,), (few,) = summarise(made), summarise(made[:4])
     found = enough.true_ess("omega")
@@ -145,6 +233,8 @@ def test_true_ess_is_that_of_the_squared_errors(records: list[Record]) -> None:
     assert found.ess == pytest.approx(2500)
     assert found.lower < 2500 < found.upper
     assert few.true_ess("omega") is None
+    sampled = [replace(r, grade={"truth": "reference draws", "known": {"omega": known}}) for r in made]
+    assert summarise(sampled)[0].true_ess("omega") is None
 
 
 def test_seconds_to_error_are_for_one_error_whatever_a_grade_states(records: list[Record]) -> None:
