@@ -158,7 +158,17 @@ def claims(rows: Sequence[Difference]) -> Iterator[bool]:
 
 
 def compare_with_itself(seed: int, replicates: int, tables: int = TABLES) -> Count:
-    """Compare runs of the same backends with each other and count what is said of them."""
+    """Compare runs of the same backends with each other and count what is said of them.
+
+    Parameters
+    ----------
+    seed : int
+        Of all noise.
+    replicates : int
+        Of each cell.
+    tables : int
+        Comparisons.
+    """
     rng = np.random.default_rng([seed, replicates])
     verdicts = alarms = alarmed = same = cases = 0
     for _ in range(tables):
@@ -203,7 +213,21 @@ class Power:
 
 
 def compare_with_slower(seed: int, replicates: int, factor: float, cells: int, tables: int = TABLES) -> Power:
-    """Slow some cells of B down and count how often that is found."""
+    """Slow some cells of B down and count how often that is found.
+
+    Parameters
+    ----------
+    seed : int
+        Of all noise and of the choice of the cells.
+    replicates : int
+        Of each cell.
+    factor : float
+        On the wall time of the slowed cells.
+    cells : int
+        How many of each table are slowed down.
+    tables : int
+        Comparisons.
+    """
     rng = np.random.default_rng([seed, replicates, round(1000 * factor), cells])
     every = list(product(DATASETS, MODELS, BACKENDS))
     found = failed = wrong = 0
@@ -252,7 +276,15 @@ def false_alarms(rng: np.random.Generator, noise: Noise, replicates: int, mixed:
 
 
 def report(seed: int = SEED, tables: int = TABLES) -> Iterator[str]:
-    """Yield the lines of `reports/reference/aa.md`."""
+    """Yield the lines of `reports/reference/aa.md`.
+
+    Parameters
+    ----------
+    seed : int
+        Of all noise.
+    tables : int
+        Comparisons of each kind.
+    """
     yield "# How often `hierbench compare` is wrong"
     yield ""
     yield f"Made with `python -m bench.report.aa` (seed {seed}); simulated records, the code of `hierbench compare`."

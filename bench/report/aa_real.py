@@ -19,7 +19,15 @@ OUTPUT = SIMULATED.with_name("aa-real.md")
 
 
 def halves(records: Sequence[Record], rng: np.random.Generator) -> tuple[list[Record], list[Record]]:
-    """Divide the replicates of each cell by chance into two runs of the same thing."""
+    """Divide the replicates of each cell by chance into two runs of the same thing.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of one run.
+    rng : Generator
+        Source of the chance.
+    """
     a: list[Record] = []
     b: list[Record] = []
     for cell in cells(records):
@@ -30,7 +38,15 @@ def halves(records: Sequence[Record], rng: np.random.Generator) -> tuple[list[Re
 
 
 def slowed(record: Record, factor: float) -> Record:
-    """Return a record whose fit took longer by a factor, as by a sleep in proportion."""
+    """Return a record whose fit took longer by a factor, as by a sleep in proportion.
+
+    Parameters
+    ----------
+    record : Record
+        What was measured.
+    factor : float
+        On its wall time.
+    """
     if record.wall_seconds is None or record.ess_per_second is None:
         return record
     return replace(record, wall_seconds=factor * record.wall_seconds, ess_per_second=record.ess_per_second / factor)
@@ -39,7 +55,19 @@ def slowed(record: Record, factor: float) -> Record:
 def compare_halves(
     records: Sequence[Record], seed: int, factor: float = 1.2, tables: int = TABLES
 ) -> tuple[Count, Power]:
-    """Compare random halves of a run's own records: nothing differs, or one cell of B is slowed down."""
+    """Compare random halves of a run's own records: nothing differs, or one cell of B is slowed down.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of one run.
+    seed : int
+        Of the halves and of the choice of the cell.
+    factor : float
+        On the wall time of that cell.
+    tables : int
+        Comparisons of each kind.
+    """
     rng = np.random.default_rng(seed)
     every = [cell.key for cell in cells(records) if cell.healthy]
     size = min(len(cell.records) for cell in cells(records)) // 2
@@ -66,7 +94,15 @@ def compare_halves(
 
 
 def report(records: Sequence[Record], seed: int = SEED, tables: int = TABLES) -> Iterator[str]:
-    """Yield the lines of `reports/reference/aa-real.md`."""
+    """Yield the lines of `reports/reference/aa-real.md`.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of one run.
+    seed, tables : int
+        As in `compare_halves`.
+    """
     first, table = records[0], cells(records)
     count, power = compare_halves(records, seed, tables=tables)
     versions = dict.fromkeys(f"{name} {number}" for cell in table for name, number in cell.records[0].versions.items())

@@ -73,6 +73,15 @@ class Effect:
         `same` by two one-sided tests (Schuirmann 1987), done as an interval that lies within the margin; else `faster`
         or `slower` if the adjusted p value is at most alpha; else how many replicates bring the half-width
         down to the margin, or to the half of it where it is there already, and so on.
+
+        Parameters
+        ----------
+        p : float
+            Adjusted over the table.
+        within : float
+            Margin of `same`.
+        alpha : float
+            Chance of a false alarm in the whole table.
         """
         half, margin = self.contrast.half_width(LEVEL), math.log1p(within)
         if abs(self.contrast.mean) + half < margin:

@@ -1,5 +1,6 @@
 """What the report of one run, or of several, says: its verdict, its sections, its troubles, how it was made."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class Report:
             sections.append(
                 Section(
                     f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset,
-                    _facts(here[0].first),
+                    _facts(here),
                     here[0].first.dataset_digest,
                     [(row, table_line(row, here)) for row in here[:MAX_ROWS]],
                     pictures.of_dataset(here) if rich else [],
@@ -195,17 +196,36 @@ class Report:
 
 
 def table_line(row: Row, of_dataset: Sequence[Row]) -> list[str]:
-    """Return the line of a row in the table of its dataset."""
+    """Return the line of a row in the table of its dataset.
+
+    Parameters
+    ----------
+    row : Row
+        The case.
+    of_dataset : sequence of Row
+        All cases of its dataset, of which one is the best.
+    """
     best = best_rate(of_dataset, row.league)
     return [column.text(row, best) for column in TABLE]
 
 
-def _facts(record: Record, most: int = 8) -> str:
-    """Say how large the data are and what they were generated with."""
-    facts = " and ".join(f"{count:,} {name}" for name, count in record.sizes.items()) or "data of unknown size"
-    made = [f"{name} = {value:g}" for name, value in record.generated_with.items()]
-    rest = f" and {len(made) - most:,} more" if len(made) > most else ""
-    return f"{facts}; generated with {', '.join(made[:most])}{rest}" if made else facts
+def _facts(rows: Sequence[Row], most: int = 8) -> str:
+    """Say how large the data are, what they were generated with, and what fits are held against."""
+    first = rows[0].first
+    facts = [" and ".join(f"{count:,} {name}" for name, count in first.sizes.items()) or "data of unknown size"]
+    if made := [f"{name} = {value:g}" for name, value in first.generated_with.items()]:
+        rest = f" and {len(made) - most:,} more" if len(made) > most else ""
+        facts.append(f"generated with {', '.join(made[:most])}{rest}")
+    if truths := dict.fromkeys(truth for row in rows if (truth := _truth(row))):
+        facts.append(f"fits are held against the {' and the '.join(truths)}")
+    elif any(row.fits for row in rows):
+        facts.append("no truth is known, so engines are held against each other")
+    return "; ".join(facts)
+
+
+def _truth(row: Row) -> str:
+    source = next((str(s) for record in row.records if (s := (record.grade or {}).get("source"))), "")
+    return source if row.truth in source else f"{row.truth} ({source})" if source else row.truth
 
 
 def _some(places: Sequence[str], most: int = 12) -> str:
@@ -214,11 +234,9 @@ def _some(places: Sequence[str], most: int = 12) -> str:
 
 
 def _lacking(run: Mapping[str, Any], rows: Sequence[Row]) -> int:
-    """Fits that a run asked for and that have no record."""
-    sizes = [len(run.get(part, ())) for part in ("datasets", "models", "backends")]
-    wanted = int(run.get("asked", {}).get("replicates", 0))
-    for size in sizes:
-        wanted *= size
+    """Fits that a run asked for and that have no record; before schema 2 it did not say how many cases it had."""
+    cases = math.prod(len(run.get(part, ())) for part in ("datasets", "models", "backends"))
+    wanted = int(run.get("cases", cases)) * int(run.get("asked", {}).get("replicates", 0))
     return max(0, wanted - sum(len(row.records) for row in rows if row.first.run == run.get("run")))
 
 

@@ -356,14 +356,14 @@ class Pictures:
             panels = []
             for name in _shown(here):
                 element, shown = _of_one_element(here, name)
-                known = truth.get(name)
+                known = truth.get(name, {})
+                low, middle, high = (known.get(field) for field in ("q3", "mean", "q97"))
                 trusted = [row for row in shown if row.healthy] or shown
                 ends = [e for row in trusted if (q := row.quantity(name)) for e in (q.q3, q.q97)]
-                ends += [known["q3"], known["q97"]] if known else []
-                x = Scale.over(ends, f"{element}, 3 % to 97 %")
+                x = Scale.over([*ends, low, high], f"{element}, 3 % to 97 %")
                 groups = self._groups(shown, lambda row, name=name: [self._interval(row, name)])  # type: ignore[misc]
-                if known:
-                    band = (known["q3"], known["mean"], known["q97"])
+                if low is not None and middle is not None and high is not None:
+                    band = (low, middle, high)
                     groups = [Group(g.model, g.style, g.lines, band) for g in groups]
                 panels.append(lines(element, x, groups))
             if panels:
@@ -382,8 +382,8 @@ class Pictures:
         assert q is not None
         tip = f"{row.name}: {q.element} {number(q.mean)} ({number(q.q3)} to {number(q.q97)})"
         if name in row.known:
-            known = row.known[name]
-            tip += f"; {row.truth} {number(known['mean'])} ({number(known['q3'])} to {number(known['q97'])})"
+            mean, low, high = (number(row.known[name].get(field)) for field in ("mean", "q3", "q97"))
+            tip += f"; {row.truth} {mean} ({low} to {high})"
         return Mark(tip, q.mean, q.q3, q.q97, None, self.style[row.model], not row.healthy)
 
 
@@ -406,7 +406,15 @@ def static(records: Sequence[Record], folder: Path) -> list[Path]:
 
 
 def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write figures as SVG files into a folder, and return their paths."""
+    """Write figures as SVG files, and return their paths.
+
+    Parameters
+    ----------
+    figures : sequence of Figure
+        What to write; each has the name of its `id`.
+    folder : Path
+        Where to; it is made if it is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     css, written = CSS.read_text(encoding="utf-8"), []
     for figure in figures:

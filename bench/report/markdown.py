@@ -78,7 +78,15 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
 
 
 def table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Yield the lines of a table."""
+    """Yield the lines of a table.
+
+    Parameters
+    ----------
+    heads : iterable of str
+        Heads of its columns.
+    lines : iterable of iterable of str
+        Its cells, line by line.
+    """
     heads = list(heads)
     yield "| " + " | ".join(map(plain, heads)) + " |"
     yield "|" + "---|" * len(heads)

@@ -13,7 +13,15 @@ PAGE = "recommendation.html"
 
 
 def write_page(folder: Path, answer: Recommendation) -> Path:
-    """Write `recommendation.html` into a run's folder and return its path."""
+    """Write `recommendation.html` and return its path.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    answer : Recommendation
+        What to show.
+    """
     page = folder / PAGE
     shown = [row for row in answer.rows if row.target == answer.target]
     figures = {figure.id: figure for figure in Pictures(shown).of_dataset(shown)}

@@ -66,6 +66,13 @@ class Contrast:
         """Return how many more pairs narrow the interval to a half-width, if the variance stays what it is.
 
         Without a variance, 3 pairs are asked for: enough to see one.
+
+        Parameters
+        ----------
+        half_width : float
+            To reach, on the log scale.
+        level : float
+            Of the interval.
         """
         if self.df <= 0:
             return max(1, math.ceil(3 - self.n))

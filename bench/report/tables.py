@@ -231,7 +231,15 @@ def run_letter(number: int) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with three significant digits, or a dash for none."""
+    """Write a number with few significant digits, or a dash for none.
+
+    Parameters
+    ----------
+    value : float, optional
+        The number.
+    digits : int
+        How many.
+    """
     if value is None or not math.isfinite(value):
         return NOTHING
     if value == 0:
@@ -256,7 +264,15 @@ class Column(NamedTuple):
 
 
 def best_rate(rows: Sequence[Row], league: tuple[str, str]) -> float | None:
-    """Largest rate of the healthy rows of one dataset that share a family and a target."""
+    """Return the largest rate of the healthy rows that share a family and a target.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Cases of one dataset.
+    league : (str, str)
+        Family and target.
+    """
     return max((row.rate for row in rows if row.healthy and row.rate and row.league == league), default=None)
 
 

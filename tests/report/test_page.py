@@ -173,11 +173,13 @@ def test_several_families_share_a_page(tmp_path: Path) -> None:
         for record in records
         if record.dataset.startswith("omega10-G5-")
     ]
-    text = write_report(tmp_path, [*records, *schools], asked()).read_text(encoding="utf-8")
+    run = asked() | {"cases": len([*records, *schools]) // 2 + 1, "asked": {"replicates": 2}}
+    text = write_report(tmp_path, [*records, *schools], run).read_text(encoding="utf-8")
+    assert "<td>2 fits</td>" in text
     assert "eight schools: schools" in text
     assert "normal means: omega10-G5-n20-s41" in text
     assert "for the eight schools, schools posterior" in text
-    assert "8 schools." in text
+    assert "8 schools; fits are held against the exact posterior." in text
     assert 'id="figure-normal-means-groups"' in text
     assert "Equality across languages was not tested for centered (schools)" in text
     assert "there is no PyMC program" in text
@@ -189,6 +191,6 @@ def test_a_run_without_sizes_headline_or_truth_has_a_report(tmp_path: Path) -> N
         for record in simulate(omegas=(1.0,), groups=(5,), replicates=1)
     ]
     text = write_report(tmp_path, bare, asked()).read_text(encoding="utf-8")
-    assert "data of unknown size" in text
+    assert "data of unknown size; no truth is known, so engines are held against each other" in text
     assert 'id="figure-intervals"' in text
     assert 'id="figure-error"' not in text
