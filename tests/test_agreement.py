@@ -72,13 +72,11 @@ def test_engines_that_agree_are_left_alone(engines: int) -> None:
 def test_heavy_tails_and_skewness_raise_no_false_alarms() -> None:
     rng = np.random.default_rng(2)
     for kind in range(100):
-        draws = [
-            rng.standard_t(5, (400, 50)) if kind % 2 else rng.exponential(size=(400, 50)) ** 1.5 for _ in ENGINES[:3]
-        ]
+        draws = [rng.standard_t(4, (400, 50)) if kind % 2 else np.exp(rng.normal(size=(400, 50))) for _ in ENGINES[:3]]
         assert not flagged([fit(engine, each) for engine, each in zip(ENGINES[:3], draws, strict=True)])
 
 
-@pytest.mark.parametrize("plant", [{"shift": 0.4}, {"scale": 0.5}, {"scale": 2.0}], ids=["mean", "narrow", "wide"])
+@pytest.mark.parametrize("plant", [{"shift": 0.4}, {"scale": 0.2}, {"scale": 5.0}], ids=["mean", "narrow", "wide"])
 @pytest.mark.parametrize("engine", ENGINES[:3])
 @pytest.mark.parametrize("replicates", [1, 3])
 def test_the_odd_one_of_three_alone_is_flagged(plant: dict[str, float], engine: str, replicates: int) -> None:
