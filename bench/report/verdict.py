@@ -171,8 +171,8 @@ def uncompared(records: Sequence[Record]) -> str:
             notes.setdefault(str(note), {})[f"{record.model} ({record.dataset})"] = None
     if not notes:
         return ""
-    parts = [f"{_list(list(where)[:3])}{_more(len(where) - 3)} ({note})" for note, where in notes.items()]
-    return f"Equality across languages was not tested for {'; '.join(parts[:3])}{_more(len(parts) - 3)}."
+    parts = [f"{_some(list(where))} ({note})" for note, where in notes.items()]
+    return f"Equality across languages was not tested for {_some(parts)}."
 
 
 def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -245,8 +245,8 @@ def _varying(records: Sequence[Record], part: str, most: int = 4) -> list[str]:
     return [name for name, values in found.items() if part == "sizes" or len(values) > 1][:most]
 
 
-def _more(count: int) -> str:
-    return f" and {count:,} more" if count > 0 else ""
+def _some(parts: Sequence[str], most: int = 3) -> str:
+    return _list([*parts[:most], *([f"{len(parts) - most:,} more"] if len(parts) > most else [])])
 
 
 def _list(parts: Sequence[str]) -> str:
