@@ -1,46 +1,46 @@
 """The harness as pytest sees it: options, parametrization, and the life of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.backends import BACKENDS
-from bench.families.normal_means.data import GRIDS, grid, read_table
-from bench.running.measure import Asked, Case
-from bench.families.base import MODELS
-from bench.records import RUNS, RunError
 from bench.cells import printable
+from bench.families.base import Dataset, Family
+from bench.families.normal_means.data import GRIDS, read_table
+from bench.families.pair import Pair
+from bench.families.registry import FAMILIES
+from bench.records import RUNS, RunError
 from bench.report.page import write_report
 from bench.report.terminal import Progress, summary
-from bench.running.run import Plan, Run, UsageError
-from bench.settings import PROTOCOLS
+from bench.running.measure import Case
+from bench.running.run import Plan, Run, UsageError, choose
+from bench.settings import PROTOCOLS, Asked, add_options, overrides
 
 PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[Run]()
 INTERRUPTED = 130
+DEFAULT = "normal_means"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the harness."""
     group = parser.getgroup("hierbench")
     add = group.addoption
-    add("--grid", default="quick", metavar="NAME", help=f"generated datasets, of {', '.join(GRIDS)} (default: quick)")
+    add("--family", metavar="NAMES", help=f"of {','.join(FAMILIES)} (default: {DEFAULT})")
+    add("--grid", metavar="NAME", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: quick)")
+    add("--pair", action="append", type=Path, default=[], metavar="FOLDER", help="your own Stan and PyMC program")
     add("--data", type=Path, metavar="FILE", help="your own table instead of a grid, CSV or Parquet")
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
-    add("--model", metavar="NAMES", help=f"of {','.join(MODELS)} (default: all)")
+    add("--model", metavar="NAMES", help="names of models, separated by commas (default: all)")
     add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, without pystan)")
     add("--protocol", choices=PROTOCOLS, default="matched", help="same settings for all, or each backend's own")
     add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")
     add("--seed", type=int, default=1, metavar="N", help="seed of the run (default: 1)")
-    add("--chains", type=int, metavar="N", help="chains of a fit (default: 4)")
-    add("--warmup", type=int, metavar="N", help="warm-up iterations of a chain (default: 1000)")
-    add("--draws", type=int, metavar="N", help="kept iterations of a chain (default: 1000)")
-    add("--target-accept", type=float, metavar="P", help="target acceptance (default: 0.8)")
-    add("--max-treedepth", type=int, metavar="N", help="maximum tree depth (default: 10)")
-    add("--cores", type=int, metavar="N", help="chains that run at the same time (default: up to 4)")
+    add_options(add)
     add("--fit-timeout", type=float, default=900, metavar="S", help="seconds a build or a fit may take; 0 is no limit")
     add("--memory-limit", type=float, metavar="GIB", help="memory a worker may hold (default: no limit)")
     add("--save-draws", action="store_true", help="keep draws and sampler statistics as NetCDF")
@@ -56,10 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cold: a build with an empty cache; runs with --cold only")
     option = config.getoption
     try:
-        overrides = ("chains", "warmup", "draws", "target_accept", "max_treedepth", "cores")
         asked = Asked(
             protocol=option("protocol"),
-            overrides={name: option(name) for name in overrides if option(name) is not None},
+            overrides=overrides(option),
             seed=option("seed"),
             replicates=option("replicates"),
             fit_timeout=option("fit_timeout") or None,
@@ -68,15 +67,29 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         if asked.replicates < 1:
             raise UsageError(f"--replicates is {asked.replicates}; give 1 or more")
-        if option("data") is None:
-            datasets = grid(option("grid"))
-        elif option("group_column") is None or option("value_column") is None:
-            raise UsageError("--data needs the names of two columns: --group-column NAME --value-column NAME")
-        else:
-            datasets = (read_table(option("data"), option("group_column"), option("value_column")),)
-        config.stash[PLAN] = Plan.make(datasets, option("model"), option("backend"), asked)
+        config.stash[PLAN] = Plan.make(_families(option), option("model"), option("backend"), asked)
     except ValueError as error:
         pytest.exit(printable(str(error)), returncode=2)
+
+
+def _families(option: Callable[[str], Any]) -> list[tuple[Family, Sequence[Dataset]]]:
+    """Return the families that were asked for, each with its data."""
+    pairs = [Pair.read(folder) for folder in option("pair")]
+    found: list[tuple[Family, Sequence[Dataset]]] = [(pair, pair.datasets(pair.grids[0])) for pair in pairs]
+    names = option("family")
+    if option("data") is not None:
+        if option("group_column") is None or option("value_column") is None:
+            raise UsageError("--data needs the names of two columns: --group-column NAME --value-column NAME")
+        table = read_table(option("data"), option("group_column"), option("value_column"))
+        return [(FAMILIES[DEFAULT], (table,)), *found]
+    if names is None and option("grid") is None and found:
+        return found
+    for family in choose("family", names or DEFAULT, FAMILIES):
+        grid = option("grid") if option("grid") is not None and len(family.grids) > 1 else family.grids[0]
+        if grid not in family.grids:
+            raise UsageError(f"{family.name} has no grid {grid!r}; its grids are: {', '.join(family.grids)}")
+        found.append((family, family.datasets(grid)))
+    return found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
+from typing import Protocol as Protocol_
 
 Protocol = Literal["matched", "stock"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -49,6 +51,100 @@ class Settings:
     def parallel_chains(self) -> int:
         """Chains that run at the same time."""
         return min(self.chains, self.cores)
+
+
+class HasStock(Protocol_):
+    """Whatever has settings of its own: a backend."""
+
+    stock: Settings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run asks of every case.
+
+    Attributes
+    ----------
+    protocol : str
+        `matched` or `stock`.
+    overrides : dict
+        Settings given by name on the command line.
+    seed, replicates : int
+        Seed of the run, and fits of each case.
+    fit_timeout : float, optional
+        Seconds a build or a fit may take; None lets it run.
+    memory_limit : int, optional
+        Bytes a worker and its children may hold; None lets it grow.
+    save_draws : bool
+        Whether to keep the draws.
+    """
+
+    protocol: Protocol = "matched"
+    overrides: dict[str, float] = field(default_factory=dict)
+    seed: int = 1
+    replicates: int = 1
+    fit_timeout: float | None = 900.0
+    memory_limit: int | None = None
+    save_draws: bool = False
+
+    def settings(self, backend: HasStock) -> Settings:
+        """Return the settings of a fit by a backend, which has its own for the protocol `stock`."""
+        return (backend.stock if self.protocol == "stock" else Settings()).override(**self.overrides)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting as an option of a command line.
+
+    Attributes
+    ----------
+    name, kind, metavar, help
+        Of the option; `name` is that of the field of `Settings`.
+    """
+
+    name: str
+    kind: type
+    metavar: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """What is typed."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+OPTIONS = (
+    Option("chains", int, "N", "chains of a fit (default: 4)"),
+    Option("warmup", int, "N", "warm-up iterations of a chain (default: 1000)"),
+    Option("draws", int, "N", "kept iterations of a chain (default: 1000)"),
+    Option("target_accept", float, "P", "target acceptance (default: 0.8)"),
+    Option("max_treedepth", int, "N", "maximum tree depth (default: 10)"),
+    Option("cores", int, "N", "chains that run at the same time (default: up to 4)"),
+)
+"""Every setting that a command takes, declared once for pytest and for `hierbench`."""
+
+
+def add_options(add: Callable[..., object]) -> None:
+    """Declare the options of `OPTIONS`.
+
+    Parameters
+    ----------
+    add : callable
+        `addoption` of pytest, or `add_argument` of argparse.
+    """
+    for option in OPTIONS:
+        add(option.flag, type=option.kind, metavar=option.metavar, help=option.help)
+
+
+def overrides(value: Callable[[str], float | None]) -> dict[str, float]:
+    """Return the settings that were given.
+
+    Parameters
+    ----------
+    value : callable
+        Returns what was typed for a field of `Settings`, or None.
+    """
+    return {option.name: found for option in OPTIONS if (found := value(option.name)) is not None}
 
 
 def fit_seed(seed: int, dataset_id: str, replicate: int) -> int:

@@ -1,34 +1,33 @@
-"""One evaluation of log density and gradient, at typical points: what NUTS does most."""
+"""One evaluation of log density and gradient, at typical places: what NUTS does most."""
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.correctness.gate import compare, gate_points
 from bench.running.measure import Case
 from bench.running.run import Run
 
 TYPICAL = 8
-"""The first of the gate's points are near the posterior."""
 
 
 def test_gradient(runnable: Case, run: Run, benchmark: BenchmarkFixture) -> None:
-    """Time one call in the worker; a round is a pass over eight points."""
+    """Time one call in the worker; a round is a pass over eight typical places."""
     asked = run.plan.asked
     worker = run.workers[runnable.backend]
     worker.prepare(runnable.model, runnable.dataset, asked.fit_timeout)
-    mismatch = compare(runnable.model, runnable.dataset, worker.evaluate)
-    assert mismatch is None, str(mismatch)
-    points = gate_points(runnable.model, runnable.dataset)[:TYPICAL]
-    repeats = max(1, int(0.05 / (TYPICAL * worker.repeat_gradient(points, 1, asked.fit_timeout))))
+    verdict = run.equality.check(runnable.family, runnable.model, runnable.dataset, runnable.backend, worker)
+    assert verdict.passes, str(verdict)
+    values = run.equality.typical(runnable.family, runnable.model, runnable.dataset, TYPICAL)
+    worker.prepare(runnable.model, runnable.dataset, asked.fit_timeout)
+    repeats = max(1, int(0.05 / (len(values) * worker.repeat_gradient(values, 1, asked.fit_timeout))))
     benchmark.group = f"gradient {runnable.dataset.id} {runnable.model.name}"
     seconds: list[float] = []
     benchmark.pedantic(
-        lambda: seconds.append(worker.repeat_gradient(points, repeats, asked.fit_timeout)), rounds=5, iterations=1
+        lambda: seconds.append(worker.repeat_gradient(values, repeats, asked.fit_timeout)), rounds=5, iterations=1
     )
     benchmark.extra_info |= {
         "dataset": runnable.dataset.id,
         "model": runnable.model.name,
         "backend": runnable.backend.name,
-        "evaluations_per_round": repeats * TYPICAL,
+        "evaluations_per_round": repeats * len(values),
         "seconds_per_evaluation": seconds,
         "versions": dict(runnable.backend.versions()),
     }

@@ -16,7 +16,7 @@ def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Pro
     progress.skip(run.plan.asked.replicates - len(numbers))
     if not numbers:
         pytest.skip(f"measured already in run {run.journal.id}")
-    replicates = Replicates(case, run.plan.asked, numbers, run.workers, run.journal, progress.tell)
+    replicates = Replicates(case, run.plan.asked, numbers, run.workers, run.equality, run.journal, progress.tell)
     unavailable = case.backend.unavailable()
     unsupported = None if unavailable else case.backend.unsupported(case.model)
     if unavailable or unsupported:

@@ -159,6 +159,10 @@ class Backend(ABC):
         Whether a run without `--backend` includes it.
     stock : Settings
         Its own defaults, for `--protocol stock`.
+    compared_at : int, optional
+        Places at which the gate compares it, where one evaluation takes milliseconds; None for all.
+    rounds_draws : bool
+        Whether its draws come through a text file that keeps some digits only.
     """
 
     name: str
@@ -166,6 +170,8 @@ class Backend(ABC):
     imports: tuple[str, ...]
     default: bool = True
     stock: Settings = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
+    compared_at: int | None = None
+    rounds_draws: bool = False
 
     @abstractmethod
     def unavailable(self) -> str | None:

@@ -32,7 +32,9 @@ class CmdStan(Backend):
 
     name = "cmdstan"
     language = "stan"
-    imports = ("cmdstanpy",)
+    imports = ("cmdstanpy", "stanli")
+    compared_at = 24
+    rounds_draws = True
 
     def unavailable(self) -> str | None:
         """Say whether CmdStanPy or CmdStan is missing."""

@@ -31,8 +31,9 @@ class PyStan(Backend):
 
     name = "pystan"
     language = "stan"
-    imports = ("stan", "httpstan.cache")
+    imports = ("stan", "httpstan.cache", "stanli")
     default = False
+    compared_at = 24
 
     def unavailable(self) -> str | None:
         """Say whether PyStan, its Python or the compiler is missing."""

@@ -1,115 +1,412 @@
-"""The equality gate: nothing is timed whose log density and gradient are not those of the reference."""
+"""The equality gate: nothing is timed, and nothing called the same, whose density and gradient are not shown equal.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Two sides are compared at places from the middle of the posterior to its tails: their log densities over the values
+must differ by one constant, their slopes along the same line must be equal, and each must be able to reach the values
+that the other one reaches. A difference counts only where both sides are smooth: digits that one side loses are told
+from another model by the roughness of the density along a short line.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Gradient, Point, standardised
-from bench.families.normal_means.reference import log_density_and_gradient
+from bench.correctness.places import Found, Place
+from bench.families.base import Values
+
+Floats = NDArray[np.float64]
+Kind = Literal["same", "numerics", "different", "unknown"]
 
 TOLERANCE = 1e-9
-"""Relative, for the log density and for each block of the gradient (location, log sigma, log omega, effects)."""
+"""Relative, of log densities (less the constant) and of slopes."""
+EPSILONS = 200 * float(np.finfo(float).eps)
+"""Rounding that is not called rough, relative to the log density."""
+UNIFORM, WIDE, NARROW, TYPICAL = 16, 12, 8, 48
+"""Places uniform on (-2, 2) of the unconstrained scale, on four times that, on a quarter of it, and of the posterior."""
+WITH_LINE = 12
+"""Places of each kind but the wide ones at which gradients are compared."""
+REACH = 12.0
+"""How far one coordinate alone is moved to compare supports: a share of 6e-6 from an interval's end."""
+MOST_REACHED = 40
+MOST_ROUGH = 12
+SHOWN = 6
 
-Evaluate = Callable[[Sequence[Point]], list[tuple[float, Gradient] | str]]
+
+class Leader(Protocol):
+    """A side that says where to look; a `bench.running.isolation.Worker` that has a posterior in it is one."""
+
+    def lead(self, positions: Floats, directions: Floats) -> list[tuple[Place, Found]]:
+        """See `bench.correctness.places.lead`."""
+
+    def follow(self, places: Sequence[Place]) -> list[Found]:
+        """See `bench.correctness.places.follow`."""
+
+    def constrain(self, positions: Floats) -> list[Values]:
+        """Map vectors to values."""
+
+    def unconstrain(self, values: Sequence[Values]) -> list[Floats]:
+        """Map values to vectors."""
+
+    def inside(self, values: Sequence[Values]) -> list[bool]:
+        """See `bench.correctness.places.inside`."""
+
+    def densities(self, values: Sequence[Values]) -> list[float]:
+        """Log densities over the values."""
 
 
-@dataclass(frozen=True)
-class Mismatch:
-    """Where a backend and the reference part.
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """Where a leader led to, and what it found.
 
     Attributes
     ----------
-    quantity : str
-        `log density`, or the parameter whose gradient differs most.
-    point : Point
-        Where.
-    expected, found : float
-        Values of the reference and of the backend; log densities are differences from the first point.
-    error : str
-        What the backend raised instead of a value, or empty.
+    positions : array of shape (place, dimension)
+        On the leader's unconstrained scale.
+    typical : array of shape (place,), bool
+        Which of them lie where the posterior has its mass.
+    places, found
+        The same places as values, and what the leader found there.
+    reached : list of Values
+        Values at which supports are compared: each coordinate in turn far out.
     """
 
-    quantity: str
-    point: Point
-    expected: float
-    found: float
-    error: str = ""
+    positions: Floats
+    typical: NDArray[np.bool_]
+    places: list[Place]
+    found: list[Found]
+    reached: list[Values]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether two sides are the same posterior, and what is known of it.
+
+    Attributes
+    ----------
+    kind : str
+        `same`; `numerics`: the same, but digits are lost at some places; `different`; or `unknown`.
+    places, typical : int
+        Places that were compared, and how many of them lie where the posterior has its mass.
+    error : float
+        Largest difference, relative, where both sides are smooth.
+    constant : float
+        By which the log density of the second side is larger everywhere.
+    against : str
+        What the second side was compared with.
+    left_out : int
+        Places at which a side raised, was not finite, or is too rough to tell.
+    reasons : list of str
+        Why it is not plainly the same.
+    depends : dict of str to float
+        Parameters that the difference depends on, and how large it gets in typical places.
+    at : dict of str to value
+        A place at which they differ: scalars and the first elements of arrays.
+    values : tuple of float
+        Log densities there, less the constant: of the first side and of the second.
+    """
+
+    kind: Kind
+    places: int
+    typical: int
+    error: float = float("nan")
+    constant: float = float("nan")
+    against: str = ""
+    left_out: int = 0
+    reasons: list[str] = field(default_factory=list)
+    depends: dict[str, float] = field(default_factory=dict)
+    at: dict[str, Any] = field(default_factory=dict)
+    values: tuple[float, float] = (float("nan"), float("nan"))
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is the same posterior."""
+        return self.kind in ("same", "numerics")
 
     def __str__(self) -> str:
-        """Return one line for a person."""
-        at = f"location={self.point.location:.6g}, sigma={self.point.sigma:.6g}, omega={self.point.omega:.6g}"
-        if self.error:
-            return f"not the same model: the log density can't be evaluated at {at}: {self.error}"
-        return (
-            f"not the same model: {self.quantity} at {at} is {self.found:.12g} and should be {self.expected:.12g}; "
-            "compare the program with bench/reference.py"
-        )
+        """Return one line for a record."""
+        if self.passes:
+            return f"the same posterior at {self.places} places, to {self.error:.1e} relative"
+        return "not the same posterior: " + "; ".join(self.reasons)
 
 
-def gate_points(model: Model, dataset: Dataset) -> list[Point]:
-    """Points for the comparison: typical ones first, then prior draws and places near the boundaries.
-
-    The first eight have scales near those of the data and effects near the data or off it; the next four are
-    draws of the prior; the last four have sigma and omega small and large.
-    """
-    rng = np.random.default_rng(20)
-    spread = float(np.std(dataset.means)) + 1e-3
-    within = float(np.sqrt(dataset.within_ss / len(dataset.y))) + 1e-3
-    centre = float(np.mean(dataset.means))
-    points = []
-    for _ in range(8):
-        sigma, omega = within * np.exp(rng.normal(0, 0.3)), spread * np.exp(rng.normal(0, 0.3))
-        mu = centre + 0.3 * spread * rng.normal()
-        z = (dataset.means - mu) / omega + 0.3 * rng.normal(size=dataset.n_groups)
-        points.append(standardised(model, mu, sigma, omega, z))
-    for _ in range(4):
-        mu, sigma, omega, *effects = rng.normal(size=3 + dataset.n_groups)
-        points.append(standardised(model, mu, abs(sigma), 10 * abs(omega), np.array(effects)))
-    for sigma, omega in ((0.05, 1.0), (20.0, 1.0), (1.0, 1e-3), (1.0, 100.0)):
-        mu, *effects = rng.normal(size=1 + dataset.n_groups)
-        points.append(standardised(model, mu, sigma, omega, np.array(effects)))
-    return points
-
-
-def compare(model: Model, dataset: Dataset, evaluate: Evaluate) -> Mismatch | None:
-    """Compare a backend with the reference at `gate_points`, up to one constant fixed at the first.
+def positions(dimension: int, typical: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Choose positions and directions.
 
     Parameters
     ----------
-    model, dataset
-        The pair whose posterior it is.
-    evaluate : callable
-        Takes points and returns for each the backend's log density and gradient, or the text of an error.
+    dimension : int
+        Length of an unconstrained vector.
+    typical : array of shape (k, dimension)
+        Positions from where the posterior has its mass; the first `TYPICAL` are taken.
+    rng : numpy.random.Generator
+        Source of the others.
 
     Returns
     -------
-    Mismatch or None
-        The largest disagreement beyond `TOLERANCE`, in units of it.
+    positions, directions : array of shape (place, dimension)
+        Where, and along which line; 0 where there is none.
+    is_typical : array of shape (place,), bool
+        Which of them are typical.
     """
-    points = gate_points(model, dataset)
-    reference = [log_density_and_gradient(model, dataset, point) for point in points]
-    worst: tuple[float, Mismatch] | None = None
-    base: tuple[float, float] | None = None
-    for point, (expected, gradient), answer in zip(points, reference, evaluate(points), strict=True):
-        if isinstance(answer, str):
-            return Mismatch("log density", point, expected, float("nan"), answer)
-        found, found_gradient = answer
-        base = base or (expected, found)
-        scale = max(1.0, abs(expected), abs(base[0]))
-        quantities = [("log density", expected - base[0], found - base[1], scale)]
-        for name in ("location", "log_sigma", "log_omega", "effects"):
-            ours, theirs = np.atleast_1d(getattr(gradient, name)), np.atleast_1d(getattr(found_gradient, name))
-            if ours.shape != theirs.shape:
-                error = f"the gradient of {name} has shape {theirs.shape}, not {ours.shape}"
-                return Mismatch("log density", point, expected, float("nan"), error)
-            g = int(np.argmax(np.nan_to_num(np.abs(theirs - ours), nan=np.inf)))
-            label = f"gradient of effects[{g}]" if name == "effects" else f"gradient of {name.replace('_', ' ')}"
-            quantities.append((label, float(ours[g]), float(theirs[g]), max(1.0, float(np.max(np.abs(ours))))))
-        for quantity, expected_value, found_value, unit in quantities:
-            excess = abs(found_value - expected_value) / unit / TOLERANCE
-            if not excess <= 1 and (worst is None or not excess <= worst[0]):
-                worst = (excess, Mismatch(quantity, point, expected_value, found_value))
-    return worst[1] if worst else None
+    typical = typical[:TYPICAL]
+    scales = np.repeat([1.0, 0.25, 4.0], [UNIFORM, NARROW, WIDE])
+    others = rng.uniform(-2, 2, (len(scales), dimension)) * scales[:, None]
+    where = np.concatenate([typical.reshape(-1, dimension), others])
+    directions = rng.normal(size=where.shape) / np.sqrt(max(1, dimension))
+    with_line = np.concatenate(
+        [np.arange(n) < WITH_LINE for n in (len(typical), UNIFORM, NARROW)] + [np.zeros(WIDE, bool)]
+    )
+    return where, directions * with_line[:, None], np.arange(len(where)) < len(typical)
+
+
+def visit(leader: Leader, dimension: int, typical: Floats, seed: int = 20) -> Visits:
+    """Let a side lead through the places of a comparison.
+
+    Parameters
+    ----------
+    leader : Leader
+        The side whose positions are used, a Stan program where there is one.
+    dimension : int
+        Of its unconstrained vectors.
+    typical : array of shape (k, dimension)
+        Positions from where the posterior has its mass; k may be 0.
+    seed : int
+        Of the other positions.
+    """
+    rng = np.random.default_rng(seed)
+    where, directions, is_typical = positions(dimension, typical, rng)
+    visited = leader.lead(where, directions)
+    base = where[0] if len(typical) else np.zeros(dimension)
+    coordinates = rng.permutation(dimension)[:MOST_REACHED]
+    far = np.repeat(base[None], 2 * len(coordinates), axis=0)
+    far[np.arange(len(far)), np.repeat(coordinates, 2)] = np.tile([-REACH, REACH], len(coordinates))
+    reached = leader.constrain(far)
+    return Visits(where, is_typical, [p for p, _ in visited], [f for _, f in visited], reached)
+
+
+def judge(
+    visits: Visits,
+    standard: Sequence[Found],
+    found: Sequence[Found],
+    densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
+    leader: Leader,
+    names: tuple[str, str],
+    outside: Sequence[str] = (),
+) -> Verdict:
+    """Compare what two sides found at the same places.
+
+    Parameters
+    ----------
+    visits : Visits
+        The places.
+    standard, found : sequence of Found
+        What the first side found there, and the second.
+    densities : pair of callable
+        Log densities over any values by either side, asked where the two part.
+    leader : Leader
+        The side that led.
+    names : pair of str
+        What to call the sides.
+    outside : sequence of str
+        Differences of support, see `supports`.
+    """
+    a, b = (np.array([each.log_density for each in side]) for side in (standard, found))
+    usable = np.isfinite(a) & np.isfinite(b)
+    typical = visits.typical
+    numbers: dict[str, Any] = {"places": len(a), "typical": int(typical.sum()), "against": names[0]}
+    if not usable.any():
+        return Verdict("unknown", **numbers, left_out=len(a), reasons=[_nowhere(standard, found, names)])
+    counted = usable & typical if (usable & typical).sum() >= 3 else usable
+    constant = float(np.median((b - a)[counted]))
+    smaller = np.minimum(np.abs(a), np.abs(b))
+    allowed = TOLERANCE * np.maximum(1, smaller) + EPSILONS * np.maximum(np.abs(a), np.abs(b))
+    with np.errstate(invalid="ignore"):
+        excess = np.where(usable, np.abs(b - a - constant) / allowed, 0)
+    slopes = np.array([_slope_excess(x, y) for x, y in zip(standard, found, strict=True)])
+    worst = np.maximum(excess, slopes)
+    bad = np.flatnonzero(worst > 1)
+
+    rough: dict[int, str] = {}
+    by_size = bad[np.argsort(-worst[bad])]
+    tested = [i for i in by_size if typical[i]][:MOST_ROUGH] + [i for i in by_size if not typical[i]][:MOST_ROUGH]
+    for i in tested:
+        which = _rough(visits.positions[i], leader, densities, names)
+        if which:
+            rough[i] = which
+    true = [i for i in tested if i not in rough]
+    left_out = int((~usable).sum()) + len(rough)
+    good = np.setdiff1d(np.flatnonzero(usable), bad)
+    error = float(np.max(worst[good], initial=0)) * TOLERANCE
+    empty = _empty(a, b, typical, names)
+    if true or outside or empty:
+        reasons = [*outside, *empty]
+        at, values, depends = {}, (float("nan"), float("nan")), {}
+        if true:
+            i = next((i for i in true if typical[i]), true[0])
+            depends = _depends(visits, i, densities, usable)
+            at, values = shown(visits.places[i].values), (float(a[i]), float(b[i] - constant))
+            what = "the log density" if excess[i] > 1 else "the gradient"
+            numbers_there = values if excess[i] > 1 else (standard[i].slope, found[i].slope)
+            reasons.append(
+                f"{what} at {_written(at)} is {numbers_there[0]:.10g} by {names[0]} and {numbers_there[1]:.10g} by "
+                f"{names[1]}{' (less the constant)' if excess[i] > 1 else ' (along one line)'}"
+                + (f"; the difference depends on {_sizes(depends)}" if depends else "")
+            )
+        worst_error = float(np.max(worst[true], initial=0)) * TOLERANCE
+        return Verdict("different", **numbers, error=worst_error, constant=constant, left_out=left_out,
+                       reasons=reasons, depends=depends, at=at, values=values)  # fmt: skip
+    agreeing = np.isin(np.flatnonzero(typical), good)
+    if len(agreeing) and agreeing.mean() < 0.5:
+        reason = _nowhere(standard, found, names) if not rough else f"{_sides(rough)} lose digits at most places"
+        return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out,
+                       reasons=[f"too few of the typical places can be compared: {reason}"])  # fmt: skip
+    if rough:
+        at = shown(visits.places[next(iter(rough))].values)
+        reason = f"{_sides(rough)} loses digits at {len(rough)} of {len(a)} places, e.g. at {_written(at)}"
+        return Verdict("numerics", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
+    return Verdict("same", **numbers, error=error, constant=constant, left_out=left_out)
+
+
+def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, names: tuple[str, str]) -> list[str]:
+    """Name the parameters whose support only one side has, by values that one side's maps reach and the other's don't.
+
+    Parameters
+    ----------
+    visits : Visits
+        Where the first side led to.
+    leader, other : Leader
+        The sides.
+    dimension : int
+        Of the second side's vectors.
+    names : pair of str
+        What to call the sides.
+    """
+    rng = np.random.default_rng(21)
+    wide = rng.uniform(-8, 8, (WIDE, dimension))
+    base = other.unconstrain([visits.places[0].values])[0]
+    base = base if np.isfinite(base).all() else np.zeros(dimension)
+    coordinates = rng.permutation(dimension)[:MOST_REACHED]
+    far = np.repeat(base[None], 2 * len(coordinates), axis=0)
+    far[np.arange(len(far)), np.repeat(coordinates, 2)] = np.tile([-REACH, REACH], len(coordinates))
+    ours = [*visits.reached, *(place.values for place in visits.places)]
+    theirs = other.constrain(np.concatenate([far, wide]))
+    reasons = []
+    for values, maker, taker, (has, lacks) in ((ours, leader, other, names), (theirs, other, leader, names[::-1])):
+        lost = [each for each, is_in in zip(values, taker.inside(values), strict=True) if not is_in]
+        lost = [each for each, value in zip(lost, maker.densities(lost) if lost else [], strict=True) if value > -np.inf]
+        for name, value in _culprits(lost, visits.places[0].values, taker).items():
+            reasons.append(f"the supports differ: {name} = {value} can be had by {has} and not by {lacks}")
+    return reasons
+
+
+def _culprits(lost: Sequence[Values], base: Values, taker: Leader) -> dict[str, str]:
+    """Return the parameters that alone are outside of a side's support, each with a value of it."""
+    found: dict[str, str] = {}
+    for values in lost[:SHOWN]:
+        alone = [{**base, name: value} for name, value in values.items()]
+        names = [name for name, is_in in zip(values, taker.inside(alone), strict=True) if not is_in]
+        for name in names or ["all together"]:
+            found.setdefault(name, _short(np.asarray(values[name])) if name in values else _written(shown(values)))
+    return found
+
+
+def _slope_excess(a: Found, b: Found) -> float:
+    """Difference of two slopes in units of what is allowed; 0 where one has none."""
+    if not (np.isfinite(a.slope) and np.isfinite(b.slope)):
+        return 0.0
+    allowed = TOLERANCE * max(1e-3, a.size, b.size) + a.rounding + b.rounding
+    return abs(a.slope - b.slope) / allowed
+
+
+def _rough(
+    position: Floats,
+    leader: Leader,
+    densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
+    names: tuple[str, str],
+) -> str:
+    """Return the name of a side that is rough at a position, or nothing."""
+    direction = np.random.default_rng(22).normal(size=position.shape)
+    along = np.linspace(-0.5e-4, 0.5e-4, 25)
+    values = leader.constrain(position + along[:, None] * direction / np.linalg.norm(direction))
+    rough = []
+    for name, evaluate in zip(names, densities, strict=True):
+        line = np.array(evaluate(values))
+        if not np.isfinite(line).all():
+            rough.append(name)
+            continue
+        fit = np.polynomial.Polynomial.fit(along, line - line.mean(), 4)
+        left = float(np.max(np.abs(line - line.mean() - fit(along))))
+        if left > EPSILONS * max(1.0, float(np.max(np.abs(line)))):
+            rough.append(name)
+    return " and ".join(rough)
+
+
+def _depends(
+    visits: Visits,
+    at: int,
+    densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
+    usable: NDArray[np.bool_],
+) -> dict[str, float]:
+    """Vary one parameter at a time and return those that the difference depends on, the largest change first."""
+    pool = [i for i in np.flatnonzero(usable & visits.typical) if i != at][:4] or [
+        i for i in np.flatnonzero(usable) if i != at
+    ][:4]
+    base = visits.places[at].values
+    tries = [(name, {**base, name: visits.places[i].values[name]}) for name in base for i in pool]
+    first, second = (np.array(evaluate([base, *(values for _, values in tries)])) for evaluate in densities)
+    change: dict[str, float] = {}
+    for (name, _), a, b in zip(tries, first[1:], second[1:], strict=True):
+        moved = abs((b - a) - (second[0] - first[0]))
+        if np.isfinite(moved) and moved > 10 * TOLERANCE * max(1.0, abs(a), abs(b)):
+            change[name] = max(change.get(name, 0.0), float(moved))
+    return dict(sorted(change.items(), key=lambda item: -item[1]))
+
+
+def _empty(a: Floats, b: Floats, typical: NDArray[np.bool_], names: tuple[str, str]) -> list[str]:
+    """Say where one side has no density among the typical places of the other one."""
+    reasons = []
+    for mine, other, (has, lacks) in ((a, b, names), (b, a, names[::-1])):
+        lost = typical & np.isfinite(mine) & (other == -np.inf)
+        if lost.sum() > 0.1 * max(1, typical.sum()):
+            reasons.append(f"{lacks} has no density at {int(lost.sum())} of {int(typical.sum())} typical places of {has}")
+    return reasons
+
+
+def _nowhere(standard: Sequence[Found], found: Sequence[Found], names: tuple[str, str]) -> str:
+    """Say why places can't be compared."""
+    for name, side in zip(names, (standard, found), strict=True):
+        errors = [each.error for each in side if each.error]
+        if errors:
+            return f"{name} can't be evaluated at {len(errors)} of {len(side)} places, e.g. {errors[0].splitlines()[0]}"
+        if not any(np.isfinite(each.log_density) for each in side):
+            return f"the log density of {name} is finite nowhere"
+    return "no place at which both sides are finite"
+
+
+def _sides(rough: Mapping[int, str]) -> str:
+    return " and ".join(sorted({name for names in rough.values() for name in names.split(" and ")}))
+
+
+def shown(values: Values) -> dict[str, Any]:
+    """Return a place as plain JSON: scalars, and the first elements of arrays, rounded to what a person reads."""
+    return {name: np.asarray(value).ravel()[:SHOWN].tolist() if np.ndim(value) else float(value)
+            for name, value in values.items()}  # fmt: skip
+
+
+def _written(at: Mapping[str, Any]) -> str:
+    text = [f"{name}={_short(np.asarray(value))}" for name, value in list(at.items())[:SHOWN]]
+    return ", ".join(text) + (", ..." if len(at) > SHOWN else "")
+
+
+def _short(value: Floats) -> str:
+    if value.ndim == 0:
+        return f"{float(value):.6g}"
+    flat = [f"{float(x):.4g}" for x in value.ravel()[:3]]
+    return f"[{', '.join(flat)}{', ...' if value.size > 3 else ''}]"
+
+
+def _sizes(depends: Mapping[str, float]) -> str:
+    text = [f"{name} (up to {size:.3g})" for name, size in list(depends.items())[:SHOWN]]
+    return ", ".join(text) + (f" and {len(depends) - SHOWN} more" if len(depends) > SHOWN else "")

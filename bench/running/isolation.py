@@ -16,12 +16,16 @@ from typing import Literal, cast
 
 import psutil
 
-from bench.backends.base import Backend, Fit
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Gradient, Point
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backends.base import Backend, Description, Fit
+from bench.correctness.places import Found, Place
+from bench.families.base import Dataset, Model, Values
 from bench.settings import Settings
 from bench.running.worker import Prepared
+
+Floats = NDArray[np.float64]
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -29,8 +33,8 @@ _FIRST_LOOK, _LAST_LOOK = 0.5, 8.0  # seconds between looks at memory: a look co
 _LIMIT_LOOK = 0.1
 
 _ANSWERS = {
-    "bench.backends.base": ("Fit",),
-    "bench.families.normal_means.points": ("Gradient",),
+    "bench.backends.base": ("Description", "Fit"),
+    "bench.correctness.places": ("Found", "Place"),
     "bench.running.worker": ("Prepared",),
     "numpy": ("dtype", "ndarray"),
     "numpy._core.multiarray": ("_reconstruct", "scalar"),
@@ -69,7 +73,7 @@ class Worker:
     environment : mapping of str to str
         Variables added to this process's own and to `THREADS`.
     timeout : float, optional
-        Seconds that its imports may take.
+        Seconds that its imports, and each comparison with another program, may take.
 
     Attributes
     ----------
@@ -90,7 +94,7 @@ class Worker:
         self.peak_memory = 0
         self.prepared: Prepared | None = None
         self.subject: tuple[str, str] | None = None
-        self._memory_limit = memory_limit
+        self._memory_limit, self._timeout = memory_limit, timeout
         self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
         self._lifeline, lifeline = socket.socketpair()
         self._socket, theirs = socket.socketpair()
@@ -127,26 +131,71 @@ class Worker:
         subject = (model.digest, dataset.digest)
         if self.prepared is None or self.subject != subject:
             self.prepared, self.subject = None, subject
-            self.prepared = cast(Prepared, self._call("prepare", model, dataset, timeout=timeout))
+            self.prepared = cast(Prepared, self._call("prepare", model, dataset.data, timeout=timeout))
         return self.prepared
 
-    def evaluate(self, points: Sequence[Point], timeout: float | None = None) -> list[tuple[float, Gradient] | str]:
-        """Log density and gradient at each point, or the text of the error it raised there."""
-        return cast(list[tuple[float, Gradient] | str], self._call("evaluate", points, timeout=timeout))
+    def describe(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Description:
+        """Names and shapes of a model, which is not compiled for it where that can be avoided."""
+        return cast(Description, self._call("describe", model, dataset.data, timeout=timeout))
 
-    def repeat_gradient(self, points: Sequence[Point], repeats: int, timeout: float | None = None) -> float:
+    def dimension(self) -> int:
+        """Length of an unconstrained vector."""
+        return cast(int, self._call("dimension", timeout=self._timeout))
+
+    def lead(self, positions: Floats, directions: Floats) -> list[tuple[Place, Found]]:
+        """See `bench.correctness.places.lead`."""
+        return cast(list[tuple[Place, Found]], self._call("lead", positions, directions, timeout=self._timeout))
+
+    def follow(self, places: Sequence[Place]) -> list[Found]:
+        """See `bench.correctness.places.follow`."""
+        return cast(list[Found], self._call("follow", places, timeout=self._timeout))
+
+    def densities(self, values: Sequence[Values]) -> list[float]:
+        """See `bench.correctness.places.densities`."""
+        return cast(list[float], self._call("densities", values, timeout=self._timeout))
+
+    def inside(self, values: Sequence[Values]) -> list[bool]:
+        """See `bench.correctness.places.inside`."""
+        return cast(list[bool], self._call("inside", values, timeout=self._timeout))
+
+    def constrain(self, positions: Floats) -> list[Values]:
+        """Map vectors to values."""
+        return cast(list[Values], self._call("constrain", positions, timeout=self._timeout))
+
+    def unconstrain(self, values: Sequence[Values]) -> list[Floats]:
+        """Map values to vectors; NaN where they are outside of the support."""
+        return cast(list[Floats], self._call("unconstrain", values, timeout=self._timeout))
+
+    def starts(self, count: int, seed: Sequence[int]) -> list[Values]:
+        """Draw starts where the density is finite."""
+        return cast(list[Values], self._call("starts", count, seed, timeout=self._timeout))
+
+    def explore(self, count: int, seed: int, timeout: float | None = None) -> Floats:
+        """Return positions where the posterior has its mass."""
+        return cast(Floats, self._call("explore", count, seed, timeout=timeout))
+
+    def repeat_gradient(self, values: Sequence[Values], repeats: int, timeout: float | None = None) -> float:
         """Mean seconds of one evaluation of log density and gradient."""
-        return cast(float, self._call("repeat_gradient", points, repeats, timeout=timeout))
+        return cast(float, self._call("repeat_gradient", values, repeats, timeout=timeout))
 
     def sample(
-        self, settings: Settings, seed: int, start: Sequence[Point] | None, timeout: float | None = None
+        self,
+        settings: Settings,
+        seed: int,
+        start: Sequence[Values] | None,
+        keep: Sequence[str],
+        timeout: float | None = None,
     ) -> float:
         """Sample in the worker and return the wall seconds from the call to all draws in memory there."""
-        return cast(float, self._call("sample", settings, seed, start, timeout=timeout))
+        return cast(float, self._call("sample", settings, seed, start, keep, timeout=timeout))
 
-    def fetch(self) -> Fit:
-        """Bring the last fit into this process."""
-        return cast(Fit, self._call("fetch"))
+    def replay(self, where: Sequence[tuple[int, int]]) -> list[float]:
+        """Evaluate the log density again at draws of the last fit, by chain and draw."""
+        return cast(list[float], self._call("replay", where, timeout=self._timeout))
+
+    def fetch(self, names: Sequence[str] | None = None) -> Fit:
+        """Bring the last fit into this process, with the draws of some quantities or of all."""
+        return cast(Fit, self._call("fetch", names))
 
     def close(self) -> None:
         """Kill the process and all its children."""

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Fit
-from bench.families.normal_means.data import Dataset
+from bench.correctness.audit import audit, permuted, replayed
 from bench.correctness.diagnosis import diagnose
-from bench.running.environment import environment
-from bench.correctness.gate import compare
-from bench.running.isolation import Worker, WorkerError, Workers
-from bench.families.base import Model
-from bench.families.normal_means.points import initial_points
+from bench.families.base import DataError, Dataset, Family, Model
 from bench.records import Journal, Record, RunError, Status
-from bench.settings import Protocol, Settings, fit_seed
+from bench.running.environment import environment
+from bench.running.equality import Equality
+from bench.running.isolation import Worker, WorkerError, Workers
+from bench.settings import Asked, fit_seed
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a benchmark item measures: a model on a dataset by a backend."""
+    """What a benchmark item measures: a model of a family on a dataset by a backend."""
 
+    family: Family
     dataset: Dataset
     model: Model
     backend: Backend
@@ -35,45 +35,12 @@ class Case:
     @property
     def id(self) -> str:
         """Short and stable: history is matched on it."""
-        return f"{self.dataset.id}-{self.model.name}-{self.backend.name}"
+        return "-".join(self.key)
 
     @property
     def key(self) -> tuple[str, str, str]:
         """Dataset, model and backend by name, as in `Record.key`."""
         return (self.dataset.id, self.model.name, self.backend.name)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a run asks of every case.
-
-    Attributes
-    ----------
-    protocol : str
-        `matched` or `stock`.
-    overrides : dict
-        Settings given by name on the command line.
-    seed, replicates : int
-        Seed of the run, and fits of each case.
-    fit_timeout : float, optional
-        Seconds a build or a fit may take; None lets it run.
-    memory_limit : int, optional
-        Bytes a worker and its children may hold; None lets it grow.
-    save_draws : bool
-        Whether to keep the draws.
-    """
-
-    protocol: Protocol = "matched"
-    overrides: dict[str, float] = field(default_factory=dict)
-    seed: int = 1
-    replicates: int = 1
-    fit_timeout: float | None = 900.0
-    memory_limit: int | None = None
-    save_draws: bool = False
-
-    def settings(self, backend: Backend) -> Settings:
-        """Return the settings of a fit by a backend."""
-        return (backend.stock if self.protocol == "stock" else Settings()).override(**self.overrides)
 
 
 class Replicates:
@@ -91,6 +58,8 @@ class Replicates:
         The replicates to make.
     workers : Workers
         Where the backends live.
+    equality : Equality
+        The gate of the run.
     journal : Journal
         Where the records go.
     tell : callable
@@ -103,6 +72,7 @@ class Replicates:
         asked: Asked,
         numbers: list[int],
         workers: Workers,
+        equality: Equality,
         journal: Journal,
         tell: Callable[[Record], None],
     ) -> None:
@@ -111,13 +81,14 @@ class Replicates:
         self.records: list[Record] = []
         self.settings = asked.settings(case.backend)
         self._numbers = list(numbers)
-        self._workers, self._journal, self._tell = workers, journal, tell
+        self._workers, self._equality, self._journal, self._tell = workers, equality, journal, tell
         self._status: Status = "ok"
         self._reason = ""
         self._hopeless = False
         self._seconds = 0.0
-        self._compared = False
+        self._gate: dict[str, Any] = {}
         self._build: dict[str, Any] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     @property
     def _worker(self) -> Worker:
@@ -130,7 +101,7 @@ class Replicates:
             self.record()
 
     def prepare(self) -> None:
-        """Have, untimed, a worker with the posterior in it, equal to the reference."""
+        """Have, untimed, a worker with the posterior in it, shown to be equal."""
         if self._hopeless:
             return
         self._status, self._reason, self._build = "ok", "", {}
@@ -138,15 +109,33 @@ class Replicates:
         try:
             prepared = self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
             self._build = {"prepare_seconds": prepared.seconds, "prepare_cache": prepared.cache}
-            if not self._compared:
-                mismatch = compare(
-                    case.model, case.dataset, lambda points: self._worker.evaluate(points, self.asked.fit_timeout)
-                )
-                self._compared = True
-                if mismatch is not None:
-                    self._status, self._reason, self._hopeless = "mismatch", str(mismatch), True
+            if not self._gate:
+                self._compare()
+                self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)  # if the gate lost it
         except WorkerError as error:  # what broke this build would break the next one too
             self._status, self._reason, self._hopeless = error.status, str(error), True
+        except DataError as error:
+            self._status, self._reason, self._hopeless = "mismatch", str(error), True
+
+    def _compare(self) -> None:
+        """Pass the gate, and note which quantities there are."""
+        case = self.case
+        subject = self._equality.subject(case.model, case.dataset)
+        verdict = self._equality.check(case.family, case.model, case.dataset, case.backend, self._worker)
+        self._gate = {
+            "with": "itself" if verdict.places == 0 else verdict.against,
+            "places": verdict.places,
+            "error": verdict.error,
+            "constant": verdict.constant,
+            "left_out": verdict.left_out,
+            "note": "; ".join(filter(None, [subject.note, *verdict.reasons])),
+        }
+        if not verdict.passes:
+            self._status, self._reason, self._hopeless = "mismatch", str(verdict), True
+        declared = subject.descriptions[case.backend.language]
+        wanted = case.family.target(case.model).quantities or tuple(subject.common)
+        transformed = {name: shape for name, shape in declared.transformed.items() if name in wanted}
+        self._shapes = {**declared.parameters, **transformed}
 
     def sample(self) -> None:
         """Make one fit, timed, and keep it in the worker."""
@@ -154,11 +143,14 @@ class Replicates:
             return
         number = self._numbers[0]
         case, seed = self.case, fit_seed(self.asked.seed, self.case.dataset.id, number)
-        start = None
-        if self.asked.protocol == "matched":
-            start = initial_points(case.model, case.dataset, self.asked.seed, number, self.settings.chains)
         try:
-            self._seconds = self._worker.sample(self.settings, seed, start, self.asked.fit_timeout)
+            start = None
+            if self.asked.protocol == "matched":
+                start = self._equality.starts(case.family, case.model, case.dataset, [seed, 1], self.settings.chains)
+                self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
+            self._seconds = self._worker.sample(
+                self.settings, seed, start, list(self._shapes), self.asked.fit_timeout
+            )
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
@@ -166,37 +158,25 @@ class Replicates:
         """Diagnose, untimed, the fit and put its record on the disk."""
         number = self._numbers.pop(0)
         measured: dict[str, Any] = dict(self._build)
+        if self._gate:
+            measured["gate"] = self._gate
         if self._status == "ok":
-            peak = self._worker.peak_memory
             try:
-                fit = self._worker.fetch()
-                measured |= {"wall_seconds": self._seconds, "peak_memory": peak or None, "draws_digest": digest(fit)}
-                try:
-                    measured |= diagnose(self.case.model, self.case.dataset, self.settings, fit, self._seconds, number)
-                except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
-                    measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
-                if self.asked.save_draws:
-                    path = self._journal.folder / "draws" / f"{self.case.id}-{number}.nc"
-                    try:
-                        measured |= save(fit, path)
-                    except OSError as error:
-                        raise RunError(
-                            f"{path} can't be written ({error}); free space, then go on: --resume {self._journal.id}"
-                        ) from error
+                measured |= self._measured(number)
             except WorkerError as error:
                 self._status, self._reason = error.status, str(error)
         case = self.case
         record = Record(
             run=self._journal.id,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            family=case.family.name,
             dataset=case.dataset.id,
             dataset_digest=case.dataset.digest,
-            n_obs=len(case.dataset.y),
-            n_groups=case.dataset.n_groups,
-            truth=dict(case.dataset.truth),
+            sizes=dict(case.dataset.sizes),
+            generated_with=dict(case.dataset.generated_with),
             model=case.model.name,
             model_digest=case.model.digest,
-            posterior=case.model.posterior,
+            target=case.model.target,
             backend=case.backend.name,
             language=case.backend.language,
             protocol=self.asked.protocol,
@@ -213,6 +193,46 @@ class Replicates:
         self.records.append(record)
         self._tell(record)
 
+    def _measured(self, number: int) -> dict[str, Any]:
+        """Fetch the fit and return the fields of its record."""
+        case, peak = self.case, self._worker.peak_memory
+        where = replayed(self.settings.chains, self.settings.draws)
+        again = self._worker.replay(where)
+        fit = self._worker.fetch()
+        fingerprint = digest(fit)
+        measured: dict[str, Any] = {
+            "wall_seconds": self._seconds, "peak_memory": peak or None, "draws_digest": fingerprint,
+        }  # fmt: skip
+        try:
+            flags = audit(self.settings, fit, self._shapes)
+            if not flags and not (case.backend.rounds_draws and not np.isfinite(again).any()):
+                flags += permuted(fit.log_density, again, where)
+            flags += [
+                f"audit: the same draws as in replicate {other.replicate}, which has another seed"
+                for other in self._journal.records
+                if other.key[:3] == case.key and other.draws_digest == fingerprint and other.replicate != number
+            ]
+            target = case.family.target(case.model)
+            rngs = [np.random.default_rng([fit_seed(0, case.dataset.id, number), k]) for k in (2, 3)]
+            draws = case.family.derive(case.model, case.dataset, fit.draws, rngs[0])
+            wanted = target.quantities or tuple(self._equality.subject(case.model, case.dataset).common)
+            shown = {name: draws[name] for name in wanted if name in draws}
+            truth = case.family.truth(case.model.target, case.dataset)
+            headline = target.headline or [name for name, array in shown.items() if array.ndim == 2]
+            measured |= diagnose(fit, shown, truth, headline, self._seconds, flags)
+            measured["further"] = case.family.further(case.model, case.dataset, draws, rngs[1])
+        except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
+            measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
+        if self.asked.save_draws:
+            path = self._journal.folder / "draws" / f"{case.id}-{number}.nc"
+            try:
+                measured |= save(fit, path)
+            except OSError as error:
+                raise RunError(
+                    f"{path} can't be written ({error}); free space, then go on: --resume {self._journal.id}"
+                ) from error
+        return measured
+
 
 def digest(fit: Fit) -> str:
     """SHA-256 over the draws, quantity by quantity in the order of their names."""
@@ -228,7 +248,8 @@ def save(fit: Fit, path: Path) -> dict[str, Any]:
 
     path.parent.mkdir(exist_ok=True)
     posterior = {
-        name: (("chain", "draw", *(["group"] if array.ndim == 3 else [])), array) for name, array in fit.draws.items()
+        name: (("chain", "draw", *(f"{name}_{i}" for i in range(array.ndim - 2))), array)
+        for name, array in fit.draws.items()
     }
     stats = {
         name: (("chain", "draw"), array)

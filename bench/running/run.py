@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
-from bench.families.normal_means.data import Dataset
+from bench.families.base import Dataset, Family, Model
 from bench.running.environment import environment
+from bench.running.equality import Equality
 from bench.running.isolation import Workers
-from bench.running.measure import Asked, Case
-from bench.families.base import MODELS, Model
+from bench.running.measure import Case
+from bench.settings import Asked
 from bench.records import RUNS, Journal, RunError, find_run, new_run_id, read_run
 
 T = TypeVar("T")
@@ -35,33 +36,57 @@ def choose(kind: str, names: str | None, known: Mapping[str, T]) -> list[T]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
-        raise UsageError(f"no {kind} {', '.join(unknown) or names!r}; the {kind}s are: {', '.join(known)}")
+        raise UsageError(f"no {kind} {', '.join(unknown) or names!r}; there are: {', '.join(known)}")
     return [value for name, value in known.items() if name in wanted]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run asks: every dataset with every model by every backend.
+    """What a run asks: every dataset of some families with every model of its family by every backend.
 
     Attributes
     ----------
-    datasets, models, backends
-        What to fit, and by what.
+    subjects : sequence of (Family, Dataset, Model)
+        What to fit.
+    backends : sequence of Backend
+        By what.
     missing : dict of str to str
         Backends of the default set that can't run here, with the reason.
     asked : Asked
         How.
     """
 
-    datasets: Sequence[Dataset]
-    models: Sequence[Model]
+    subjects: Sequence[tuple[Family, Dataset, Model]]
     backends: Sequence[Backend]
     missing: Mapping[str, str]
     asked: Asked
 
     @classmethod
-    def make(cls, datasets: Sequence[Dataset], models: str | None, backends: str | None, asked: Asked) -> "Plan":
-        """Resolve names; without names of backends, take the default ones that can run here."""
+    def make(
+        cls,
+        families: Sequence[tuple[Family, Sequence[Dataset]]],
+        models: str | None,
+        backends: str | None,
+        asked: Asked,
+    ) -> "Plan":
+        """Resolve names; without names of backends, take the default ones that can run here.
+
+        Parameters
+        ----------
+        families : sequence of (Family, sequence of Dataset)
+            Families, each with the data to fit its models to.
+        models, backends : str, optional
+            Names, separated by commas.
+        asked : Asked
+            How.
+
+        Raises
+        ------
+        UsageError
+            If a name is unknown.
+        ValueError
+            If no sampler could use the settings.
+        """
         chosen = choose("backend", backends, BACKENDS)
         missing = {}
         if backends is None:
@@ -70,24 +95,37 @@ class Plan:
             chosen = [backend for backend in defaults if backend.name not in missing]
         for backend in chosen:
             asked.settings(backend)  # refuses what no sampler could use
-        return cls(datasets, choose("model", models, MODELS), chosen, missing, asked)
+        known = {name: model for family, _ in families for name, model in family.models.items()}
+        names = {model.name for model in choose("model", models, known)}
+        subjects = [
+            (family, dataset, model)
+            for family, datasets in families
+            for dataset in datasets
+            for model in family.models.values()
+            if model.name in names
+        ]
+        return cls(subjects, chosen, missing, asked)
 
     @property
     def cases(self) -> list[Case]:
-        """All combinations; the backends of one (dataset, model) stand next to each other."""
+        """All combinations; the backends of one dataset and model stand next to each other.
+
+        A backend for which a model has no program has no case.
+        """
         return [
-            Case(dataset, model, backend)
-            for dataset in self.datasets
-            for model in self.models
+            Case(family, dataset, model, backend)
+            for family, dataset, model in self.subjects
             for backend in self.backends
+            if getattr(model, backend.language) is not None
         ]
 
     def describe(self, command: Sequence[str]) -> dict[str, Any]:
         """Return what `run.json` keeps."""
         return {
             "command": list(command),
-            "datasets": {dataset.id: dataset.digest for dataset in self.datasets},
-            "models": {model.name: model.digest for model in self.models},
+            "datasets": {dataset.id: dataset.digest for _, dataset, _ in self.subjects},
+            "models": {f"{family.name} {model.name}": model.digest for family, _, model in self.subjects},
+            "fits": len(self.cases) * self.asked.replicates,
             "backends": {
                 backend.name: {} if backend.unavailable() else dict(backend.versions()) for backend in self.backends
             },
@@ -165,6 +203,7 @@ class Run:
             self.journal = Journal(folder)
             self.journal.go_on(command, plan.asked.replicates)
         self.workers = Workers(plan.asked.memory_limit, plan.asked.fit_timeout)
+        self.equality = Equality(self.workers, plan.asked.fit_timeout)
 
     def missing(self, case: Case) -> list[int]:
         """Replicates of a case that have no record yet."""

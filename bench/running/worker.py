@@ -5,14 +5,24 @@ import socket
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
-from bench.backends.base import Backend, Cache, Fit, Posterior
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Gradient, Point
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backends.base import Backend, Cache, Description, Fit, Posterior
+from bench.correctness import places
+from bench.correctness.places import Found, Place
+from bench.families.base import Data, Model, Values
 from bench.settings import Settings
+
+Floats = NDArray[np.float64]
+
+TRIES = 100
+"""Starts that are tried until one has a finite density, as Stan does."""
+EXPLORING = 4.0
+"""Seconds, or so, that a look at where the posterior has its mass may take."""
 
 
 @dataclass(frozen=True)
@@ -40,50 +50,136 @@ class Session:
         self._posterior: Posterior | None = None
         self._fit: Fit | None = None
 
-    def prepare(self, model: Model, dataset: Dataset) -> Prepared:
-        """Bind a model to a dataset; the posterior stays here."""
+    def prepare(self, model: Model, data: Data) -> Prepared:
+        """Bind a model to data; the posterior stays here."""
         self._posterior = self._fit = None
         started = time.perf_counter()
-        self._posterior = self._backend.prepare(model, dataset)
+        self._posterior = self._backend.prepare(model, data)
         return Prepared(time.perf_counter() - started, self._posterior.cache)
 
-    def evaluate(self, points: Sequence[Point]) -> list[tuple[float, Gradient] | str]:
-        """Log density and gradient at each point, or the text of the error it raised there."""
-        results: list[tuple[float, Gradient] | str] = []
-        for point in points:
-            try:
-                value, vector = self._ready.log_density_and_gradient(self._ready.unconstrain(point))
-                results.append((value, self._ready.gradient(vector)))
-            except Exception as error:  # any library's own type; the gate shows the text
-                results.append(f"{type(error).__name__}: {error}")
-        return results
+    def describe(self, model: Model, data: Data) -> Description:
+        """Names and shapes of a model; what is prepared stays."""
+        return self._backend.describe(model, data)
 
-    def repeat_gradient(self, points: Sequence[Point], repeats: int) -> float:
-        """Mean seconds of one evaluation of log density and gradient, over `repeats` passes over the points."""
-        positions = [self._ready.unconstrain(point) for point in points]
+    def dimension(self) -> int:
+        """Length of an unconstrained vector."""
+        return self._ready.dimension
+
+    def lead(self, positions: Floats, directions: Floats) -> list[tuple[Place, Found]]:
+        """See `bench.correctness.places.lead`."""
+        return places.lead(self._ready, positions, directions)
+
+    def follow(self, where: Sequence[Place]) -> list[Found]:
+        """See `bench.correctness.places.follow`."""
+        return places.follow(self._ready, where)
+
+    def densities(self, values: Sequence[Values]) -> list[float]:
+        """See `bench.correctness.places.densities`."""
+        return places.densities(self._ready, values)
+
+    def inside(self, values: Sequence[Values]) -> list[bool]:
+        """See `bench.correctness.places.inside`."""
+        return places.inside(self._ready, values)
+
+    def constrain(self, positions: Floats) -> list[Values]:
+        """Map vectors to values."""
+        return [self._ready.constrain(position) for position in positions]
+
+    def unconstrain(self, values: Sequence[Values]) -> list[Floats]:
+        """Map values to vectors; NaN where they are outside of the support."""
+        found = []
+        for each in values:
+            try:
+                found.append(self._ready.unconstrain(each))
+            except Exception:  # libraries raise their own types for values outside of their support
+                found.append(np.full(self._ready.dimension, np.nan))
+        return found
+
+    def starts(self, count: int, seed: Sequence[int]) -> list[Values]:
+        """Draw starts, uniform on (-2, 2) on the unconstrained scale, where the density is finite."""
+        rng = np.random.default_rng(seed)
+        found: list[Values] = []
+        for _ in range(count):
+            for _ in range(TRIES):
+                position = rng.uniform(-2, 2, self._ready.dimension)
+                if self._finite(position):
+                    break
+            else:
+                raise ValueError(
+                    f"no start among {TRIES} draws from (-2, 2) on the unconstrained scale has a finite density and "
+                    "gradient; look for a parameter without its bound, or for data outside of their range"
+                )
+            found.append(self._ready.constrain(position))
+        return found
+
+    def explore(self, count: int, seed: int) -> Floats:
+        """Return positions where the posterior has its mass, by a short run of this sampler, shape (count, dimension).
+
+        Trajectories are kept so short that the run takes some seconds even where a gradient is dear.
+        """
+        start = self.starts(1, [seed])
+        position = self._ready.unconstrain(start[0])
+        started = time.perf_counter()
+        self._ready.log_density_and_gradient(position)
+        gradients = EXPLORING / max(time.perf_counter() - started, 1e-7)
+        depth = int(np.clip(np.log2(max(2.0, gradients / 300)), 3, 8))
+        settings = Settings(chains=1, warmup=200, draws=100, max_treedepth=depth, cores=1)
+        names = list(self._ready.description.parameters)
+        self._ready.get_ready(settings, seed, start)
+        draws = self._ready.sample(settings, seed, start, names).draws
+        chosen = np.linspace(0, settings.draws - 1, count).astype(int)
+        values = [{name: draws[name][0, i] for name in names} for i in chosen]
+        found = np.array(self.unconstrain(values))
+        return found[np.isfinite(found).all(axis=1)]
+
+    def repeat_gradient(self, values: Sequence[Values], repeats: int) -> float:
+        """Mean seconds of one evaluation of log density and gradient, over `repeats` passes over the values."""
+        positions = [self._ready.unconstrain(each) for each in values]
         started = time.perf_counter()
         for _ in range(repeats):
             for position in positions:
                 self._ready.log_density_and_gradient(position)
         return (time.perf_counter() - started) / (repeats * len(positions))
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Point] | None) -> float:
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> float:
         """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory."""
         self._fit = None
         if start is not None:
             self._ready.get_ready(settings, seed, start)
         started = time.perf_counter()
-        fit = self._ready.sample(settings, seed, start)
+        fit = self._ready.sample(settings, seed, start, keep)
         seconds = time.perf_counter() - started
         if not isinstance(fit, Fit):
             raise TypeError(f"{self._backend.name} returned {type(fit).__name__} instead of a Fit")
         self._fit = fit
         return seconds
 
-    def fetch(self) -> Fit | None:
-        """Hand over the last fit."""
+    def replay(self, where: Sequence[tuple[int, int]]) -> list[float]:
+        """Evaluate the sampler's log density again at draws of the last fit, by chain and draw; NaN where it raises."""
+        if self._fit is None:
+            raise RuntimeError("nothing was sampled; call sample first")
+        again = []
+        for place in where:
+            try:
+                values = {name: self._fit.draws[name][place] for name in self._ready.description.parameters}
+                again.append(float(self._ready.log_density_and_gradient(self._ready.unconstrain(values))[0]))
+            except Exception:  # draws can be odd in ways nobody foresaw; the audit says so
+                again.append(float("nan"))
+        return again
+
+    def fetch(self, names: Sequence[str] | None = None) -> Fit | None:
+        """Hand over the last fit, with the draws of some quantities or of all."""
         fit, self._fit = self._fit, None
-        return fit
+        if fit is None or names is None:
+            return fit
+        return replace(fit, draws={name: fit.draws[name] for name in names if name in fit.draws})
+
+    def _finite(self, position: Floats) -> bool:
+        try:
+            value, gradient = self._ready.log_density_and_gradient(position)
+        except Exception:  # libraries raise their own types where a density can't be evaluated
+            return False
+        return bool(np.isfinite(value) and np.isfinite(gradient).all())
 
     @property
     def _ready(self) -> Posterior:
