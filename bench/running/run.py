@@ -125,7 +125,7 @@ class Plan:
             "command": list(command),
             "datasets": {dataset.id: dataset.digest for _, dataset, _ in self.subjects},
             "models": {f"{family.name} {model.name}": model.digest for family, _, model in self.subjects},
-            "fits": len(self.cases) * self.asked.replicates,
+            "cases": len(self.cases),
             "backends": {
                 backend.name: {} if backend.unavailable() else dict(backend.versions()) for backend in self.backends
             },

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench.backends import BACKENDS
-from bench.families.normal_means.data import normal_means
 from bench.families.base import MODELS, PYMC_MODELS, STAN, Model
+from bench.families.normal_means.data import normal_means
 
 DATASET = normal_means(1.0, [3, 1, 4, 2, 20])
 
