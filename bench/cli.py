@@ -20,6 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     commands.add_parser("doctor", help="what can run here, and how to get the rest")
 
+    same = commands.add_parser("same", help="are two programs the same posterior, and if not, where do they part?")
+    same.add_argument("path", nargs="+", type=Path, help="a folder, or two programs and their data: a.stan b.py d.json")
+    same.add_argument("--strict-numerics", action="store_true", help="end with 1 where one of them loses digits too")
+    same.add_argument("--json", action="store_true", help="print JSON for machines")
+
     export = commands.add_parser("export", help="rebuild a file of pytest-benchmark from the records of a run")
     export.add_argument("run", help="id or path of a run, or latest")
     export.add_argument("--to", choices=["pytest-benchmark"], required=True)
@@ -119,6 +124,14 @@ def _doctor(options: argparse.Namespace) -> int:
         else:
             print(f"{name:<9} missing  {reason}")
     return 0
+
+
+def _same(options: argparse.Namespace) -> int:
+    from bench.deciding.same import Question, same
+
+    answer = same(Question.read(options.path))
+    print(json.dumps(answer.to_dict(), indent=1) if options.json else "\n".join(answer.lines()))
+    return answer.code(strict_numerics=options.strict_numerics)
 
 
 def _export(options: argparse.Namespace) -> int:
