@@ -3,10 +3,10 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.running.measure import Case, Replicates
-from bench.records import RunError
 from bench.cells import printable
+from bench.records import RunError
 from bench.report.terminal import Progress
+from bench.running.measure import Case, Replicates
 from bench.running.run import Run
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,9 +88,7 @@ class CmdStan(Backend):
         import cmdstanpy
 
         key = sha256(
-            repr(
-                (program.code, cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))
-            ).encode()
+            repr((program.code, cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))).encode()
         ).hexdigest()[:16]
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench" / "cmdstan"
         executable = root / key / "model"
@@ -177,4 +175,3 @@ class CmdStanPosterior(StanPosterior):
             warmup_seconds=np.array([chain["warmup"] for chain in clock]),
             sampling_seconds=np.array([chain["sampling"] for chain in clock]),
         )
-

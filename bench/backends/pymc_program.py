@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pymc as pm
 
 Floats = NDArray[np.float64]
+
+Compile = Callable[[list[Any], list[Any]], Callable[..., Any]]
 
 BUILDERS = ("build", "make_model", "model")
 """Names that a module may give its function; `model` may be the model itself."""
@@ -247,7 +249,7 @@ class PyMCMaps(Posterior):
 
 
 @contextmanager
-def _plain_mode() -> Iterator[Callable[..., Any]]:
+def _plain_mode() -> Iterator[Compile]:
     """Compile small graphs to plain Python calls, which takes milliseconds where Numba or C take seconds."""
     import pytensor
     from pytensor.compile.mode import Mode
@@ -257,7 +259,7 @@ def _plain_mode() -> Iterator[Callable[..., Any]]:
     def compiled(inputs: list[Any], outputs: list[Any]) -> Callable[..., Any]:
         function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
         function.trust_input = True
-        return function  # type: ignore[no-any-return]
+        return cast(Callable[..., Any], function)
 
     with pytensor.config.change_flags(mode=mode):
         yield compiled

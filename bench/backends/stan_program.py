@@ -156,4 +156,3 @@ def fortran(columns: Floats, shape: Shape) -> Floats:
 def natural(values: Values) -> dict[str, Any]:
     """Return values as JSON takes them."""
     return {name: np.asarray(value).tolist() for name, value in values.items()}
-

@@ -1,4 +1,4 @@
-"""Audits of what a backend returns: is it what was asked for, and can it be what a sampler made?"""
+"""Audits of what a backend returns: whether it is what was asked for, and can be what a sampler made."""
 
 from collections.abc import Mapping, Sequence
 
@@ -97,9 +97,7 @@ def _copies(fit: Fit) -> list[str]:
     """Name chains that are copies of each other."""
     flat = [np.ascontiguousarray(chain).tobytes() for chain in fit.log_density]
     return [
-        f"chain {flat.index(chain)} and chain {i} are the same"
-        for i, chain in enumerate(flat)
-        if flat.index(chain) < i
+        f"chain {flat.index(chain)} and chain {i} are the same" for i, chain in enumerate(flat) if flat.index(chain) < i
     ]
 
 

@@ -111,7 +111,12 @@ class Estimates:
 
 
 def diagnose(
-    fit: Fit, draws: Mapping[str, Floats], truth: Truth | None, headline: Sequence[str], seconds: float, flags: list[str]
+    fit: Fit,
+    draws: Mapping[str, Floats],
+    truth: Truth | None,
+    headline: Sequence[str],
+    seconds: float,
+    flags: list[str],
 ) -> dict[str, Any]:
     """Compute every field of a record that follows from the draws.
 

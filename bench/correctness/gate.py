@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 EPSILONS = 200 * float(np.finfo(float).eps)
 """Rounding that is not called rough, relative to the log density."""
 UNIFORM, WIDE, NARROW, TYPICAL = 16, 12, 8, 48
-"""Places uniform on (-2, 2) of the unconstrained scale, on four times that, on a quarter of it, and of the posterior."""
+"""Places uniform on (-2, 2) of the unconstrained scale, on four times that, on a quarter, and of the posterior."""
 WITH_LINE = 12
 """Places of each kind but the wide ones at which gradients are compared."""
 REACH = 12.0
@@ -295,7 +295,9 @@ def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, name
     reasons = []
     for values, maker, taker, (has, lacks) in ((ours, leader, other, names), (theirs, other, leader, names[::-1])):
         lost = [each for each, is_in in zip(values, taker.inside(values), strict=True) if not is_in]
-        lost = [each for each, value in zip(lost, maker.densities(lost) if lost else [], strict=True) if value > -np.inf]
+        lost = [
+            each for each, value in zip(lost, maker.densities(lost) if lost else [], strict=True) if value > -np.inf
+        ]
         for name, value in _culprits(lost, visits.places[0].values, taker).items():
             reasons.append(f"the supports differ: {name} = {value} can be had by {has} and not by {lacks}")
     return reasons
@@ -369,8 +371,10 @@ def _empty(a: Floats, b: Floats, typical: NDArray[np.bool_], names: tuple[str, s
     reasons = []
     for mine, other, (has, lacks) in ((a, b, names), (b, a, names[::-1])):
         lost = typical & np.isfinite(mine) & (other == -np.inf)
-        if lost.sum() > 0.1 * max(1, typical.sum()):
-            reasons.append(f"{lacks} has no density at {int(lost.sum())} of {int(typical.sum())} typical places of {has}")
+        if lost.sum() > 0.1 * max(1, int(typical.sum())):
+            reasons.append(
+                f"{lacks} has no density at {int(lost.sum())} of {int(typical.sum())} typical places of {has}"
+            )
     return reasons
 
 

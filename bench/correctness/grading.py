@@ -101,7 +101,8 @@ def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = (
     quantiles = (truth.quantiles[:, known] - mean) / sd
     pairs = [(q, k) for q, k in np.argwhere(np.isfinite(quantiles))]
     p = np.array([PROBABILITIES[q] for q, _ in pairs])
-    below = np.stack([x[..., k] <= quantiles[q, k] for q, k in pairs], axis=2).astype(np.float64) if pairs else x[..., :0]
+    columns_below = [x[..., k] <= quantiles[q, k] for q, k in pairs]
+    below = np.stack(columns_below, axis=2).astype(np.float64) if pairs else x[..., :0]
 
     def spread(ours: Floats, theirs: Floats) -> Floats:
         """Return the sd of a difference, in sds of f."""

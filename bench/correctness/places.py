@@ -116,9 +116,7 @@ def follow(density: Density, places: Sequence[Place]) -> list[Found]:
     return found
 
 
-def follow_reference(
-    reference: Callable[[Values], tuple[float, Values]], places: Sequence[Place]
-) -> list[Found]:
+def follow_reference(reference: Callable[[Values], tuple[float, Values]], places: Sequence[Place]) -> list[Found]:
     """Evaluate a hand-written density over the values at places."""
     found = []
     for place in places:

@@ -1,4 +1,4 @@
-"""`hierbench same`: are two programs the same posterior, and if not, where do they part?"""
+"""`hierbench same`: whether two programs are the same posterior, and where they part if not."""
 
 import re
 import textwrap

@@ -86,7 +86,9 @@ class Pair(Family):
             by_kind[path.suffix] = path
         programs = {kind: Program.read(by_kind[kind]) for kind in (".stan", ".py") if kind in by_kind}
         if not programs:
-            raise DataError(f"no program among {', '.join(map(str, files)) or 'no files'}; give model.stan and model.py")
+            raise DataError(
+                f"no program among {', '.join(map(str, files)) or 'no files'}; give model.stan and model.py"
+            )
         data = read_data(by_kind[".json"]) if ".json" in by_kind else {}
         options = read_options(by_kind[".toml"]) if ".toml" in by_kind else {}
         name = re.sub(r"[^A-Za-z0-9_.]+", "_", name or next(iter(programs.values())).path.stem)

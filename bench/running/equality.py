@@ -95,17 +95,15 @@ class Equality:
         leader = next(backend for backend in candidates if backend.language in descriptions)
         note = ""
         if failures:
-            language, error = next(iter(failures.items()))
-            note = f"the {LANGUAGES[language]} program can't be used ({str(error).splitlines()[0]})"
+            language, failure = next(iter(failures.items()))
+            note = f"the {LANGUAGES[language]} program can't be used ({str(failure).splitlines()[0]})"
         elif len(candidates) == 1:
             note = f"there is only a {LANGUAGES[leader.language]} program"
         if len(descriptions) == 2:
-            compare_names(*descriptions.values(), (LANGUAGES["stan"], LANGUAGES["pymc"]))
+            compare_names(descriptions["stan"], descriptions["pymc"], (LANGUAGES["stan"], LANGUAGES["pymc"]))
         return Subject(leader, descriptions, note and f"{note}: nothing was compared across languages")
 
-    def starts(
-        self, family: Family, model: Model, dataset: Dataset, seed: Sequence[int], chains: int
-    ) -> list[Values]:
+    def starts(self, family: Family, model: Model, dataset: Dataset, seed: Sequence[int], chains: int) -> list[Values]:
         """Draw the starts of all chains: the same values for every backend.
 
         Parameters
@@ -222,7 +220,9 @@ def compare_names(first: Description, second: Description, names: tuple[str, str
             hint = ""
             if sorted(b[name]) == sorted(shape):
                 axes = [b[name].index(size) for size in shape]
-                hint = f"; if their dimensions stand in another order, say so in pair.toml:\n  [axes]\n  {name} = {axes}"
+                hint = (
+                    f"; if their dimensions stand in another order, say so in pair.toml:\n  [axes]\n  {name} = {axes}"
+                )
             raise DataError(f"{name} has shape {shape} in {names[0]} and {b[name]} in {names[1]}{hint}")
 
 

@@ -14,16 +14,15 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Literal, cast
 
-import psutil
-
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Description, Fit
 from bench.correctness.places import Found, Place
 from bench.families.base import Dataset, Model, Values
-from bench.settings import Settings
 from bench.running.worker import Prepared
+from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 

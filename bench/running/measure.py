@@ -128,7 +128,8 @@ class Replicates:
             "error": verdict.error,
             "constant": verdict.constant,
             "left_out": verdict.left_out,
-            "note": "; ".join(filter(None, [subject.note, *verdict.reasons])),
+            "note": subject.note,
+            "numerics": "; ".join(verdict.reasons) if verdict.passes else "",
         }
         if not verdict.passes:
             self._status, self._reason, self._hopeless = "mismatch", str(verdict), True
@@ -148,9 +149,7 @@ class Replicates:
             if self.asked.protocol == "matched":
                 start = self._equality.starts(case.family, case.model, case.dataset, [seed, 1], self.settings.chains)
                 self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
-            self._seconds = self._worker.sample(
-                self.settings, seed, start, list(self._shapes), self.asked.fit_timeout
-            )
+            self._seconds = self._worker.sample(self.settings, seed, start, list(self._shapes), self.asked.fit_timeout)
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 

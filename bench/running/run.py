@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.families.base import Dataset, Family, Model
+from bench.records import RUNS, Journal, RunError, find_run, new_run_id, read_run
 from bench.running.environment import environment
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
 from bench.running.measure import Case
 from bench.settings import Asked
-from bench.records import RUNS, Journal, RunError, find_run, new_run_id, read_run
 
 T = TypeVar("T")
 

@@ -19,6 +19,8 @@ from bench.families.normal_means.reference import log_density_and_gradient
 Floats = NDArray[np.float64]
 
 SCALARS = ("mu", "sigma", "omega")
+TARGETS = {name: Target(name, (*SCALARS, "mu_g"), SCALARS) for name in ("superpopulation", "finite_population")}
+
 STRATA = 12
 """Places for the gate from each twelfth of the posterior of mu, of sigma and of omega."""
 SIZES = (1, 1, 2, 2, 3)
@@ -30,7 +32,7 @@ class NormalMeans(Family):
 
     name = "normal_means"
     models = MODELS
-    targets = {name: Target(name, (*SCALARS, "mu_g"), SCALARS) for name in ("superpopulation", "finite_population")}
+    targets = TARGETS
     grids = ("quick", *(name for name in GRIDS if name != "quick"))
 
     def datasets(self, grid_name: str) -> Sequence[Dataset]:

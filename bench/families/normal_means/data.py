@@ -65,9 +65,10 @@ class Groups(Dataset):
                 f"{self.id}: nothing varies within any group, so sigma would be 0; give the single observations, "
                 "not a mean of each group repeated"
             )
-        data = {"N": len(self.y), "G": self.n_groups, "group": self.group + 1, "y": self.y}
-        for array in (self.y, self.group, data["group"]):
+        from_one = self.group + 1
+        for array in (self.y, self.group, from_one):
             array.flags.writeable = False
+        data = {"N": len(self.y), "G": self.n_groups, "group": from_one, "y": self.y}
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "sizes", {"observations": len(self.y), "groups": self.n_groups})
 

@@ -57,7 +57,8 @@ def program(model: Model, backend: str, table: Table, settings: Settings, seed: 
         The program.
     """
     language = "Stan" if backend in STAN else "PyMC"
-    assert model.stan and model.pymc  # models of this suite have both
+    assert model.stan  # models of this suite have both
+    assert model.pymc
     given = f'PROGRAM = """\n{model.stan.code}"""'
     if backend in PYMC:
         given = _build(model.pymc.code)
