@@ -1,7 +1,7 @@
 """The gate in a run: which side leads, what the sides have in common, and whether a backend may be timed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -20,32 +20,7 @@ Floats = NDArray[np.float64]
 LEADERS = ("stanli", "pymc")
 """The backends that lead for their language, and the order in which they are asked."""
 REMEMBERED = 8
-"""Models on datasets whose visits are kept: all backends and replicates of a case share them."""
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A model on a dataset, as the gate sees it.
-
-    Attributes
-    ----------
-    leader : Backend
-        The one whose positions are used.
-    descriptions : dict of str to Description
-        What each language's program declares.
-    note : str
-        Why nothing is compared across languages, or empty.
-    """
-
-    leader: Backend
-    descriptions: dict[str, Description]
-    note: str
-
-    @property
-    def common(self) -> dict[str, tuple[int, ...]]:
-        """Quantities that every language has, with their shapes."""
-        first, *others = self.descriptions.values()
-        return {name: shape for name, shape in first.names.items() if all(o.names.get(name) == shape for o in others)}
+"""Models on datasets whose descriptions and visits are kept: all backends and replicates of a case share them."""
 
 
 class Equality:
@@ -62,46 +37,79 @@ class Equality:
     def __init__(self, workers: Workers, timeout: float | None = None) -> None:
         """Compare nothing yet."""
         self._workers, self._timeout = workers, timeout
-        self._subjects: dict[tuple[str, str], Subject] = {}
+        self._described: dict[tuple[str, str, str], Description | WorkerError] = {}
         self._visits: dict[tuple[str, str], Visits] = {}
 
-    def subject(self, model: Model, dataset: Dataset) -> Subject:
-        """Find out who leads and what the programs declare.
+    def description(self, model: Model, dataset: Dataset, backend: Backend) -> Description:
+        """Return what the program in the language of a backend declares.
+
+        Parameters
+        ----------
+        model, dataset
+            Which program, on which data.
+        backend : Backend
+            The one to ask, unless another one of its language was asked before.
 
         Raises
         ------
         WorkerError
-            If no program of the model can be described.
-        DataError
-            If parameters have other names or shapes on the two sides.
+            If the program can't be used.
         """
-        key = (model.digest, dataset.digest)
-        if key not in self._subjects:
-            self._subjects[key] = self._describe(model, dataset)
-            _forget(self._subjects)
-        return self._subjects[key]
-
-    def _describe(self, model: Model, dataset: Dataset) -> Subject:
-        candidates = [BACKENDS[name] for name in LEADERS if getattr(model, BACKENDS[name].language) is not None]
-        descriptions: dict[str, Description] = {}
-        failures: dict[str, WorkerError] = {}
-        for backend in candidates:
+        key = (model.digest, dataset.digest, backend.language)
+        if key not in self._described:
             try:
-                descriptions[backend.language] = self._workers[backend].describe(model, dataset, self._timeout)
+                self._described[key] = self._workers[backend].describe(model, dataset, self._timeout)
             except WorkerError as error:
-                failures[backend.language] = error
-        if not descriptions:
-            raise next(iter(failures.values()))
-        leader = next(backend for backend in candidates if backend.language in descriptions)
-        note = ""
-        if failures:
-            language, failure = next(iter(failures.items()))
-            note = f"the {LANGUAGES[language]} program can't be used ({str(failure).splitlines()[0]})"
-        elif len(candidates) == 1:
-            note = f"there is only a {LANGUAGES[leader.language]} program"
-        if len(descriptions) == 2:
-            compare_names(descriptions["stan"], descriptions["pymc"], (LANGUAGES["stan"], LANGUAGES["pymc"]))
-        return Subject(leader, descriptions, note and f"{note}: nothing was compared across languages")
+                self._described[key] = error
+            _forget(self._described)
+        found = self._described[key]
+        if isinstance(found, WorkerError):
+            raise found
+        return found
+
+    def leader(self, model: Model, dataset: Dataset) -> Backend:
+        """Return the backend whose positions are used: stanli, unless there is no Stan program that it can run.
+
+        Raises
+        ------
+        WorkerError
+            If no program of the model can be used.
+        """
+        failure: WorkerError | None = None
+        for backend in (BACKENDS[name] for name in LEADERS):
+            if getattr(model, backend.language) is not None:
+                try:
+                    self.description(model, dataset, backend)
+                except WorkerError as error:
+                    failure = failure or error
+                else:
+                    return backend
+        raise failure or WorkerError(f"{model.name} has no program")
+
+    def common(self, model: Model, dataset: Dataset) -> dict[str, tuple[int, ...]]:
+        """Return the quantities that every language has, with their shapes.
+
+        Raises
+        ------
+        WorkerError
+            If no program of the model can be used.
+        """
+        usable = [self.description(model, dataset, self.leader(model, dataset)).names]
+        for backend in (BACKENDS[name] for name in LEADERS):
+            with suppress(WorkerError):
+                if getattr(model, backend.language) is not None:
+                    usable.append(self.description(model, dataset, backend).names)
+        return {name: shape for name, shape in usable[0].items() if all(n.get(name) == shape for n in usable)}
+
+    def note(self, model: Model, dataset: Dataset) -> str:
+        """Say why nothing is compared across languages, or return nothing where that is done."""
+        there = [language for language in LANGUAGES if getattr(model, language) is not None]
+        why = f"there is only a {LANGUAGES[there[0]]} program" if len(there) == 1 else ""
+        for language in there:
+            failed = self._described.get((model.digest, dataset.digest, language))
+            if isinstance(failed, WorkerError):
+                why = f"the {LANGUAGES[language]} program can't be used ({str(failed).splitlines()[0]})"
+        return why and f"{why}: nothing was compared across languages"
 
     def starts(self, family: Family, model: Model, dataset: Dataset, seed: Sequence[int], chains: int) -> list[Values]:
         """Draw the starts of all chains: the same values for every backend.
@@ -136,10 +144,15 @@ class Equality:
         ------
         WorkerError
             If a side can't be built or asked.
+        DataError
+            If parameters have other names or shapes on the two sides.
         """
-        subject = self.subject(model, dataset)
+        leads_by = self.leader(model, dataset)
+        if leads_by.language != backend.language:
+            sides = [self.description(model, dataset, each) for each in (leads_by, backend)]
+            compare_names(sides[0], sides[1], (LANGUAGES[leads_by.language], LANGUAGES[backend.language]))
         visits = _some(self._visit(family, model, dataset), backend.compared_at)
-        leads = subject.leader is backend
+        leads = leads_by is backend
         reference = partial(family.reference, model, dataset)
         if reference(visits.places[0].values) is not None:
             standard = follow_reference(reference, visits.places)  # type: ignore[arg-type]
@@ -148,11 +161,11 @@ class Equality:
             return Verdict("same", 0, 0, error=0.0, constant=0.0)
         else:
             standard, first = visits.found, self._lead(model, dataset).densities
-            names = (subject.leader.name, backend.name)
+            names = (leads_by.name, backend.name)
         leader = worker if leads else self._lead(model, dataset)
         worker.prepare(model, dataset, self._timeout)
         found = worker.follow(visits.places)
-        outside = [] if leads else supports(visits, leader, worker, worker.dimension(), (subject.leader.name, names[1]))
+        outside = [] if leads else supports(visits, leader, worker, worker.dimension(), (leads_by.name, names[1]))
         return judge(visits, standard, found, (first, worker.densities), leader, names, outside)
 
     def typical(self, family: Family, model: Model, dataset: Dataset, count: int) -> list[Values]:
@@ -162,7 +175,7 @@ class Equality:
         return (chosen or [place.values for place in visits.places])[:count]
 
     def _lead(self, model: Model, dataset: Dataset) -> Worker:
-        worker = self._workers[self.subject(model, dataset).leader]
+        worker = self._workers[self.leader(model, dataset)]
         worker.prepare(model, dataset, self._timeout)
         return worker
 

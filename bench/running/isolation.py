@@ -135,6 +135,8 @@ class Worker:
 
     def describe(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Description:
         """Names and shapes of a model, which is not compiled for it where that can be avoided."""
+        if self.prepared is not None and self.subject == (model.digest, dataset.digest):
+            return cast(Description, self._call("description", timeout=timeout))
         return cast(Description, self._call("describe", model, dataset.data, timeout=timeout))
 
     def dimension(self) -> int:

@@ -120,7 +120,8 @@ class Replicates:
     def _compare(self) -> None:
         """Pass the gate, and note which quantities there are."""
         case = self.case
-        subject = self._equality.subject(case.model, case.dataset)
+        declared = self._equality.description(case.model, case.dataset, case.backend)
+        wanted = case.family.target(case.model).quantities or tuple(self._equality.common(case.model, case.dataset))
         verdict = self._equality.check(case.family, case.model, case.dataset, case.backend, self._worker)
         self._gate = {
             "with": "itself" if verdict.places == 0 else verdict.against,
@@ -128,13 +129,11 @@ class Replicates:
             "error": verdict.error,
             "constant": verdict.constant,
             "left_out": verdict.left_out,
-            "note": subject.note,
+            "note": self._equality.note(case.model, case.dataset),
             "numerics": "; ".join(verdict.reasons) if verdict.passes else "",
         }
         if not verdict.passes:
             self._status, self._reason, self._hopeless = "mismatch", str(verdict), True
-        declared = subject.descriptions[case.backend.language]
-        wanted = case.family.target(case.model).quantities or tuple(subject.common)
         transformed = {name: shape for name, shape in declared.transformed.items() if name in wanted}
         self._shapes = {**declared.parameters, **transformed}
 
@@ -214,7 +213,7 @@ class Replicates:
             target = case.family.target(case.model)
             rngs = [np.random.default_rng([fit_seed(0, case.dataset.id, number), k]) for k in (2, 3)]
             draws = case.family.derive(case.model, case.dataset, fit.draws, rngs[0])
-            wanted = target.quantities or tuple(self._equality.subject(case.model, case.dataset).common)
+            wanted = target.quantities or tuple(self._equality.common(case.model, case.dataset))
             shown = {name: draws[name] for name in wanted if name in draws}
             truth = case.family.truth(case.model.target, case.dataset)
             headline = target.headline or [name for name, array in shown.items() if array.ndim == 2]

@@ -61,6 +61,10 @@ class Session:
         """Names and shapes of a model; what is prepared stays."""
         return self._backend.describe(model, data)
 
+    def description(self) -> Description:
+        """Names and shapes of what is prepared."""
+        return self._ready.description
+
     def dimension(self) -> int:
         """Length of an unconstrained vector."""
         return self._ready.dimension
