@@ -59,6 +59,8 @@ class Question:
         files = [Path(path) for path in paths]
         if len(files) == 1 and files[0].is_dir():
             files = [files[0] / name for name in FILES if (files[0] / name).exists()]
+        if missing := [path for path in files if not path.exists()]:
+            raise DataError(f"there is no file or folder {missing[0]}")
         unknown = [path for path in files if path.suffix not in (".stan", ".py", ".json", ".toml")]
         if unknown:
             raise DataError(f"{unknown[0]} is neither a program (.stan, .py) nor data (.json) nor options (.toml)")
@@ -184,7 +186,8 @@ def same(question: Question) -> Answer:
             description = worker.describe(model, question.dataset, TIMEOUT)
             worker.prepare(model, question.dataset, TIMEOUT)
         except WorkerError as error:
-            raise DataError(f"{names[number]} can't be used: {_explained(error, question.programs[number])}") from error
+            why = _explained(error, question.programs[number], question.dataset)
+            raise DataError(f"{names[number]} can't be used: {why}") from error
         return worker, description
 
     try:
@@ -213,9 +216,16 @@ def _compare(leader: Worker, other: Worker, names: tuple[str, str]) -> Verdict:
         return Verdict("unknown", 0, 0, reasons=[str(error).splitlines()[0]])
 
 
-def _explained(error: WorkerError, program: Program) -> str:
-    """Return what went wrong in one line, with the line of the program where that is known."""
+def _explained(error: WorkerError, program: Program, dataset: Dataset) -> str:
+    """Return what went wrong in one line, with the line of the program and what the data hold where that helps."""
     text = str(error)
-    first = text.splitlines()[0]
-    lines = re.findall(rf'File "{re.escape(str(program.path))}", line (\d+)', text)
-    return f"{first} (line {lines[-1]})" if lines else first
+    message = [line.strip() for line in text.partition("Traceback (most recent call last)")[0].splitlines()]
+    said = [line for line in message if line and not set(line) <= set("-^ ")]
+    first = said[0].removeprefix("DataError: ").removeprefix("RuntimeError: ")
+    if len(said) > 1 and first.endswith(":"):  # a compiler says at the end what it expected
+        first += f" {said[-1]}"
+    if lines := re.findall(rf'File "{re.escape(str(program.path))}", line (\d+)', text):
+        first += f" (line {lines[-1]})"
+    if re.search(r"KeyError|unknown|missing|does not exist|not found", first):
+        first += f"; the data hold {', '.join(dataset.data) or 'nothing'}"
+    return first
