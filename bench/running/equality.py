@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import SequenceMatcher
 from functools import partial
 from typing import Any
 
@@ -220,7 +221,7 @@ def compare_names(first: Description, second: Description, names: tuple[str, str
         )
         lines = [
             f'{mine} = "{theirs}"'
-            for mine, theirs in zip(_by_shape(alone[0], alone[1], a, b), alone[1], strict=False)
+            for mine, theirs in zip(_alike(alone[0], alone[1], a, b), alone[1], strict=False)
             if mine
         ]
         proposal = "\n  ".join(["[names]", *(lines or [f'{names[0]}_name = "{names[1]}_name"'])])
@@ -239,14 +240,15 @@ def compare_names(first: Description, second: Description, names: tuple[str, str
             raise DataError(f"{name} has shape {shape} in {names[0]} and {b[name]} in {names[1]}{hint}")
 
 
-def _by_shape(
+def _alike(
     mine: Sequence[str], theirs: Sequence[str], a: dict[str, tuple[int, ...]], b: dict[str, tuple[int, ...]]
 ) -> list[str]:
-    """Return for each name of the other side one of ours with the same shape, or an empty one."""
+    """Return for each name of the other side the most similar one of ours with the same shape, or an empty one."""
     left = list(mine)
     found = []
     for other in theirs:
-        match = next((name for name in left if a[name] == b[other]), "")
+        fitting = [name for name in left if a[name] == b[other]]
+        match = max(fitting, key=lambda name: SequenceMatcher(None, name, other).ratio(), default="")
         if match:
             left.remove(match)
         found.append(match)
