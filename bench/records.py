@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 SCHEMA = 2
-RUNS = Path(__file__).parent.parent / "reports" / "runs"
+ROOT = Path(__file__).parent.parent
+RUNS = (ROOT if (ROOT / "pyproject.toml").exists() else Path()) / "reports" / "runs"
+"""Where runs are kept: in the checkout, or, where hierbench was installed from a wheel, in the current folder."""
 
 Status = Literal["ok", "failed", "timeout", "crashed", "mismatch", "unsupported", "unavailable"]
 STATUSES: tuple[Status, ...] = get_args(Status)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from bench.correctness.truth import Truth
 
 ROOT = Path(__file__).parent.parent.parent
-STAN, PYMC = ROOT / "stan", ROOT / "pymc_models"
+STAN = next(path for path in (Path(__file__).parent.parent / "stan", ROOT / "stan") if path.is_dir())
+"""The Stan programs: inside the package where it was installed from a wheel, beside it in a checkout."""
+PYMC = ROOT / "pymc_models"
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]

@@ -77,6 +77,12 @@ class Row(Cell):
         }
 
     @property
+    def slowest(self) -> str:
+        """The quantity, or its element, that most often has the smallest bulk ESS."""
+        named = [record.min_ess_of for record in self.fits if record.min_ess_of]
+        return max(named, key=named.count) if named else NOTHING
+
+    @property
     def transitions(self) -> int:
         """Transitions after warm-up of all replicates."""
         return sum(int(r.settings.get("chains", 0)) * int(r.settings.get("draws", 0)) for r in self.fits)
@@ -303,6 +309,7 @@ TABLE = (
     Column("model", "", lambda row, best: row.model),
     Column("backend", "", lambda row, best: row.engine),
     Column("min ESS/s", "smallest bulk ESS of every quantity, per second of wall time", _rate),
+    Column("slowest", "the quantity, or the element of one, that has it", lambda row, best: row.slowest),
     Column("95 % interval", "from replicates, on the log scale", lambda row, best: span(row.interval)),
     Column("of best", "share of the best healthy rate on this dataset of the same target", _of_best),
     Column("wall s", "from the call to all draws in memory, build aside", lambda row, best: number(row.wall_seconds)),
