@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Cache, Description, Fit, compiler, installed
-from bench.backends.pymc_program import PyMCMaps, build, compiled_files, fingerprint
+from bench.backends.pymc_program import PyMCMaps, build, compiled_files, fingerprint, numba_for_c
 from bench.families.base import Data, Model, Values
 from bench.settings import Settings
 
@@ -38,8 +38,8 @@ class PyMC(Backend):
     def versions(self) -> Mapping[str, str]:
         """Versions of PyMC and what compiles its models."""
         versions = {package: version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
-        if int(versions["pymc"].split(".")[0]) < 6:  # it compiles C; without a compiler it runs, far slower
-            versions["g++"] = compiler()
+        if int(versions["pymc"].split(".")[0]) < 6:
+            versions["g++"] = "none, Numba compiles" if numba_for_c() else compiler()
         return versions
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:

@@ -1,10 +1,12 @@
 """PyMC programs: how they are built, told apart and given data, and PyMC's maps between values and vectors."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -44,8 +46,11 @@ def build(program: Program, data: Data) -> "pm.Model":
         If it has no such function, gives no model, or the model has discrete parameters.
     """
     import pymc as pm
+    import pytensor
     import pytensor.tensor as pt
 
+    if numba_for_c():
+        pytensor.config.mode = "NUMBA"
     names: dict[str, Any] = {"pm": pm, "np": np, "pt": pt, "__name__": program.path.stem, "__file__": str(program.path)}
     exec(compile(program.code, str(program.path), "exec"), names)
     found = next((name for name in BUILDERS if name in names), None)
@@ -68,6 +73,17 @@ def build(program: Program, data: Data) -> "pm.Model":
     if not built.free_RVs:
         raise DataError(f"{program.path.name} has no parameters, so there is nothing to sample")
     return built
+
+
+def numba_for_c() -> bool:
+    """Tell whether PyMC must compile with Numba: PyMC 5 compiles C, and without a compiler it would interpret graphs.
+
+    Interpreted, fits take twenty to seventy times as long, which is nothing that a user of PyMC would put up with.
+    """
+    if int(version("pymc").split(".")[0]) >= 6:
+        return False  # it compiles with Numba as it is
+    flags = dict(flag.split("=", 1) for flag in os.environ.get("PYTENSOR_FLAGS", "").split(",") if "=" in flag)
+    return "mode" not in flags and not flags.get("cxx", shutil.which("g++") or shutil.which("clang++") or "")
 
 
 def swappable(built: "pm.Model") -> dict[str, Any]:
