@@ -83,9 +83,10 @@ class StanPosterior(Posterior):
 
     @cached_property
     def _maps(self) -> Any:
+        """Only parameters, for a generated quantity that raises must not keep anybody from mapping them."""
         import stanli
 
-        return stanli.bridgestan_model(stan_code=self._program.code, data=to_json(self._data_block))
+        return stanli.bridgestan_model(stan_code=jacobian_program(self._program.code), data=to_json(self._data_block))
 
     @cached_property
     def _jacobian(self) -> Any:
@@ -96,8 +97,11 @@ class StanPosterior(Posterior):
     @cached_property
     def description(self) -> Description:
         """Names and shapes; generated quantities count as transformed."""
-        parameters = _shapes(self._maps.param_names())
-        every = _shapes(self._maps.param_names(include_tp=True, include_gq=True))
+        import stanli
+
+        whole = stanli.bridgestan_model(stan_code=self._program.code, data=to_json(self._data_block))
+        parameters = _shapes(whole.param_names())
+        every = _shapes(whole.param_names(include_tp=True, include_gq=True))
         return Description(parameters, {name: shape for name, shape in every.items() if name not in parameters})
 
     @property
