@@ -1,4 +1,4 @@
-"""CI: the README's commands to the letter, once on each line of the ecosystem."""
+"""CI: the README's commands to the letter, once on each line of the ecosystem, and a wheel outside of any checkout."""
 
 import os
 import re
@@ -11,6 +11,12 @@ nox.options.default_venv_backend = "none"  # the README's own commands make the 
 
 ROOT = Path(__file__).parent
 LINES = ("3.11", "3.12")  # PyMC 5 with ArviZ 0.23, and PyMC 6 with ArviZ 1
+PAIR = {
+    "model.stan": "data { real y; } parameters { real a; } model { a ~ normal(0, 1); y ~ normal(a, 1); }",
+    "model.py": "def build(data):\n    with pm.Model() as model:\n        a = pm.Normal('a')\n"
+    "        pm.Normal('y', a, 1, observed=data['y'])\n    return model\n",
+    "data.json": '{"y": 1.5}',
+}
 
 
 def readme_command(after: str) -> str:
@@ -20,24 +26,58 @@ def readme_command(after: str) -> str:
     return found[1]
 
 
+def interpreter(session: nox.Session, python: str) -> str:
+    """Return the path of a Python."""
+    return str(session.run(f"python{python}", "-c", "import sys; print(sys.executable)", silent=True, external=True)).strip()
+
+
 @nox.session
 @nox.parametrize("python", LINES)
 def line(session: nox.Session, python: str) -> None:
-    """Run the tests by the README's command, then a smoke run of the main job, ruff and mypy."""
-    interpreter = session.run(f"python{python}", "-c", "import sys; print(sys.executable)", silent=True, external=True)
-    shim = Path(session.create_tmp()) / "python3"
-    shim.write_text(f'#!/bin/sh\nexec {str(interpreter).strip()} "$@"\n')
-    shim.chmod(0o755)
+    """Run the tests by the README's command, the slow ones, smoke runs of the main job, ruff and mypy."""
+    shims = Path(session.create_tmp())
+    (shims / "python3").write_text(f'#!/bin/sh\nexec {interpreter(session, python)} "$@"\n')
+    (shims / "python3").chmod(0o755)
     shutil.rmtree(ROOT / ".venv", ignore_errors=True)
 
     def run(command: str, **variables: str) -> None:
-        path = f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{shims}{os.pathsep}{os.environ['PATH']}"
         session.run("bash", "-ec", command, external=True, env={**os.environ, "PATH": path, **variables})
 
+    required = {}
     if python == "3.12":  # here PyStan brings Stan's own C++ engine, so it must not be missing
         run("python3 -m venv .venv && .venv/bin/pip install -q -e '.[pystan]'")
-        run(readme_command("Run the tests"), HIERBENCH_REQUIRE="pystan")
-    else:
-        run(readme_command("Run the tests"))
+        required = {"HIERBENCH_REQUIRE": "pystan"}
+    run(readme_command("Run the tests"), **required)
+    run(".venv/bin/pytest -m slow", **required)
     run(f"{readme_command('Run the benchmark')} --grid smoke")
+    # and nothing else: no C++ compiler is needed
+    run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
     run(".venv/bin/ruff format --check && .venv/bin/ruff check && .venv/bin/mypy")
+
+
+@nox.session
+@nox.parametrize("python", LINES[-1:])
+def wheel(session: nox.Session, python: str) -> None:
+    """Install a wheel into an empty environment and use it in an empty folder."""
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    (folder / "pair").mkdir(parents=True)
+    for name, text in PAIR.items():
+        (folder / "pair" / name).write_text(text)
+    session.run(interpreter(session, python), "-m", "venv", str(folder / "venv"), external=True)
+    session.run(str(folder / "venv/bin/pip"), "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT), external=True)
+    (made,) = folder.glob("*.whl")
+    session.run(str(folder / "venv/bin/pip"), "install", "-q", str(made), external=True)
+    session.chdir(folder)
+    environment = {**os.environ, "PATH": f"{folder / 'venv/bin'}{os.pathsep}{os.environ['PATH']}"}
+    for command in (
+        "hierbench doctor",
+        "hierbench same pair",
+        "hierbench calibrate --simulations 2 --model centered --backend stanli",
+        "python -m bench --grid smoke --model centered --backend stanli",
+        "hierbench report latest",
+        "hierbench recommend --pair pair --backend stanli --budget 5",
+    ):
+        session.run("bash", "-ec", command, external=True, env=environment)
+    assert (folder / "reports" / "runs").is_dir()
