@@ -250,7 +250,7 @@ def judge(
             what = "the log density" if excess[i] > 1 else "the gradient"
             numbers_there = values if excess[i] > 1 else (standard[i].slope, found[i].slope)
             reasons.append(
-                f"{what} at {_written(at)} is {numbers_there[0]:.10g} by {names[0]} and {numbers_there[1]:.10g} by "
+                f"{what} at {written(at)} is {numbers_there[0]:.10g} by {names[0]} and {numbers_there[1]:.10g} by "
                 f"{names[1]}{' (less the constant)' if excess[i] > 1 else ' (along one line)'}"
                 + (f"; the difference depends on {_sizes(depends)}" if depends else "")
             )
@@ -264,7 +264,7 @@ def judge(
                        reasons=[f"too few of the typical places can be compared: {reason}"])  # fmt: skip
     if rough:
         at = shown(visits.places[next(iter(rough))].values)
-        reason = f"{_sides(rough)} loses digits at {len(rough)} of {len(a)} places, e.g. at {_written(at)}"
+        reason = f"{_sides(rough)} loses digits at {len(rough)} of {len(a)} places, e.g. at {written(at)}"
         return Verdict("numerics", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
     return Verdict("same", **numbers, error=error, constant=constant, left_out=left_out)
 
@@ -303,6 +303,26 @@ def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, name
     return reasons
 
 
+def beyond(visits: Visits, standard: Sequence[Found], found: Sequence[Found], names: tuple[str, str]) -> list[str]:
+    """Say where a side has a density and the first one, which says itself where its support ends, has none.
+
+    Parameters
+    ----------
+    visits : Visits
+        The places.
+    standard, found : sequence of Found
+        What a reference found there, and a side.
+    names : pair of str
+        What to call them.
+    """
+    lost = [
+        place.values
+        for place, a, b in zip(visits.places, standard, found, strict=True)
+        if a.log_density == -np.inf and np.isfinite(b.log_density)
+    ]
+    return [f"the supports differ: {written(lost[0])} can be had by {names[1]} and not by {names[0]}"] if lost else []
+
+
 def _culprits(lost: Sequence[Values], base: Values, taker: Leader) -> dict[str, str]:
     """Return the parameters that alone are outside of a side's support, each with a value of it."""
     found: dict[str, str] = {}
@@ -310,7 +330,7 @@ def _culprits(lost: Sequence[Values], base: Values, taker: Leader) -> dict[str, 
         alone = [{**base, name: value} for name, value in values.items()]
         names = [name for name, is_in in zip(values, taker.inside(alone), strict=True) if not is_in]
         for name in names or ["all together"]:
-            found.setdefault(name, _short(np.asarray(values[name])) if name in values else _written(shown(values)))
+            found.setdefault(name, _short(np.asarray(values[name])) if name in values else written(values))
     return found
 
 
@@ -399,7 +419,8 @@ def shown(values: Values) -> dict[str, Any]:
             for name, value in values.items()}  # fmt: skip
 
 
-def _written(at: Mapping[str, Any]) -> str:
+def written(at: Mapping[str, Any]) -> str:
+    """Return a place as text: the first values of the first parameters."""
     text = [f"{name}={_short(np.asarray(value))}" for name, value in list(at.items())[:SHOWN]]
     return ", ".join(text) + (", ..." if len(at) > SHOWN else "")
 

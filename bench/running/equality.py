@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.backends import BACKENDS
 from bench.backends.base import LANGUAGES, Backend, Description
-from bench.correctness.gate import TYPICAL, Verdict, Visits, judge, supports, visit
+from bench.correctness.gate import TYPICAL, Verdict, Visits, beyond, judge, supports, visit, written
 from bench.correctness.places import Found, Place, follow_reference
 from bench.families.base import DataError, Dataset, Family, Model, Values
 from bench.running.isolation import Worker, WorkerError, Workers
@@ -146,7 +146,8 @@ class Equality:
         WorkerError
             If a side can't be built or asked.
         DataError
-            If parameters have other names or shapes on the two sides.
+            If parameters have other names or shapes on the two sides, or draws from the posterior are none of the
+            leading side's.
         """
         leads_by = self.leader(model, dataset)
         if leads_by.language != backend.language:
@@ -167,6 +168,8 @@ class Equality:
         worker.prepare(model, dataset, self._timeout)
         found = worker.follow(visits.places)
         outside = [] if leads else supports(visits, leader, worker, worker.dimension(), (leads_by.name, names[1]))
+        if standard is not visits.found:
+            outside += beyond(visits, standard, found, names)
         return judge(visits, standard, found, (first, worker.densities), leader, names, outside)
 
     def typical(self, family: Family, model: Model, dataset: Dataset, count: int) -> list[Values]:
@@ -187,6 +190,13 @@ class Equality:
             drawn = family.typical(model, dataset, np.random.default_rng(19))
             if drawn is not None:
                 typical = np.array(leader.unconstrain(drawn))
+                if not np.isfinite(typical).all():
+                    at = drawn[int(np.argmin(np.isfinite(typical).all(axis=1)))]
+                    raise DataError(
+                        f"{model.name} can't take a draw from its own posterior, {written(at)}: the program declares "
+                        f"{', '.join(self.description(model, dataset, self.leader(model, dataset)).parameters)}, "
+                        "and a name, a shape or a bound is another one"
+                    )
             else:
                 try:
                     typical = leader.explore(TYPICAL, 19, self._timeout)

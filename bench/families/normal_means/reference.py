@@ -5,7 +5,7 @@ Independent of any sampler, written from the mathematics of the models and not f
 
 import numpy as np
 
-from bench.families.base import Values
+from bench.families.base import Floats, Values
 from bench.families.normal_means.data import Groups
 from bench.families.normal_means.forms import Form
 
@@ -20,17 +20,19 @@ def log_density_and_gradient(form: Form, dataset: Groups, values: Values) -> tup
     dataset : Groups
         Observations.
     values : mapping of str to array
-        The parameters of the form; zero-sum effects must sum to zero. No Jacobian of any transform is included.
+        The parameters of the form. No Jacobian of any transform is included.
 
     Returns
     -------
     float
-        The log density.
+        The log density; minus infinity outside of the support.
     mapping of str to array
         Its partial derivatives, by parameter; those of zero-sum effects are meant along their hyperplane.
     """
     loc, sigma, omega = (float(values[name]) for name in (form.location, "sigma", "omega"))
     effects, n_groups = values[form.effects], dataset.n_groups
+    if not _supported(form, sigma, omega, effects):
+        return -np.inf, {name: np.zeros_like(value) for name, value in values.items()}
     mu_g = {"mu_g": effects, "e": loc + effects, "z": loc + omega * effects}[form.effects]
 
     # y ~ normal(mu_g, sigma), sigma ~ half-normal(1), omega ~ half-normal(10)
@@ -64,3 +66,9 @@ def log_density_and_gradient(form: Form, dataset: Groups, values: Values) -> tup
         d_location += np.sum(deviation) / omega**2 if form.effects == "mu_g" else np.sum(to_groups)
     gradient = {form.location: d_location, "sigma": d_sigma, "omega": d_omega, form.effects: d_effects}
     return float(value), {name: np.asarray(part, dtype=np.float64) for name, part in gradient.items()}
+
+
+def _supported(form: Form, sigma: float, omega: float, effects: Floats) -> bool:
+    """Tell whether scales are positive and effects sum to zero where they have to, but for rounding."""
+    off_plane = form.zero_sum and abs(np.sum(effects)) > 1e-8 * max(1.0, float(np.max(np.abs(effects))))
+    return sigma > 0 and omega > 0 and not off_plane
