@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.families.normal_means.data import GRIDS
 from bench.records import RUNS, Record, RunError, find_run, read_records, read_run
 from bench.report.comparison import MEASURES
+from bench.settings import add_options, overrides
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     thread.add_argument("--output", type=Path, help="file to write (default: standard output)")
 
     calibrate = commands.add_parser("calibrate", help="simulation-based calibration, with a picture")
+    calibrate.add_argument("--family", default="normal_means", help="names, separated by commas (normal_means)")
     calibrate.add_argument("--model", help="names, separated by commas (default: all)")
     calibrate.add_argument("--backend", default="stanli,pymc", help="names, separated by commas (default: stanli,pymc)")
     calibrate.add_argument("--simulations", type=int, default=100, help="fits of each (default: 100)")
@@ -75,9 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
     recommend = commands.add_parser("recommend", help="which model and which backend for your own table")
-    recommend.add_argument("table", type=Path, help="CSV or Parquet")
-    recommend.add_argument("--group-column", required=True, help="its column of group labels")
-    recommend.add_argument("--value-column", required=True, help="its column of observations")
+    recommend.add_argument("table", nargs="?", type=Path, help="CSV or Parquet")
+    recommend.add_argument("--group-column", help="its column of group labels")
+    recommend.add_argument("--value-column", help="its column of observations")
+    recommend.add_argument("--pair", type=Path, metavar="FOLDER", help="your own Stan and PyMC program, for a table")
     recommend.add_argument("--budget", type=float, default=45, help="seconds to measure (default: 45)")
     recommend.add_argument("--target-ess", type=float, default=1000, help="smallest bulk ESS wanted (default: 1000)")
     recommend.add_argument(
@@ -87,11 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recommend.add_argument("--as-is", action="store_true", help="give the models y as it is, however far from 0")
     recommend.add_argument("--model", help="names, separated by commas (default: all)")
     recommend.add_argument("--backend", help="names, separated by commas (default: all that run here, without pystan)")
-    recommend.add_argument("--chains", type=int, help="chains of a fit (default: 4)")
-    recommend.add_argument("--warmup", type=int, help="warm-up iterations of a chain (default: 1000)")
-    recommend.add_argument("--draws", type=int, help="kept iterations of a chain (default: 1000)")
-    recommend.add_argument("--target-accept", type=float, help="target acceptance (default: 0.8)")
-    recommend.add_argument("--cores", type=int, help="chains that run at the same time (default: up to 4)")
+    add_options(recommend.add_argument)
     recommend.add_argument("--seed", type=int, default=1)
     recommend.add_argument("--resume", metavar="RUN", help="spend the budget on more fits of this run")
     recommend.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -189,18 +189,24 @@ def _thread(options: argparse.Namespace) -> int:
 def _calibrate(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
     from bench.correctness.calibration import calibrate, picture
-    from bench.families.base import MODELS
+    from bench.families.registry import FAMILIES
     from bench.running.run import choose
 
+    if options.simulations < 1:
+        raise ValueError(f"--simulations is {options.simulations}; give 1 or more, e.g. 100")
+    families = choose("family", options.family, FAMILIES)
+    known = {name: model for family in families for name, model in family.models.items()}
+    names = {model.name for model in choose("model", options.model, known)}
     done = []
     for backend in choose("backend", options.backend, BACKENDS):
         if reason := backend.unavailable():
             raise ValueError(f"{backend.name}: {reason}")
-        for model in choose("model", options.model, MODELS):
-            result = calibrate(model, backend, options.simulations, options.seed)
-            done.append(result)
-            values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
-            print(f"{model.name:<27}{backend.name:<9}p-values of uniform ranks: {values}", flush=True)
+        for family in families:
+            for model in (model for model in family.models.values() if model.name in names):
+                result = calibrate(family, model, backend, options.simulations, options.seed)
+                done.append(result)
+                values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
+                print(f"{result.name:<40}{backend.name:<9}p-values of uniform ranks: {values}", flush=True)
     picture(done, options.output)
     tests = [p for result in done for p in result.p_values.values()]
     limit = 0.01 / len(tests)
@@ -258,26 +264,36 @@ def _versions(options: argparse.Namespace) -> int:
 
 
 def _recommend(options: argparse.Namespace) -> int:
-    from bench.running.measure import Asked
-    from bench.deciding.recommend import Question, recommend
+    from bench.deciding.recommend import PairQuestion, Question, TableQuestion, recommend
     from bench.report.recommendation_page import PAGE
+    from bench.settings import Asked
 
-    overrides = ("chains", "warmup", "draws", "target_accept", "cores")
-    question = Question(
-        path=options.table,
-        group_column=options.group_column,
-        value_column=options.value_column,
-        posterior=options.posterior,
-        target_ess=options.target_ess,
-        budget=options.budget,
-        as_is=options.as_is,
-        models=options.model,
-        backends=options.backend,
-        asked=Asked(
-            overrides={name: getattr(options, name) for name in overrides if getattr(options, name) is not None},
-            seed=options.seed,
-        ),
-    )
+    common: dict[str, Any] = {
+        "target_ess": options.target_ess,
+        "budget": options.budget,
+        "models": options.model,
+        "backends": options.backend,
+        "asked": Asked(overrides=overrides(lambda name: getattr(options, name)), seed=options.seed),
+    }
+    question: Question
+    if options.pair is not None:
+        if options.table is not None:
+            raise ValueError("a table and a pair; give one of them")
+        question = PairQuestion(folder=options.pair, **common)
+    elif options.table is None or options.group_column is None or options.value_column is None:
+        raise ValueError(
+            "name a table and its columns: hierbench recommend FILE --group-column NAME --value-column NAME, "
+            "or your own programs: hierbench recommend --pair FOLDER"
+        )
+    else:
+        question = TableQuestion(
+            path=options.table,
+            group_column=options.group_column,
+            value_column=options.value_column,
+            posterior=options.posterior,
+            as_is=options.as_is,
+            **common,
+        )
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     answer = recommend(question, options.typed, say, resume=options.resume, runs=options.runs)
     if options.json:
@@ -285,7 +301,8 @@ def _recommend(options: argparse.Namespace) -> int:
         return int(answer.first is None)
     folder = options.runs / answer.run
     print()
-    print("\n".join(answer.seen.lines()), end="\n\n")
+    if answer.about is not None:
+        print("\n".join(answer.about.lines), end="\n\n")
     print("\n".join(answer.lines()))
     for name, text in answer.programs.items():
         print(f"\n{'-' * 20} {folder / name}\n{text}", end="")

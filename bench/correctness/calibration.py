@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend
-from bench.families.normal_means.data import Dataset
+from bench.correctness.truth import elements
+from bench.families.base import Family, Model
 from bench.running.isolation import Worker
-from bench.families.base import Model, Target
-from bench.families.normal_means.points import standardised
-from bench.families.normal_means.population_mean import recover_mu
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -26,8 +24,6 @@ Ints = NDArray[np.int64]
 RANKED = 99
 """Draws of a posterior among which a parameter is ranked: 100 possible ranks."""
 SETTINGS = Settings(chains=2, warmup=1000, draws=2000, target_accept=0.95, cores=2)
-SIZES = (1, 1, 2, 2, 3)
-"""Observations in each group: few, or non-centered models would need trajectories of thousands of steps."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +32,13 @@ class Calibration:
 
     Attributes
     ----------
-    model, backend : str
-        Which.
+    name, backend : str
+        Family and model, and the engine.
     ranks : dict of str to array of shape (simulation,)
-        For `mu`, `sigma`, `omega` and `mu_g[0]`, the rank in 0 to `RANKED`.
+        Of each scalar that was simulated, the rank in 0 to `RANKED`.
     """
 
-    model: str
+    name: str
     backend: str
     ranks: Mapping[str, Ints]
 
@@ -52,22 +48,8 @@ class Calibration:
         return {name: uniformity(ranks) for name, ranks in self.ranks.items()}
 
 
-def simulate(
-    posterior: Target, rng: np.random.Generator, sizes: Sequence[int] = SIZES
-) -> tuple[Dataset, dict[str, float]]:
-    """Draw parameters from the prior and a dataset from them; returns also the parameters by name."""
-    mu, sigma, omega = rng.normal(), abs(rng.normal()), 10 * abs(rng.normal())
-    z = rng.normal(size=len(sizes))
-    if posterior == "finite_population":
-        z -= z.mean()
-    mu_g = mu + omega * z
-    group = np.repeat(np.arange(len(sizes)), sizes)
-    labels = tuple(str(g) for g in range(len(sizes)))
-    dataset = Dataset("simulated", rng.normal(mu_g[group], sigma), group, labels)
-    return dataset, {"mu": mu, "sigma": sigma, "omega": omega, "mu_g[0]": mu_g[0]}
-
-
 def calibrate(
+    family: Family,
     model: Model,
     backend: Backend,
     simulations: int,
@@ -79,6 +61,8 @@ def calibrate(
 
     Parameters
     ----------
+    family : Family
+        The one that simulates.
     model, backend
         What to calibrate.
     simulations : int
@@ -92,32 +76,42 @@ def calibrate(
 
     Raises
     ------
+    ValueError
+        If the family can't simulate from its prior.
     WorkerError
         If a fit fails.
     """
-    ranks: dict[str, list[int]] = {"mu": [], "sigma": [], "omega": [], "mu_g[0]": []}
+    ranks: dict[str, list[int]] = {}
     with Worker(backend) as worker:
         for number in range(simulations):
             rng = np.random.default_rng([seed, number])
-            dataset, truth = simulate(model.posterior, rng)
+            simulated = family.simulate(model.target, rng)
+            if simulated is None:
+                raise ValueError(f"{family.name} has no proper prior to simulate from, so it can't be calibrated")
+            dataset, values = simulated
             worker.prepare(model, dataset)
-            starts = [
-                standardised(
-                    model, rng.normal(), np.exp(rng.normal()), np.exp(rng.normal()), rng.normal(size=len(SIZES))
-                )
-                for _ in range(settings.chains)
-            ]
-            worker.sample(settings, int(rng.integers(1, 2**30)), starts)
-            draws = worker.fetch().draws
-            if model.location == "m":
-                draws["mu"] = recover_mu(draws["m"], draws["omega"], dataset.n_groups, rng)
-            draws["mu_g[0]"] = draws["mu_g"][..., 0]
-            for name, value in truth.items():
-                flat = draws[name].ravel()
+            declared = worker.describe(model, dataset)
+            wanted = {name.partition("[")[0] for name in values}
+            keep = [*declared.parameters, *(name for name in declared.transformed if name in wanted)]
+            points = [family.points(model, dataset, rng) for _ in range(settings.chains)]
+            own = [point for point in points if point is not None]
+            starts = own if own else worker.starts(settings.chains, [seed, number, 1])
+            worker.sample(settings, int(rng.integers(1, 2**30)), starts, keep)
+            draws = family.derive(model, dataset, worker.fetch().draws, rng)
+            for name, value in values.items():
+                flat = _element(draws, name).ravel()
                 thinned = flat[np.linspace(0, len(flat) - 1, RANKED).astype(int)]
-                ranks[name].append(int(np.sum(thinned < value)))
+                ranks.setdefault(name, []).append(int(np.sum(thinned < value)))
             tell(number + 1)
-    return Calibration(model.name, backend.name, {name: np.array(values) for name, values in ranks.items()})
+    found = {name: np.array(each) for name, each in ranks.items()}
+    return Calibration(f"{family.name} {model.name}", backend.name, found)
+
+
+def _element(draws: Mapping[str, Floats], name: str) -> Floats:
+    """Return the draws of a scalar or of an element such as `theta[0]`, shape (chain, draw)."""
+    quantity = name.partition("[")[0]
+    array = draws[quantity]
+    return array.reshape(*array.shape[:2], -1)[..., elements(quantity, array.shape[2:]).index(name)]
 
 
 def uniformity(ranks: Ints, replications: int = 20_000) -> float:
@@ -151,7 +145,7 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    models = list(dict.fromkeys(calibration.model for calibration in calibrations))
+    models = list(dict.fromkeys(calibration.name for calibration in calibrations))
     backends = list(dict.fromkeys(calibration.backend for calibration in calibrations))
     figure, axes = pyplot.subplots(
         len(models),
@@ -161,18 +155,20 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
         sharex=True,
         sharey=True,
     )
-    colours = {"mu": "#0072B2", "sigma": "#D55E00", "omega": "#009E73", "mu_g[0]": "#CC79A7"}
+    names = list(dict.fromkeys(name for calibration in calibrations for name in calibration.ranks))
+    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(names)}
     expected = np.arange(1, RANKED + 1) / (RANKED + 1)
     for calibration in calibrations:
-        axis = axes[models.index(calibration.model), backends.index(calibration.backend)]
-        n = len(calibration.ranks["mu"])
+        axis = axes[models.index(calibration.name), backends.index(calibration.backend)]
+        n = len(next(iter(calibration.ranks.values())))
         simulated = _distance(np.random.default_rng(7).integers(0, RANKED + 1, (2000, n)))
         band = np.quantile(simulated, 0.99) * np.sqrt(expected * (1 - expected) / n)
         axis.fill_between(expected, -band, band, color="0.88", linewidth=0)
         for name, ranks in calibration.ranks.items():
             found = np.searchsorted(np.sort(ranks), np.arange(RANKED), side="right") / n
             axis.plot(expected, found - expected, color=colours[name], linewidth=1.2, label=name)
-        axis.set_title(f"{calibration.model}, {calibration.backend}, {n} fits", fontsize=8)
+        axis.set_title(f"{calibration.name}, {calibration.backend}, {n} fits", fontsize=8)
         axis.tick_params(labelsize=7)
     axes[0, 0].legend(fontsize=7, ncols=2, frameon=False)
     figure.supxlabel("rank of the prior draw among its posterior draws, as a fraction", fontsize=8)

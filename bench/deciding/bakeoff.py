@@ -1,13 +1,12 @@
 """A bake-off: what a budget of seconds can measure of every model on every backend, the most telling fit first."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.running.measure import Case, Replicates
-from bench.families.base import Target
-from bench.records import Record
 from bench.cells import Cell, best_of, cells, rival
+from bench.records import Record
+from bench.running.measure import Case, Replicates
 from bench.running.run import Run
 
 FIRST = "stanli"
@@ -20,7 +19,9 @@ ROOM = 1.3
 """A fit is started if this many times its expected seconds are left."""
 
 
-def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record], None], *, stop: bool) -> bool:
+def bake_off(
+    run: Run, target: str, forms: Mapping[str, str], budget: float, tell: Callable[[Record], None], *, stop: bool
+) -> bool:
     """Measure until the budget is used or nothing is left that would tell more.
 
     Every fit goes into the run's journal as it ends, by the same way as those of `pytest bench/`.
@@ -29,14 +30,16 @@ def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record]
     ----------
     run : Run
         The open run; what it has measured already counts.
-    posterior : str
-        The posterior that is wanted; models of the other one come last.
+    target : str
+        The posterior that is wanted; models of another one come last.
+    forms : mapping of str to str
+        The parameterization of each model; empty where there is no such notion.
     budget : float
         Seconds; a build or a fit that would go on longer is stopped.
     tell : callable
         Called with each record.
     stop : bool
-        Whether to end as soon as no model of the posterior is healthy in all its fits on the first backend.
+        Whether to end as soon as no model of the target is healthy in all its fits on the first backend.
 
     Returns
     -------
@@ -47,14 +50,14 @@ def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record]
     cases = list(run.plan.cases)
     while True:
         left = budget - (time.monotonic() - started)
-        if stop and hopeless(cases, run.journal.records, posterior):
+        if stop and hopeless(cases, run.journal.records, target):
             return True
-        case = next_case(cases, run.journal.records, posterior, left)
+        case = next_case(cases, run.journal.records, target, forms, left)
         if case is None:
             return False
         fits = [record.replicate for record in run.journal.records if record.key[:3] == case.key]
         asked = replace(run.plan.asked, fit_timeout=max(left, 0.001))
-        replicate = Replicates(case, asked, [max(fits, default=-1) + 1], run.workers, run.journal, tell)
+        replicate = Replicates(case, asked, [max(fits, default=-1) + 1], run.workers, run.equality, run.journal, tell)
         if unsupported := case.backend.unsupported(case.model):
             replicate.refuse("unsupported", unsupported)
         else:
@@ -63,7 +66,9 @@ def bake_off(run: Run, posterior: Target, budget: float, tell: Callable[[Record]
             replicate.record()
 
 
-def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Target, left: float) -> Case | None:
+def next_case(
+    cases: Sequence[Case], records: Sequence[Record], target: str, forms: Mapping[str, str], left: float
+) -> Case | None:
     """Choose what to fit next, or None if there is no time or nothing would tell more.
 
     In turn: every model on `FIRST`, or on the first backend there is; contenders until each has `FEW` fits; the best
@@ -76,19 +81,21 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
         All that could be fit, in the order of preference.
     records : sequence of Record
         What was.
-    posterior : str
+    target : str
         The posterior that is wanted.
+    forms : mapping of str to str
+        The parameterization of each model; empty where there is no such notion.
     left : float
         Seconds that are left.
     """
     records = [record for record in records if record.status != "timeout"]  # an end of the budget says nothing
     done = {cell.records[0].key[:3]: cell for cell in cells(records)}
-    wanted = sorted(cases, key=lambda case: case.model.posterior != posterior)
+    wanted = sorted(cases, key=lambda case: case.model.target != target)
     fresh = [case for case in wanted if case.key not in done]
-    of_posterior = [cell for cell in done.values() if cell.posterior == posterior]
+    of_target = [cell for cell in done.values() if cell.target == target]
     first = _first(cases)
-    best = best_of(of_posterior)
-    contenders = [case for case in cases if case.key in _contending(of_posterior)]
+    best = best_of(of_target)
+    contenders = [case for case in cases if case.key in _contending(of_target, forms)]
 
     def fewer_than(most: int) -> list[Case]:
         few = [case for case in contenders if len(done[case.key].records) < most]
@@ -104,9 +111,9 @@ def next_case(cases: Sequence[Case], records: Sequence[Record], posterior: Targe
     return next((case for turn in turns for case in turn if ROOM * _expected(case, records) < left), None)
 
 
-def hopeless(cases: Sequence[Case], records: Sequence[Record], posterior: Target) -> bool:
-    """Tell whether every model of the posterior has given draws on the first backend that can't be trusted."""
-    wanted = {case.key for case in cases if case.model.posterior == posterior and case.backend.name == _first(cases)}
+def hopeless(cases: Sequence[Case], records: Sequence[Record], target: str) -> bool:
+    """Tell whether every model of the target has given draws on the first backend that can't be trusted."""
+    wanted = {case.key for case in cases if case.model.target == target and case.backend.name == _first(cases)}
     return wanted == {r.key[:3] for r in records if r.key[:3] in wanted and r.status == "ok" and not r.healthy}
 
 
@@ -115,7 +122,7 @@ def _first(cases: Sequence[Case]) -> str:
     return FIRST if FIRST in names else names[0]
 
 
-def _contending(found: Sequence[Cell]) -> set[tuple[str, str, str]]:
+def _contending(found: Sequence[Cell], forms: Mapping[str, str]) -> set[tuple[str, str, str]]:
     """Keys of the cases near the best, of the runner-up, and of the best of the other parameterization.
 
     That one may be unhealthy; some fits show whether it always is.
@@ -125,15 +132,18 @@ def _contending(found: Sequence[Cell]) -> set[tuple[str, str, str]]:
         return set()
     least = (ranked[0].ess_per_second or 0) / CONTENDING
     contending = [cell for i, cell in enumerate(ranked) if i < 2 or (cell.ess_per_second or 0) >= least]
-    other = rival(found, ranked[0])
+    other = rival(found, ranked[0], forms)
     if other is not None and (other.healthy_fits or len(other.records) < ENOUGH):
         contending.append(other)
     return {cell.records[0].key[:3] for cell in contending}
 
 
 def _expected(case: Case, records: Sequence[Record]) -> float:
-    """Seconds that a fit of a case will cost, by its own last one or the dearest of its backend; 0 if there is none."""
-    own = [_cost(record) for record in records if record.key[:3] == case.key]
+    """Seconds that a fit of a case will cost, by its own last one or the dearest of its backend; 0 if there is none.
+
+    What a case was built with once stays in the memory of its worker.
+    """
+    own = [record.wall_seconds or 0.0 for record in records if record.key[:3] == case.key]
     return own[-1] if own else max((_cost(r) for r in records if r.backend == case.backend.name), default=0.0)
 
 

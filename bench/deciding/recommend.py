@@ -1,48 +1,44 @@
-"""`hierbench recommend`: look at a reader's table, spend a budget on it, and say what to put into production."""
+"""`hierbench recommend`: spend a budget on a reader's table or model, and say what to put into production."""
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import zip_longest
 from pathlib import Path
 
 from bench.backends import BACKENDS
-from bench.deciding.bakeoff import bake_off
-from bench.families.normal_means.data import Dataset, read_table
-from bench.running.measure import Asked
-from bench.families.base import MODELS, Target
-from bench.families.normal_means.programs import PYMC, STAN, Table, program
-from bench.records import RUNS, Record, RunError, find_run, read_run
 from bench.cells import printable
+from bench.deciding.bakeoff import bake_off
+from bench.families.base import Dataset, Family
+from bench.families.normal_means.data import Groups, read_table
+from bench.families.normal_means.forms import FORMS, MODELS
+from bench.families.normal_means.programs import PYMC, STAN, Table, program
+from bench.families.normal_means.theory import CLEAR, Seen, look, units
+from bench.families.pair import Pair
+from bench.families.registry import FAMILIES
+from bench.records import RUNS, Record, RunError, find_run, read_run
 from bench.report.page import write_report
-from bench.report.recommendation import Recommendation
+from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
 from bench.report.terminal import outcome
 from bench.running.run import Plan, Run, UsageError
-from bench.settings import Settings, fit_seed
-from bench.families.normal_means.theory import Seen, look, units
+from bench.settings import Asked, Settings, fit_seed
 
 
-@dataclass(frozen=True)
-class Question:
-    """What a reader asks.
+@dataclass(frozen=True, kw_only=True)
+class Question(ABC):
+    """What a reader asks of a family and its data.
 
     Attributes
     ----------
-    path : Path
-        CSV or Parquet.
-    group_column, value_column : str
-        Its columns.
-    posterior : str
-        What the models should target.
     target_ess : float
         Smallest bulk ESS that is wanted.
     budget : float
         Seconds to measure.
-    as_is : bool
-        Whether the models get y as it is, however far from their priors.
     models, backends : str, optional
         Names, separated by commas; all that run here by default.
     asked : Asked
@@ -53,43 +49,55 @@ class Question:
     UsageError
         If budget or target can't be met by anything.
     DataError
-        If the table can't be used.
+        If the data can't be used.
     """
 
-    path: Path
-    group_column: str
-    value_column: str
-    posterior: Target = "superpopulation"
     target_ess: float = 1000.0
     budget: float = 45.0
-    as_is: bool = False
     models: str | None = None
     backends: str | None = None
     asked: Asked = field(default_factory=Asked)
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        if not self.budget > 0:
+        if not (self.budget > 0 and math.isfinite(self.budget)):
             raise UsageError(f"--budget is {self.budget:g}; give seconds, e.g. 60")
-        if not self.target_ess > 0:
+        if not (self.target_ess > 0 and math.isfinite(self.target_ess)):
             raise UsageError(f"--target-ess is {self.target_ess:g}; give a number of effective draws, e.g. 1000")
 
-    @cached_property
-    def table(self) -> Table:
-        """The table, and how its values become y."""
-        centre, scale = (0.0, 1.0) if self.as_is else units(self._as_read)
-        return Table(self.path.resolve(), self.group_column, self.value_column, centre, scale)
+    @property
+    @abstractmethod
+    def family(self) -> Family:
+        """The family of the models."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def dataset(self) -> Dataset:
         """What the models are given."""
-        if (self.table.centre, self.table.scale) == (0.0, 1.0):
-            return self._as_read
-        return self._as_read.rescaled(self.table.centre, self.table.scale)
 
-    @cached_property
-    def _as_read(self) -> Dataset:
-        return read_table(self.path, self.group_column, self.value_column)
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """What the models should target."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """The question in one line."""
+
+    @property
+    def forms(self) -> Mapping[str, str]:
+        """The parameterization of each model; empty where there is no such notion."""
+        return {}
+
+    @property
+    def about(self) -> About | None:
+        """What is known of the data before anything is sampled."""
+        return None
+
+    def programs(self, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
+        """Yield programs to copy: file name and text."""
+        yield from ()
 
     def asked_at(self, target_accept: float | None) -> Asked:
         """Return what is asked of the fits at a target acceptance, None for that of the backends."""
@@ -98,7 +106,137 @@ class Question:
 
     def plan(self, target_accept: float | None) -> Plan:
         """Return all that could be measured; what can't be asked is refused here."""
-        return Plan.make([self.dataset], self.models, self.backends, self.asked_at(target_accept))
+        asked = self.asked_at(target_accept)
+        return Plan.make([(self.family, [self.dataset])], self.models, self.backends, asked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairQuestion(Question):
+    """Which backend for a reader's own model.
+
+    Attributes
+    ----------
+    folder : Path
+        Its programs and data.
+    """
+
+    folder: Path
+
+    @cached_property
+    def family(self) -> Pair:
+        """The pair."""
+        return Pair.read(self.folder)
+
+    @property
+    def dataset(self) -> Dataset:
+        """Its data."""
+        return self.family.datasets(self.family.grids[0])[0]
+
+    @property
+    def target(self) -> str:
+        """Its posterior."""
+        return next(iter(self.family.targets))
+
+    @property
+    def summary(self) -> str:
+        """The question in one line."""
+        (model,) = self.family.models.values()
+        there = [path.name for path in (each.path for each in (model.stan, model.pymc) if each is not None)]
+        return f"{printable(str(self.folder))}: {' and '.join(there)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableQuestion(Question):
+    """Which model of the normal means, and which backend, for a reader's own table.
+
+    Attributes
+    ----------
+    path : Path
+        CSV or Parquet.
+    group_column, value_column : str
+        Its columns.
+    posterior : str
+        What the models should target.
+    as_is : bool
+        Whether the models get y as it is, however far from their priors.
+    """
+
+    path: Path
+    group_column: str
+    value_column: str
+    posterior: str = "superpopulation"
+    as_is: bool = False
+
+    @property
+    def family(self) -> Family:
+        """The normal means."""
+        return FAMILIES["normal_means"]
+
+    @property
+    def target(self) -> str:
+        """What the models should target."""
+        return self.posterior
+
+    @cached_property
+    def table(self) -> Table:
+        """The table, and how its values become y."""
+        centre, scale = (0.0, 1.0) if self.as_is else units(self._as_read)
+        return Table(self.path.resolve(), self.group_column, self.value_column, centre, scale)
+
+    @cached_property
+    def dataset(self) -> Groups:
+        """What the models are given."""
+        if (self.table.centre, self.table.scale) == (0.0, 1.0):
+            return self._as_read
+        return self._as_read.rescaled(self.table.centre, self.table.scale)
+
+    @cached_property
+    def _as_read(self) -> Groups:
+        return read_table(self.path, self.group_column, self.value_column)
+
+    @cached_property
+    def _seen(self) -> Seen:
+        return look(self.dataset, self.table.centre, self.table.scale)
+
+    @property
+    def summary(self) -> str:
+        """The question in one line."""
+        return f"{printable(self.path.name)}: {self._seen.summary}"
+
+    @property
+    def forms(self) -> Mapping[str, str]:
+        """Centered or noncentered."""
+        return {name: "centered" if form.centered else "noncentered" for name, form in FORMS.items()}
+
+    @cached_property
+    def about(self) -> About:
+        """What the exact posterior and theory say."""
+        seen, information = self._seen, self._seen.information
+        return About(
+            lines=tuple(seen.lines()),
+            theory=seen.theory,
+            theory_says=(
+                f"n omega²/sigma² is {information.median:.3g} in the median group (94 % interval {information.low:.3g} "
+                f"to {information.high:.3g})"
+            ),
+            measure="n omega²/sigma²",
+            information=(information.low, information.median, information.high),
+            limits=(1 / CLEAR, CLEAR),
+            values=seen.to_dict(),
+        )
+
+    def programs(self, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
+        """Write the recommended model in both languages, each for the best of its backends."""
+        if answer.first is None:
+            return
+        model = MODELS[answer.first.model]
+        seed = fit_seed(self.asked.seed, self.dataset.id, 0)
+        of_model = [row.backend for row in answer.ranked if row.model == model.name]
+        measured = [row.backend for row in answer.rows]
+        for name, language in (("fit_stan.py", STAN), ("fit_pymc.py", PYMC)):
+            backend = next(b for b in [*of_model, *measured, *language] if b in language)
+            settings = plan.asked.settings(BACKENDS[backend])
+            yield name, program(model, backend, self.table, settings, seed)
 
 
 LADDER = (0.95, 0.99)
@@ -142,8 +280,7 @@ def recommend(
     started = time.monotonic()
     ladder = _ladder(question, resume, runs)
     plan = question.plan(ladder[0])
-    seen = look(question.dataset, question.table.centre, question.table.scale)
-    for line in _introduction(question, seen, plan):
+    for line in _introduction(question, plan):
         say(line)
     for target, following in zip_longest(ladder, ladder[1:]):
         plan = question.plan(target)
@@ -151,7 +288,7 @@ def recommend(
         try:
             left = question.budget - (time.monotonic() - started)
             again = following is not None and left > question.budget * WORTH_IT
-            if not bake_off(run, question.posterior, left, partial(_tell, say), stop=again):
+            if not bake_off(run, question.target, question.forms, left, partial(_tell, say), stop=again):
                 break
             said = target or Settings().target_accept
             say(f"no model is healthy at target accept {said:g}; all again at {following:g}")
@@ -160,10 +297,10 @@ def recommend(
             break
         finally:
             run.close()
-    return _written(question, seen, plan, run)
+    return _written(question, plan, run)
 
 
-def _written(question: Question, seen: Seen, plan: Plan, run: Run) -> Recommendation:
+def _written(question: Question, plan: Plan, run: Run) -> Recommendation:
     """Answer from the records of a run, and put the answer into its folder."""
     folder = run.journal.folder
     records = run.journal.records
@@ -173,7 +310,7 @@ def _written(question: Question, seen: Seen, plan: Plan, run: Run) -> Recommenda
             f"no fit ended within the budget of {question.budget:g} s{tried}; type: --budget "
             f"{max(60.0, 4 * question.budget):g} --resume {run.journal.id}"
         )
-    answer = _answered(question, seen, plan, records)
+    answer = _answered(question, plan, records)
     write_report(folder, records, run.journal.asked)
     write_page(folder, answer)
     (folder / "recommendation.json").write_text(json.dumps(answer.to_dict(), indent=1) + "\n", encoding="utf-8")
@@ -191,14 +328,16 @@ def _ladder(question: Question, resume: str | None, runs: Path) -> list[float | 
     return [read_run(find_run(resume, runs)).get("asked", {}).get("overrides", {}).get("target_accept")]
 
 
-def _answered(question: Question, seen: Seen, plan: Plan, records: list[Record]) -> Recommendation:
+def _answered(question: Question, plan: Plan, records: list[Record]) -> Recommendation:
     cases = [f"{case.model.name} on {case.backend.name}" for case in plan.cases]
-    answer = Recommendation.of(records, seen, question.posterior, question.target_ess, cases)
-    return replace(answer, programs=dict(_programs(question, plan, answer)))
+    answer = Recommendation.of(
+        records, question.target, question.target_ess, cases, forms=question.forms, about=question.about
+    )
+    return replace(answer, programs=dict(question.programs(plan, answer)))
 
 
-def _introduction(question: Question, seen: Seen, plan: Plan) -> Iterator[str]:
-    yield f"{printable(question.path.name)}: {seen.summary}"
+def _introduction(question: Question, plan: Plan) -> Iterator[str]:
+    yield question.summary
     yield from (f"without {name}: {printable(reason)}" for name, reason in plan.missing.items())
     names = ", ".join(dict.fromkeys(case.backend.name for case in plan.cases))
     yield f"measuring for up to {question.budget:g} s on {names}; Ctrl-C ends it, with the answer so far"
@@ -207,17 +346,3 @@ def _introduction(question: Question, seen: Seen, plan: Plan) -> Iterator[str]:
 def _tell(say: Callable[[str], None], record: Record) -> None:
     result = "stopped, for the budget is used" if record.status == "timeout" else outcome(record)
     say(f"  {record.model + ' on ' + record.backend:<40}{result}")
-
-
-def _programs(question: Question, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
-    """Write the recommended model in both languages, each for the best of its backends."""
-    if answer.first is None:
-        return
-    model = MODELS[answer.first.model]
-    seed = fit_seed(question.asked.seed, question.dataset.id, 0)
-    of_model = [row.backend for row in answer.ranked if row.model == model.name]
-    measured = [row.backend for row in answer.rows]
-    for name, language in (("fit_stan.py", STAN), ("fit_pymc.py", PYMC)):
-        backend = next(b for b in [*of_model, *measured, *language] if b in language)
-        settings = plan.asked.settings(BACKENDS[backend])
-        yield name, program(model, backend, question.table, settings, seed)

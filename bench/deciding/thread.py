@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.families.normal_means.data import Dataset, grid
-from bench.families.normal_means.exact import exact_posterior
-from bench.families.base import Target
-from bench.records import Record
 from bench.cells import Cell, cells
+from bench.families.normal_means.data import Groups, grid
+from bench.families.normal_means.exact import exact_posterior
+from bench.records import Record
 
-POSTERIORS: tuple[Target, ...] = ("finite_population", "superpopulation")
+POSTERIORS = ("finite_population", "superpopulation")
 COMMAND = (
     ".venv/bin/pytest bench/test_sample.py --benchmark-only --grid thread "
     "--model centered,finite_zerosum_centered,finite_zerosum_noncentered --backend pymc,stanli"
@@ -85,13 +84,13 @@ def _mu() -> Iterator[str]:
     yield ""
 
 
-def _mu_row(dataset: Dataset) -> str:
-    def interval(posterior: Target) -> str:
+def _mu_row(dataset: Groups) -> str:
+    def interval(posterior: str) -> str:
         exact = exact_posterior(dataset, posterior)
         low, high = exact.hdi("mu", 0.94)
         return f"{exact.mean('mu'):.3f} ({low:.3f} to {high:.3f})"
 
-    omega, n_groups = dataset.truth["omega"], dataset.n_groups
+    omega, n_groups = dataset.generated_with["omega"], dataset.n_groups
     q = omega**2 / n_groups
     return (
         f"| {omega:g} | {n_groups} | {dataset.means.mean():.3f} | {interval('finite_population')} | "
@@ -119,8 +118,8 @@ def _omega(table: Sequence[Cell]) -> Iterator[str]:
         for dataset in grid("thread"):
             of_dataset = {c.model: c for c in table if c.backend == backend and c.dataset == dataset.id}
             if of_dataset:
-                truth = dataset.truth
-                information = float(dataset.sizes.mean()) * truth["omega"] ** 2 / truth["sigma"] ** 2
+                truth = dataset.generated_with
+                information = float(dataset.group_sizes.mean()) * truth["omega"] ** 2 / truth["sigma"] ** 2
                 shown = " | ".join(_ess(of_dataset.get(model)) for model in models)
                 yield f"| {truth['omega']:g} | {dataset.n_groups} | {information:.3g} | {shown} |"
         yield ""
@@ -144,8 +143,8 @@ def _advice() -> Iterator[str]:
     yield (
         "- Say which mean is meant. For the mean of these groups keep the zero-sum effects; for that of the population "
         "use `centered` or `noncentered`, or recover it after sampling from the zero-sum draws. The popular recovery "
-        "mu + normal(0, omega / sqrt(G)) is exact only under a flat prior on mu; `bench/population_mean.py` has the "
-        "weights for normal(0, 1)."
+        "mu + normal(0, omega / sqrt(G)) is exact only under a flat prior on mu; "
+        "`bench/families/normal_means/population_mean.py` has the weights for normal(0, 1)."
     )
     yield (
         "- Centre where n omega²/sigma² is well above 1 (`finite_zerosum_centered`, in PyMC "

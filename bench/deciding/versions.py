@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.backends import BACKENDS
 from bench.families.normal_means.data import GRIDS
-from bench.families.base import MODELS
+from bench.families.normal_means.forms import MODELS
 from bench.records import Record, RunError, new_run_id, read_records, read_run
 from bench.report.compare import compare_runs
 from bench.report.comparison import Comparison
