@@ -171,6 +171,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section(f"hierbench: run {run.journal.id}")
         for line in summary(run.journal.records):
             terminalreporter.write_line(line)
+        if run.journal.lost:
+            terminalreporter.write_line(printable(run.journal.lost), red=True)
         terminalreporter.write_line(f"records: {run.journal.folder / 'records.jsonl'}")
         try:
             page = write_report(run.journal.folder, run.journal.records, run.journal.asked)
@@ -181,11 +183,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with 130 after Ctrl-C, as programs do, and with 1 if a backend that was asked for was not there."""
+    """End with 130 after Ctrl-C, as programs do; with 1 if a backend was not there, or the records were for a while."""
     run = session.config.stash.get(RUN, None)
-    if run is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
+    if run is None:
+        return
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
         session.exitstatus = INTERRUPTED
-    elif run is not None and any(record.status == "unavailable" for record in run.journal.records):
+    elif run.journal.lost or any(record.status == "unavailable" for record in run.journal.records):
         session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
 

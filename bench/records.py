@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from bench.files import write
+
 SCHEMA = 2
 ROOT = Path(__file__).parent.parent
 RUNS = (ROOT if (ROOT / "pyproject.toml").exists() else Path()) / "reports" / "runs"
@@ -249,6 +251,13 @@ class Journal:
     asked : mapping, optional
         What was asked, for a new run; None opens one that is there.
 
+    Attributes
+    ----------
+    records : list of Record
+        All of them.
+    lost : str
+        Says so where the files were deleted during the run and written anew.
+
     Raises
     ------
     RunError
@@ -259,11 +268,12 @@ class Journal:
         """Create or open the folder, and lock it."""
         self.folder = folder
         self.id = folder.name
+        self.lost = ""
         path = folder / "records.jsonl"
         try:
             if asked is not None:
                 folder.mkdir(parents=True)
-                _write(folder / "run.json", json.dumps({"schema": SCHEMA, "run": self.id, **asked}, indent=1) + "\n")
+                write(folder / "run.json", _written({"schema": SCHEMA, "run": self.id, **asked}))
             self.asked: dict[str, Any] = read_run(folder)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except FileExistsError:
@@ -280,13 +290,13 @@ class Journal:
                 room.flush()
             _flush(folder)
         except BlockingIOError:
-            self.close()
+            os.close(self._file)
             raise RunError(f"another process writes {folder}; wait for it, or start without --resume") from None
         except OSError as error:
-            self.close()
+            os.close(self._file)
             raise _not_written(folder, error) from error
         except BaseException:
-            self.close()
+            os.close(self._file)
             raise
 
     def go_on(self, command: Sequence[str], replicates: int) -> None:
@@ -295,9 +305,9 @@ class Journal:
         more = {**asked, "replicates": max(replicates, asked.get("replicates", 0))}
         self.asked = {**self.asked, "asked": more, "then": [*self.asked.get("then", ()), list(command)]}
         try:
-            _write(self.folder / "run.json", json.dumps(self.asked, indent=1) + "\n")
+            write(self.folder / "run.json", _written(self.asked))
         except OSError as error:
-            self.close()
+            os.close(self._file)
             raise _not_written(self.folder, error) from error
 
     def append(self, record: Record) -> None:
@@ -308,7 +318,8 @@ class Journal:
         RunError
             If it can't be written; what was written before stays whole.
         """
-        line = json.dumps(record.to_dict(), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        self.restore()
+        line = _line(record)
         try:
             view = memoryview(line)
             while view:
@@ -322,10 +333,66 @@ class Journal:
             ) from error
         self._size += len(line)
         self.records.append(record)
+        self.restore()
+
+    def restore(self) -> None:
+        """Write the journal anew where it was, or beside it, if it is no longer there; `lost` says so.
+
+        Raises
+        ------
+        RunError
+            If it can't be written anywhere.
+        """
+        where, mine = self.folder / "records.jsonl", os.fstat(self._file)
+        asked = self.folder / "run.json"
+        failed: OSError | None = None
+        try:
+            there = where.stat()
+            if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+                if not asked.exists():
+                    write(asked, _written(self.asked))
+                    self.lost = f"{asked} was deleted during the run and written anew"
+                return
+        except OSError as error:
+            there, failed = None, error
+        beside = self.folder.with_name(f"{self.folder.name}-again-{secrets.token_hex(2)}")
+        safe = Path(tempfile.gettempdir()) / beside.name
+        for folder in (self.folder, beside, safe) if there is None else (beside, safe):
+            try:
+                again = self._written_anew(folder)
+            except OSError as error:
+                failed = error
+                continue
+            os.close(self._file)
+            self._file, self.folder = again, folder
+            self.lost = (
+                f"{where} was deleted or replaced during the run; its {len(self.records):,} records were kept in "
+                f"memory and written anew to {folder}"
+            )
+            return
+        raise RunError(f"{where} was deleted or replaced during the run and can't be written anew ({failed})")
+
+    def _written_anew(self, folder: Path) -> int:
+        """Write the whole journal into a folder, and return the open and locked file of its records."""
+        lines = b"".join(map(_line, self.records))
+        write(folder / "records.jsonl", lines)
+        write(folder / "run.json", _written(self.asked))
+        _flush(folder)
+        descriptor = os.open(folder / "records.jsonl", os.O_RDWR | os.O_APPEND)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._size = len(lines)
+        return descriptor
 
     def close(self) -> None:
-        """Release the folder."""
-        os.close(self._file)
+        """Release the folder, after a last look at whether all is there."""
+        try:
+            self.restore()
+        finally:
+            os.close(self._file)
 
 
 def new_run_id() -> str:
@@ -408,16 +475,14 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file that is there whole or, if the disk is full or the power is cut, not at all."""
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        _flush(draft)
-        draft.rename(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+def _written(asked: Mapping[str, Any]) -> str:
+    """Return the content of `run.json`."""
+    return json.dumps(asked, indent=1) + "\n"
+
+
+def _line(record: Record) -> bytes:
+    """Return a record's line of `records.jsonl`."""
+    return json.dumps(record.to_dict(), separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def _flush(path: Path) -> None:

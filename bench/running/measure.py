@@ -222,6 +222,7 @@ class Replicates:
         except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
             measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
         if self.asked.save_draws:
+            self._journal.restore()
             path = self._journal.folder / "draws" / f"{case.id}-{number}.nc"
             try:
                 measured |= save(fit, path)
