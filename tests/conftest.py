@@ -22,9 +22,16 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def worker_of() -> Iterator[WorkerOf]:
-    """Return the one worker of a backend; what it compiled serves all tests."""
+def workers() -> Iterator[Workers]:
+    """One worker a backend; what it compiled serves all tests."""
     workers = Workers()
+    yield workers
+    workers.close()
+
+
+@pytest.fixture(scope="session")
+def worker_of(workers: Workers) -> WorkerOf:
+    """Return the worker of a backend, or skip the test where that is unavailable."""
 
     def get(name: str) -> Worker:
         reason = BACKENDS[name].unavailable()
@@ -34,8 +41,7 @@ def worker_of() -> Iterator[WorkerOf]:
             pytest.skip(f"{name}: {reason}")
         return workers[BACKENDS[name]]
 
-    yield get
-    workers.close()
+    return get
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
