@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from io import BufferedReader, RawIOBase
 from multiprocessing.connection import wait
 from types import TracebackType
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import psutil
@@ -112,10 +113,10 @@ class Worker:
                     **(environment or {}),
                 },
             )
-        self._answers = self._socket.makefile("rb")  # arrays are read from it without a copy
+        self._incoming = _Incoming(self._socket)
+        self._answers = BufferedReader(self._incoming, 2**16)  # arrays are read from it without a copy
         try:
-            self._send(pickle.dumps(backend))
-            self._answer("start", timeout)
+            self._ask("start", pickle.dumps(backend), timeout)
         except BaseException:
             self.close()
             raise
@@ -196,7 +197,7 @@ class Worker:
 
     def fetch(self, names: Sequence[str] | None = None) -> Fit:
         """Bring the last fit into this process, with the draws of some quantities or of all."""
-        return cast(Fit, self._call("fetch", names))
+        return cast(Fit, self._call("fetch", names, timeout=self._timeout))
 
     def close(self) -> None:
         """Kill the process and all its children."""
@@ -229,8 +230,7 @@ class Worker:
         try:
             self._output.seek(0)  # the worker shares the position; what it prints in a day must not fill the disk
             self._output.truncate()
-            self._send(pickle.dumps((method, arguments), protocol=5))
-            return self._answer(method, timeout)
+            return self._ask(method, pickle.dumps((method, arguments), protocol=5), timeout)
         except WorkerError as error:
             if error.status != "failed":
                 self.close()
@@ -239,14 +239,24 @@ class Worker:
             self.close()
             raise
 
-    def _send(self, message: bytes) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; `_answer` says how
-            self._socket.sendall(message)
-
-    def _answer(self, method: str, timeout: float | None) -> object:
-        self._wait(method, timeout)
+    def _ask(self, method: str, message: bytes, timeout: float | None) -> object:
+        """Send a message and read the answer to its end, all within the timeout."""
+        self.peak_memory = 0
+        watch = _Watch(timeout, self._look, _FIRST_LOOK if self._memory_limit is None else _LIMIT_LOOK)
+        self._incoming.watch = watch
         try:
+            self._socket.settimeout(watch.remaining)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; its answer says how
+                self._socket.sendall(message)
+            self._socket.settimeout(None)
             kind, value = _Unpickler(self._answers).load()
+        except TimeoutError:
+            limit = timeout or 0.0
+            raise WorkerTimeoutError(
+                f"{method} took longer than {limit:g} s and was stopped; for more: --fit-timeout {4 * limit:g}"
+            ) from None
+        except _TooLargeError as error:
+            raise WorkerCrashedError(f"{method} {error}") from None
         except (EOFError, ConnectionResetError):
             raise WorkerCrashedError(f"{self._ending()} in {method}{self._tail()}") from None
         except Exception as error:  # whatever unpickling the backend's answer raises
@@ -257,25 +267,14 @@ class Worker:
             raise WorkerError(value)
         return cast(object, value)
 
-    def _wait(self, method: str, timeout: float | None) -> None:
-        """Wait for an answer, watching the clock and the memory of the process tree."""
-        started = time.monotonic()
-        self.peak_memory, look = 0, _FIRST_LOOK
-        while True:
-            remaining = float("inf") if timeout is None else timeout - (time.monotonic() - started)
-            if timeout is not None and remaining <= 0:
-                raise WorkerTimeoutError(
-                    f"{method} took longer than {timeout:g} s and was stopped; for more: --fit-timeout {4 * timeout:g}"
-                )
-            if wait([self._socket], min(look, remaining)):
-                return
-            self.peak_memory = max(self.peak_memory, self._memory())
-            if self._memory_limit is not None and self.peak_memory > self._memory_limit:
-                raise WorkerCrashedError(
-                    f"{method} held {self.peak_memory / 2**30:.2f} GiB, more than the limit of "
-                    f"{self._memory_limit / 2**30:.2f} GiB, and was stopped; allow more: --memory-limit GIB"
-                )
-            look = _LIMIT_LOOK if self._memory_limit is not None else min(2 * look, _LAST_LOOK)
+    def _look(self) -> None:
+        """Look at the memory of the process tree."""
+        self.peak_memory = max(self.peak_memory, self._memory())
+        if self._memory_limit is not None and self.peak_memory > self._memory_limit:
+            raise _TooLargeError(
+                f"held {self.peak_memory / 2**30:.2f} GiB, more than the limit of {self._memory_limit / 2**30:.2f} "
+                "GiB, and was stopped; allow more: --memory-limit GIB"
+            )
 
     def _memory(self) -> int:
         """Bytes that the worker and its children hold now."""
@@ -305,6 +304,54 @@ class Worker:
         self._output.seek(max(0, end - size))
         text = self._output.read().decode(errors="replace").strip()
         return f"; it printed last:\n{text}" if text else ""
+
+
+class _TooLargeError(Exception):
+    """The process tree holds more than it may."""
+
+
+class _Watch:
+    """The clock of one call, and looks at the memory from time to time while it is waited for."""
+
+    def __init__(self, timeout: float | None, look: Callable[[], None], first: float) -> None:
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._look, self._pause, self._doubles = look, first, first == _FIRST_LOOK
+        self._next = time.monotonic() + first
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that are left; raises `TimeoutError` where there are none."""
+        left = None if self._deadline is None else self._deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        return left
+
+    def wait(self, connection: socket.socket) -> None:
+        """Return when there is something to read."""
+        while True:
+            left, until_look = self.remaining, self._next - time.monotonic()
+            if wait([connection], max(0.0, until_look if left is None else min(left, until_look))):
+                return
+            if time.monotonic() >= self._next:
+                self._look()
+                self._pause = min(2 * self._pause, _LAST_LOOK) if self._doubles else self._pause
+                self._next = time.monotonic() + self._pause
+
+
+class _Incoming(RawIOBase):
+    """What a worker sends, piece by piece, each waited for under the eyes of `watch`."""
+
+    watch: _Watch
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.watch.wait(self._connection)
+        return self._connection.recv_into(buffer)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -10,6 +10,7 @@ import pytest
 
 from bench.records import Journal, Record, read_records, read_run
 from tests.report.simulated import simulate
+from tests.running.hostile import FOLDER, measure
 
 RECORDS = list(islice(simulate(), 3))
 
@@ -104,3 +105,17 @@ def test_records_of_any_text_are_written_anew_as_they_were(tmp_path: Path) -> No
     shutil.rmtree(journal.folder)
     journal.close()
     assert (journal.folder / "records.jsonl").read_bytes() == before
+
+
+def test_a_run_whose_folder_is_deleted_while_it_fits_keeps_every_record_says_so_and_ends_with_1(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    done = measure(runs, "--backend", "stanli,deletes,last", "--save-draws", **{FOLDER: str(runs)})
+    assert done.returncode == 1, done.stdout
+    assert "was deleted or replaced during the run" in done.stdout
+    assert "3 passed" in done.stdout
+    (run,) = runs.iterdir()
+    assert [record.backend for record in read_records(run)] == ["stanli", "deletes", "last"]
+    assert read_run(run)["run"] == run.name
+    assert (run / "index.html").is_file()
+    again = measure(runs, "--backend", "stanli,deletes,last", "--save-draws", "--resume", **{FOLDER: str(runs)})
+    assert again.returncode == 0, again.stdout  # nothing is left to measure
