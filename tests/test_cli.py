@@ -44,7 +44,7 @@ def test_an_unknown_run_is_refused_with_the_newest_ones(capsys, tmp_path):
 
 def test_unknown_backends_are_refused_with_the_known_ones(capsys):
     assert main(["calibrate", "--backend", "stan"]) == 2
-    assert "the backends are: cmdstan, stanli" in capsys.readouterr().err
+    assert "there are: cmdstan, stanli" in capsys.readouterr().err
 
 
 def test_calibrate_prints_a_line_for_each_and_draws(capsys, tmp_path):
@@ -58,3 +58,14 @@ def test_calibrate_prints_a_line_for_each_and_draws(capsys, tmp_path):
 def test_exports_and_pages_go_where_they_are_told(tmp_path):
     assert main(["exact", "--output", str(tmp_path / "new" / "exact.csv")]) == 0
     assert (tmp_path / "new" / "exact.csv").read_text().startswith("dataset,digest,posterior")
+
+
+def test_calibrate_takes_any_family_that_can_simulate(capsys, tmp_path):
+    arguments = ["calibrate", "--backend", "stanli", "--family", "eight_schools", "--model", "noncentered"]
+    assert main([*arguments, "--simulations", "3", "--output", str(tmp_path / "picture.png")]) == 0
+    assert "eight_schools noncentered" in capsys.readouterr().out
+
+
+def test_calibrate_needs_a_simulation(capsys):
+    assert main(["calibrate", "--simulations", "0"]) == 2
+    assert "give 1 or more" in capsys.readouterr().err

@@ -212,12 +212,17 @@ class TableQuestion(Question):
     def about(self) -> About:
         """What the exact posterior and theory say."""
         seen, information = self._seen, self._seen.information
+        said = {
+            "undecided": "near 1, where theory leaves the parameterization open",
+            "centered": "well above 1, where theory is for centered",
+            "noncentered": "well below 1, where theory is for noncentered",
+        }
         return About(
             lines=tuple(seen.lines()),
             theory=seen.theory,
             theory_says=(
                 f"n omega²/sigma² is {information.median:.3g} in the median group (94 % interval {information.low:.3g} "
-                f"to {information.high:.3g})"
+                f"to {information.high:.3g}): {said[seen.theory]}"
             ),
             measure="n omega²/sigma²",
             information=(information.low, information.median, information.high),

@@ -24,7 +24,7 @@ from bench.report.matching import CompareError
 from bench.running.run import UsageError, choose
 from bench.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VERSIONS = ROOT / "reports" / "versions"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!-]*)")

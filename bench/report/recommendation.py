@@ -12,6 +12,7 @@ from bench.records import Record
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
 from bench.report.tables import Row, number, span, summarise
+from bench.report.verdict import uncompared
 
 UNDECIDED = "undecided"
 ENOUGH_UNHEALTHY = 3
@@ -328,6 +329,9 @@ class Recommendation:
             yield ""
             yield "  not ranked"
             yield from (f"  {row.case:<40}{printable(row.verdict)}" for row in self.unhealthy)
+        if said := uncompared([record for row in self.rows for record in row.records]):
+            yield ""
+            yield from (f"  {line}" for line in textwrap.wrap(printable(said), width))
         if self.unmeasured:
             yield ""
             text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {self.run}"

@@ -32,7 +32,7 @@ def environment() -> dict[str, Any]:
 
 def commit() -> str:
     """Commit of this repository, with `+` where the work tree differs from it, or `unknown`."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     try:
         head, status = (
             subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout

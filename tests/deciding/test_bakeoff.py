@@ -8,17 +8,19 @@ import pytest
 from bench.backends import BACKENDS
 from bench.deciding.bakeoff import ENOUGH, FEW, MOST, next_case
 from bench.families.normal_means.data import grid
-from bench.running.measure import Case
-from bench.families.base import MODELS
+from bench.families.normal_means.forms import FORMS, MODELS
+from bench.families.registry import FAMILIES
 from bench.records import Record
 from bench.report.aa import simulated_record
+from bench.running.measure import Case
 
 DATASET = grid("smoke")[0]
 CASES = [
-    Case(DATASET, model, BACKENDS[backend])
+    Case(FAMILIES["normal_means"], DATASET, model, BACKENDS[backend])
     for model in MODELS.values()
     for backend in ("cmdstan", "stanli", "pymc", "nutpie")
 ]
+CENTERED = {name: "centered" if form.centered else "noncentered" for name, form in FORMS.items()}
 ON_FIRST = [(name, "stanli") for name in MODELS]
 
 
@@ -27,7 +29,7 @@ def record(model: str, backend: str, rate: float, number: int = 0, **changes: An
     made = simulated_record(
         dataset=DATASET.id,
         model=model,
-        posterior=MODELS[model].posterior,
+        target=MODELS[model].target,
         backend=backend,
         replicate=number,
         wall_seconds=1.0,
@@ -41,7 +43,7 @@ def course(fits: int, rates: dict[str, float], sick: tuple[str, ...] = (), left:
     """Play a bake-off in which every fit has the rate of its model, a tenth of it off stanli."""
     records: list[Record] = []
     for _ in range(fits):
-        case = next_case(CASES, records, "superpopulation", left)
+        case = next_case(CASES, records, "superpopulation", CENTERED, left)
         if case is None:
             break
         model, backend = case.model.name, case.backend.name
@@ -58,7 +60,7 @@ RATES = {name: 1000.0 - 10 * i for i, name in enumerate(MODELS)} | {"noncentered
 def test_every_model_is_seen_on_the_backend_that_compiles_nothing() -> None:
     seen = [(r.model, r.backend) for r in course(6, RATES)]
     assert sorted(seen) == sorted(ON_FIRST)
-    assert [MODELS[model].posterior for model, _ in seen] == ["superpopulation"] * 4 + ["finite_population"] * 2
+    assert [MODELS[model].target for model, _ in seen] == ["superpopulation"] * 4 + ["finite_population"] * 2
 
 
 def test_then_contenders_and_the_rival_get_a_few_fits() -> None:
@@ -100,28 +102,28 @@ def test_without_a_healthy_case_everything_is_tried_once() -> None:
 
 def test_what_does_not_fit_into_the_time_is_not_begun() -> None:
     slow = [record(model, "stanli", 100.0, wall_seconds=20.0) for model in MODELS]
-    assert next_case(CASES, slow, "superpopulation", 25.0) in [c for c in CASES if c.backend.name != "stanli"]
+    assert next_case(CASES, slow, "superpopulation", CENTERED, 25.0) in [c for c in CASES if c.backend.name != "stanli"]
     everything = [record(case.model.name, case.backend.name, 100.0, wall_seconds=20.0) for case in CASES]
-    assert next_case(CASES, everything, "superpopulation", 25.0) is None
-    assert next_case(CASES, everything, "superpopulation", 27.0) is not None
-    assert next_case(CASES, [], "superpopulation", 0.0) is None
+    assert next_case(CASES, everything, "superpopulation", CENTERED, 25.0) is None
+    assert next_case(CASES, everything, "superpopulation", CENTERED, 27.0) is not None
+    assert next_case(CASES, [], "superpopulation", CENTERED, 0.0) is None
 
 
 @pytest.mark.parametrize("status", ["failed", "crashed", "mismatch"])
 def test_what_gave_no_draws_is_not_tried_again(status: Any) -> None:
     broken = [record(case.model.name, case.backend.name, 1.0, status=status, reason="x") for case in CASES]
-    assert next_case(CASES, broken, "superpopulation", 1000.0) is None
+    assert next_case(CASES, broken, "superpopulation", CENTERED, 1000.0) is None
 
 
 def test_a_fit_that_the_budget_stopped_costs_a_case_nothing_when_it_is_gone_on_with() -> None:
     records = course(12, RATES)
     stopped = record("centered", "stanli", 1.0, 9, status="timeout", reason="x")
-    assert next_case(CASES, [*records, stopped], "superpopulation", 99.0) == next_case(
-        CASES, records, "superpopulation", 99.0
+    assert next_case(CASES, [*records, stopped], "superpopulation", CENTERED, 99.0) == next_case(
+        CASES, records, "superpopulation", CENTERED, 99.0
     )
 
 
 def test_the_wanted_posterior_comes_first() -> None:
-    case = next_case(CASES, [], "finite_population", 60.0)
+    case = next_case(CASES, [], "finite_population", CENTERED, 60.0)
     assert case is not None
-    assert case.model.posterior == "finite_population"
+    assert case.model.target == "finite_population"

@@ -11,12 +11,20 @@ from typing import Any
 
 import pytest
 
-from bench import versions
 from bench.cli import main
+from bench.deciding import versions
+from bench.deciding.versions import (
+    Combination,
+    Matrix,
+    NotMadeError,
+    environment,
+    find_folder,
+    read_folder,
+    read_matrix,
+)
 from bench.records import Journal, RunError
 from bench.report.aa import simulated_record
 from bench.running.run import UsageError
-from bench.deciding.versions import Combination, Matrix, NotMadeError, environment, find_folder, read_folder, read_matrix
 
 
 def test_pins_become_combinations_that_run_their_own_backend() -> None:
@@ -205,6 +213,7 @@ def test_an_unknown_comparison_is_refused(tmp_path: Path) -> None:
         find_folder("x", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_real_environment_is_made_once_and_has_what_was_pinned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
