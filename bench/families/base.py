@@ -1,5 +1,6 @@
 """What the instrument knows of any model: values by name, programs, data, targets, and what a family says of them."""
 
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,38 @@ class DataError(ValueError):
     """Data or programs that cannot be used; the message says why and what to change."""
 
 
+MAX_BYTES = 2**28
+"""Size of a program or of data in JSON that is read."""
+
+
+def check_file(path: Path, most: int = MAX_BYTES) -> None:
+    """Refuse what is no file, as a folder, a pipe or a device, and what is too large, before any of it is read.
+
+    Parameters
+    ----------
+    path : Path
+        What to look at.
+    most : int
+        Bytes that it may have.
+
+    Raises
+    ------
+    DataError
+        If it can't be read as a whole.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise DataError(f"{path}: not readable ({error})") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise DataError(f"{path}: this is {kind}; give a file")
+    if found.st_size > most:
+        raise DataError(f"{path}: {found.st_size / 2**30:.1f} GiB; the limit is {most / 2**30:.2g} GiB")
+
+
 @dataclass(frozen=True)
 class Program:
     """A model in one language.
@@ -53,6 +86,7 @@ class Program:
         DataError
             If the file can't be read.
         """
+        check_file(path)
         try:
             return cls(path, path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:

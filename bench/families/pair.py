@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.correctness.reference_draws import truth_from_draws
 from bench.correctness.truth import Truth
-from bench.families.base import Data, DataError, Dataset, Family, Model, Program, Target
+from bench.families.base import Data, DataError, Dataset, Family, Model, Program, Target, check_file
 
 Floats = NDArray[np.float64]
 
@@ -118,6 +118,7 @@ def read_data(path: Path) -> dict[str, Any]:
     DataError
         If it is no JSON object of numbers and lists.
     """
+    check_file(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -150,6 +151,7 @@ def read_options(path: Path) -> dict[str, Any]:
     DataError
         If it can't be read or says something unknown.
     """
+    check_file(path)
     try:
         options = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -174,6 +176,7 @@ def read_draws(path: Path) -> dict[str, Floats]:
     DataError
         If it can't be read.
     """
+    check_file(path)
     try:
         chains = json.loads(path.read_text(encoding="utf-8"))
         found = {name: np.array([chain[name] for chain in chains], dtype=np.float64) for name in chains[0]}

@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import indent
 
 from bench.families.base import Model
+from bench.families.normal_means.data import EMPTY, PARQUET
 from bench.families.normal_means.forms import FORMS
 from bench.settings import Settings
 
@@ -100,11 +101,16 @@ def show(name: str, draws: np.ndarray) -> None:
 
 
 def _main(model: Model, backend: str, table: Table, settings: Settings, seed: int) -> str:
-    reader = "read_parquet" if table.path.suffix.lower() in {".parquet", ".pq"} else "read_csv"
+    name = json.dumps(table.group_column, ensure_ascii=False)
+    if table.path.suffix.lower() in PARQUET:
+        reader = "pd.read_parquet(path)"
+    else:  # as `bench.families.normal_means.data` reads it
+        reader = f"pd.read_csv(path, dtype={{{name}: str}}, {', '.join(f'{k}={v!r}' for k, v in EMPTY.items())})"
     scaled = (table.centre, table.scale) != (0.0, 1.0)
     lines = [
-        f"table = pd.{reader}({json.dumps(str(table.path), ensure_ascii=False)})",
-        f"keys = table[{json.dumps(table.group_column, ensure_ascii=False)}]",
+        f"path = {json.dumps(str(table.path), ensure_ascii=False)}",
+        f"table = {reader}",
+        f"keys = table[{name}]",
         "group, labels = pd.factorize(keys if pd.api.types.is_numeric_dtype(keys) else keys.astype(str), sort=True)",
         f"y = table[{json.dumps(table.value_column, ensure_ascii=False)}].to_numpy(dtype=float)",
     ]

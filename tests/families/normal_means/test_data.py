@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import datasets
-from bench.families.normal_means.data import GRIDS, DataError, Dataset, from_table, grid, normal_means, read_table
+from bench.families.normal_means import data as datasets
+from bench.families.normal_means.data import GRIDS, DataError, Groups, from_table, grid, normal_means, read_table
 
 # Beginnings of SHA-256 over y (little-endian float64), seed 41, n = 20: the public thread this project starts from.
 THREAD = {
@@ -36,7 +36,9 @@ def test_observations_are_those_of_the_thread(omega: float, n_groups: int) -> No
 
 
 def test_thread_grid_is_the_thread() -> None:
-    found = {(d.truth["omega"], d.n_groups): hashlib.sha256(d.y.tobytes()).hexdigest()[:16] for d in grid("thread")}
+    found = {
+        (d.generated_with["omega"], d.n_groups): hashlib.sha256(d.y.tobytes()).hexdigest()[:16] for d in grid("thread")
+    }
     assert found == THREAD
 
 
@@ -49,15 +51,15 @@ def test_generator_draws_mean_then_observations_of_each_group() -> None:
     dataset = normal_means(0.5, [3, 1, 2], 7)
     assert list(dataset.y) == expected
     assert list(dataset.group) == [0, 0, 0, 1, 2, 2]
-    assert list(dataset.sizes) == [3, 1, 2]
-    assert dataset.truth == {"mu": 2.0, "omega": 0.5, "sigma": 0.75}
+    assert list(dataset.group_sizes) == [3, 1, 2]
+    assert dataset.generated_with == {"mu": 2.0, "omega": 0.5, "sigma": 0.75}
 
 
 def test_mean_and_sigma_can_be_chosen() -> None:
     dataset = normal_means(0.1, [500] * 20, mean=-5.0, sigma=0.01)
     assert dataset.y.mean() == pytest.approx(-5, abs=0.1)
     assert np.sqrt(dataset.within_ss / (10_000 - 20)) == pytest.approx(0.01, rel=0.05)
-    assert dataset.truth == {"mu": -5.0, "omega": 0.1, "sigma": 0.01}
+    assert dataset.generated_with == {"mu": -5.0, "omega": 0.1, "sigma": 0.01}
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -86,8 +88,8 @@ def test_ids_are_stable() -> None:
 def test_full_grid_has_all_that_was_asked_for() -> None:
     full = grid("full")
     assert {d.id for d in grid("thread")} <= {d.id for d in full}
-    assert any(len(set(d.sizes)) > 1 for d in full)
-    assert {20, 1, 5, 100} <= {int(d.sizes[0]) for d in full}
+    assert any(len(set(d.group_sizes)) > 1 for d in full)
+    assert {20, 1, 5, 100} <= {int(d.group_sizes[0]) for d in full}
     assert {"s41", "s42", "s43"} <= {d.id.rpartition("-")[2] for d in full}
 
 
@@ -120,8 +122,8 @@ def test_generator_refuses(omega: float, sizes: list[int], sigma: float, message
 
 
 def test_summaries() -> None:
-    dataset = Dataset("d", np.array([1.0, 5.0, 2.0, 6.0, 6.0]), np.array([0, 1, 0, 1, 1]), ("a", "b"))
-    assert list(dataset.sizes) == [2, 3]
+    dataset = Groups(id="d", y=np.array([1.0, 5.0, 2.0, 6.0, 6.0]), group=np.array([0, 1, 0, 1, 1]), labels=("a", "b"))
+    assert list(dataset.group_sizes) == [2, 3]
     assert dataset.means == pytest.approx([1.5, 17 / 3])
     assert dataset.within_ss == pytest.approx(0.5 + 2 / 3)
     assert dataset.stan_data["N"] == 5
@@ -131,11 +133,11 @@ def test_summaries() -> None:
 
 def test_digest_is_over_observations_and_groups() -> None:
     y, group = np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1])
-    digest = Dataset("one", y.copy(), group.copy(), ("a", "b")).digest
+    digest = Groups(id="one", y=y.copy(), group=group.copy(), labels=("a", "b")).digest
     assert digest == hashlib.sha256(y.astype("<f8").tobytes() + group.astype("<i8").tobytes()).hexdigest()
-    assert digest == Dataset("two", y.copy(), group.copy(), ("c", "d")).digest
-    assert digest != Dataset("one", y.copy(), np.array([0, 1, 1]), ("a", "b")).digest
-    assert digest != Dataset("one", np.nextafter(y, 9), group.copy(), ("a", "b")).digest
+    assert digest == Groups(id="two", y=y.copy(), group=group.copy(), labels=("c", "d")).digest
+    assert digest != Groups(id="one", y=y.copy(), group=np.array([0, 1, 1]), labels=("a", "b")).digest
+    assert digest != Groups(id="one", y=np.nextafter(y, 9), group=group.copy(), labels=("a", "b")).digest
 
 
 def test_arrays_are_not_written_to() -> None:
@@ -173,7 +175,7 @@ def test_file_formats_give_the_same_dataset(name: str, tmp_path: Path) -> None:
     assert list(dataset.group) == [0, 0, 0, 1, 1, 2, 2]
     assert dataset.digest == from_table(FRAME, "school", "score", name="t").digest
     assert dataset.id.lower() == f"t-{dataset.digest[:8]}"
-    assert dataset.truth == {}
+    assert dataset.generated_with == {}
 
 
 LABELS = st.one_of(
@@ -230,7 +232,7 @@ def test_any_labels(groups: object, labels: tuple[str, ...]) -> None:
     table = pd.DataFrame({"g": groups, "y": [1.0, 2.0, 3.0, 5.0]})
     dataset = from_table(table, "g", "y", name="t")
     assert dataset.labels == labels
-    assert list(dataset.sizes) == [2, 2]
+    assert list(dataset.group_sizes) == [2, 2]
     first = str(labels[0]) == str(table["g"].astype(str).iloc[0])
     assert list(dataset.y) == ([1, 3, 2, 5] if first else [2, 5, 1, 3])
 
@@ -306,7 +308,7 @@ def _bytes(content: bytes) -> Callable[[Path], object]:
         ("ragged.csv", _bytes(b"g,y\na,1\na,1,2,3\n"), "not readable as a table"),
         ("binary.csv", _bytes(b"\xff\xfe\x00\x81"), "not readable as a table"),
         ("text.parquet", _bytes(b"g,y\na,1\n"), "not readable as a table"),
-        ("folder.csv", Path.mkdir, "not readable as a table"),
+        ("folder.csv", Path.mkdir, "this is a folder; give a file"),
     ],
 )
 def test_files_that_are_refused(name: str, make: Callable[[Path], object], message: str, tmp_path: Path) -> None:
