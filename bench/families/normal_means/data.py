@@ -189,7 +189,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path, group_column: str) -> pd.DataFrame:
     """Read a CSV file with its labels as text, so that `01` and `1` stay apart, and `NA` is a label."""
-    table = pd.read_csv(path, dtype={group_column: str}, nrows=MAX_ROWS + 1, low_memory=False, **EMPTY)
+    table: pd.DataFrame = pd.read_csv(path, dtype={group_column: str}, nrows=MAX_ROWS + 1, low_memory=False, **EMPTY)
     if not isinstance(table.index, pd.RangeIndex):
         raise DataError(f"{path}: its rows have more cells than its header has names; name every column")
     _check_rows(path, len(table))
