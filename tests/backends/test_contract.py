@@ -8,19 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from bench.backends import BACKENDS
 from bench.backends.base import Fit
-from bench.families.normal_means.data import Dataset, normal_means
+from bench.correctness.places import follow_reference
+from bench.families.base import Model, Values
+from bench.families.normal_means import NormalMeans
+from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import exact_posterior
-from bench.running.isolation import Worker
-from bench.families.base import MODELS, Model
-from bench.families.normal_means.points import Gradient, Point, initial_points, standardised
+from bench.families.normal_means.forms import FORMS, MODELS, standardised
 from bench.families.normal_means.reference import log_density_and_gradient
+from bench.running.isolation import Worker, WorkerError
 from bench.settings import Settings
 from tests.conftest import WorkerOf
 
+FAMILY = NormalMeans()
 G = 5
 DATASETS = {
     "balanced": normal_means(1.0, [20] * G),
@@ -45,6 +47,18 @@ def worker(backend: str, worker_of: WorkerOf) -> Worker:
     return worker_of(backend)
 
 
+def keep(name: str) -> dict[str, tuple[int, ...]]:
+    """Return the quantities of a model with their shapes."""
+    form = FORMS[name]
+    return {form.location: (), "sigma": (), "omega": (), form.effects: (G,), "mu_g": (G,)}
+
+
+def starts(model: Model, dataset: Groups, chains: int) -> list[Values]:
+    """Draw starts as a matched run does."""
+    rng = np.random.default_rng(5)
+    return [FAMILY.points(model, dataset, rng) for _ in range(chains)]
+
+
 class Fits:
     """The fits of one backend, each made once."""
 
@@ -58,13 +72,13 @@ class Fits:
         return MODELS[name]
 
     def make(
-        self, name: str, seed: int, settings: Settings = SETTINGS, start: Sequence[Point] | None = None
+        self, name: str, seed: int, settings: Settings = SETTINGS, start: Sequence[Values] | None = None
     ) -> tuple[Fit, float]:
-        """Sample from the given starts, or from those of a matched run."""
+        """Sample from the given starts, or from those of a matched run, and keep all that the program declares."""
         model = self.model(name)
         self._worker.prepare(model, DATASET)
-        start = start or initial_points(model, DATASET, seed=1, replicate=0, chains=settings.chains)
-        seconds = self._worker.sample(settings, seed, start)
+        start = start or starts(model, DATASET, settings.chains)
+        seconds = self._worker.sample(settings, seed, start, list(keep(name)))
         return self._worker.fetch(), seconds
 
     def __getitem__(self, key: tuple[str, int]) -> Fit:
@@ -88,36 +102,78 @@ def test_identity(backend: str, worker: Worker) -> None:
     assert engine.imports
 
 
-def points(model: Model, dataset: Dataset) -> list[Point]:
-    """Ten starts, and ten points around the data."""
+def near(name: str, dataset: Groups) -> list[Values]:
+    """Ten starts, and ten places around the data."""
     rng = np.random.default_rng(3)
-    near = []
+    found = starts(MODELS[name], dataset, 10)
     for _ in range(10):
         sigma, omega = np.exp(rng.normal(-0.3, 0.5)), np.exp(rng.normal(0, 1.5))
         z = (dataset.means - 1.5 + rng.normal(0, 0.5, G)) / omega
-        near.append(standardised(model, 1.5 + rng.normal(), sigma, omega, z))
-    return [*initial_points(model, dataset, seed=5, replicate=0, chains=10), *near]
+        found.append(standardised(FORMS[name], 1.5 + rng.normal(), sigma, omega, z))
+    return found
 
 
-def flat(gradient: Gradient) -> NDArray[np.float64]:
-    return np.array([gradient.location, gradient.log_sigma, gradient.log_omega, *gradient.effects])
+@MODEL_NAMES
+def test_it_declares_what_the_programs_declare(name: str, worker: Worker, fits: Fits) -> None:
+    model, form = fits.model(name), FORMS[name]
+    worker.prepare(model, DATASET)
+    described = worker.describe(model, DATASET)
+    assert described.parameters == {form.location: (), "sigma": (), "omega": (), form.effects: (G,)}
+    assert described.names["mu_g"] == (G,)
+    assert worker.dimension() == 3 + G - form.zero_sum
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 @MODEL_NAMES
-def test_log_density_and_gradient_are_the_reference(name: str, dataset: Dataset, worker: Worker, fits: Fits) -> None:
-    model = fits.model(name)
+def test_log_density_and_gradient_are_the_reference(name: str, dataset: Groups, worker: Worker, fits: Fits) -> None:
+    """Over the values, up to one constant, along a line through each place; data of one shape are exchanged."""
+    model, form = fits.model(name), FORMS[name]
     worker.prepare(model, dataset)
-    at = points(model, dataset)
-    expected = [log_density_and_gradient(model, dataset, point) for point in at]
-    found = worker.evaluate(at)
-    constant = found[0][0] - expected[0][0]
-    for (value, gradient), answer in zip(expected, found, strict=True):
-        assert not isinstance(answer, str), answer
-        assert answer[0] - constant == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE * abs(expected[0][0]))
-        assert flat(answer[1]) == pytest.approx(
-            flat(gradient), rel=TOLERANCE, abs=TOLERANCE * max(1, *np.abs(flat(gradient)))
-        )
+    positions = np.array(worker.unconstrain(near(name, dataset)))
+    visited = worker.lead(positions, np.random.default_rng(2).normal(size=positions.shape) / 3)
+    places = [place for place, _ in visited]
+    expected = follow_reference(lambda values: log_density_and_gradient(form, dataset, values), places)
+    constant = visited[0][1].log_density - expected[0].log_density
+    for true, led, followed in zip(expected, (found for _, found in visited), worker.follow(places), strict=True):
+        for found in (led, followed):
+            assert not found.error
+            size = max(abs(true.log_density), abs(expected[0].log_density))
+            assert found.log_density - constant == pytest.approx(true.log_density, abs=TOLERANCE * size)
+            allowed = TOLERANCE * (true.size + found.size) + true.rounding + found.rounding
+            assert found.slope == pytest.approx(true.slope, abs=allowed)
+
+
+@SOME_MODELS
+def test_values_and_vectors_are_maps_of_each_other(name: str, worker: Worker, fits: Fits) -> None:
+    worker.prepare(fits.model(name), DATASET)
+    values = near(name, DATASET)
+    again = worker.constrain(np.array(worker.unconstrain(values)))
+    for before, after in zip(values, again, strict=True):
+        assert list(map(np.shape, after.values())) == [np.shape(before[key]) for key in after]
+        for key in before:
+            assert after[key] == pytest.approx(before[key], rel=1e-12, abs=1e-12)
+
+
+@SOME_MODELS
+def test_values_outside_of_the_support_are_told(name: str, worker: Worker, fits: Fits) -> None:
+    worker.prepare(fits.model(name), DATASET)
+    inside = near(name, DATASET)[0]
+    assert worker.inside([inside, {**inside, "sigma": np.asarray(-1.0)}]) == [True, False]
+
+
+@SOME_MODELS
+def test_the_density_is_evaluated_again_at_the_draws(name: str, worker: Worker, fits: Fits) -> None:
+    fits.make(name, 7)  # the fit was fetched, so that nothing is there to be replayed
+    with pytest.raises(WorkerError, match="nothing was sampled"):
+        worker.replay([(0, 0)])
+    worker.sample(SETTINGS, 7, starts(MODELS[name], DATASET, SETTINGS.chains), list(keep(name)))
+    where = [(0, 0), (1, 50), (0, 99)]
+    again = np.array(worker.replay(where))
+    fit = worker.fetch(["sigma"])
+    assert list(fit.draws) == ["sigma"]
+    if np.isfinite(again).all():  # six digits of a zero-sum vector do not sum to zero
+        reported = np.array([fit.log_density[place] for place in where])
+        assert reported - reported[0] == pytest.approx(again - again[0], abs=0.05)
 
 
 @SOME_MODELS
@@ -131,13 +187,10 @@ def test_nothing_is_compiled_twice(name: str, worker: Worker, fits: Fits) -> Non
 
 @MODEL_NAMES
 def test_fit_has_the_shapes_and_types_of_its_description(name: str, fits: Fits) -> None:
-    fit, model = fits[name, 7], MODELS[name]
+    fit = fits[name, 7]
     shape = (SETTINGS.chains, SETTINGS.draws)
     assert {key: draws.shape for key, draws in fit.draws.items()} == {
-        model.location: shape,
-        "sigma": shape,
-        "omega": shape,
-        "mu_g": (*shape, G),
+        key: (*shape, *own) for key, own in keep(name).items()
     }
     assert all(draws.dtype == np.float64 and np.isfinite(draws).all() for draws in fit.draws.values())
     assert (fit.draws["sigma"] > 0).all()
@@ -148,6 +201,8 @@ def test_fit_has_the_shapes_and_types_of_its_description(name: str, fits: Fits) 
         (fit.gradients, np.int64),
         (fit.depth, np.int64),
         (fit.energy, np.float64),
+        (fit.log_density, np.float64),
+        (fit.acceptance, np.float64),
     ):
         assert array.shape == shape
         assert array.dtype == dtype
@@ -180,10 +235,10 @@ def test_chains_differ_and_move(name: str, fits: Fits) -> None:
         assert (draws.std(axis=1) > 0).all()
 
 
-@pytest.mark.parametrize("name", [model.name for model in MODELS.values() if model.zero_sum])
+@pytest.mark.parametrize("name", [name for name, form in FORMS.items() if form.zero_sum])
 def test_location_is_the_mean_of_the_groups(name: str, fits: Fits) -> None:
     draws = fits[name, 7].draws  # with the six digits that CmdStan writes to its files
-    assert draws["mu_g"].mean(axis=2) == pytest.approx(draws[MODELS[name].location], rel=1e-5, abs=1e-5)
+    assert draws["mu_g"].mean(axis=2) == pytest.approx(draws[FORMS[name].location], rel=1e-5, abs=1e-5)
 
 
 @MODEL_NAMES
@@ -192,17 +247,12 @@ def test_energy_is_that_of_the_draws(name: str, fits: Fits) -> None:
 
     So draws, chains and energies belong together. nutpie 0.16.11 adds a constant a chain, that of its metric.
     """
-    fit, model = fits[name, 7], MODELS[name]
-    location, sigma, omega = (fit.draws[key] for key in (model.location, "sigma", "omega"))
-    potential = np.empty_like(fit.energy)
-    for i in np.ndindex(*fit.energy.shape):
-        mu_g = fit.draws["mu_g"][i]
-        effects = {"mu_g": mu_g, "e": mu_g - location[i], "z": (mu_g - location[i]) / omega[i]}[model.effects]
-        potential[i] = -log_density_and_gradient(model, DATASET, Point(location[i], sigma[i], omega[i], effects))[0]
+    fit = fits[name, 7]
+    potential = -fit.log_density
     kinetic = (fit.energy - fit.energy.mean(axis=1, keepdims=True)) - (
         potential - potential.mean(axis=1, keepdims=True)
     )
-    half = (3 + G - model.zero_sum) / 2
+    half = (3 + G - FORMS[name].zero_sum) / 2
     assert kinetic.var() == pytest.approx(half, rel=0.7)  # five standard errors
     assert kinetic.min() > -half - 2  # no kinetic energy is negative; the mean is known to 0.2
     assert abs(np.corrcoef(kinetic.ravel(), potential.ravel())[0, 1]) < 0.4
@@ -210,7 +260,7 @@ def test_energy_is_that_of_the_draws(name: str, fits: Fits) -> None:
 
 @MODEL_NAMES
 def test_samples_the_posterior(name: str, fits: Fits) -> None:
-    draws, exact = fits[name, 7].draws, exact_posterior(DATASET, MODELS[name].posterior)
+    draws, exact = fits[name, 7].draws, exact_posterior(DATASET, MODELS[name].target)
     for quantity in ("sigma", "omega"):
         assert draws[quantity].mean() == pytest.approx(exact.mean(quantity), abs=exact.sd(quantity))
     assert np.abs(draws["mu_g"].mean(axis=(0, 1)) - exact.mu_g_mean).max() < exact.mu_g_sd.max()
@@ -229,9 +279,9 @@ def test_seed_decides_the_draws(name: str, fits: Fits) -> None:
 @MODEL_NAMES
 def test_chains_begin_where_they_are_told(name: str, fits: Fits) -> None:
     """Log omega is nearly flat far below sigma: in five short steps no chain comes from 1e-6 to 1 or back."""
-    model, settings = fits.model(name), replace(SETTINGS, warmup=1, draws=4, max_treedepth=1)
+    settings = replace(SETTINGS, warmup=1, draws=4, max_treedepth=1)
     z = np.random.default_rng(1).normal(size=G)
-    start = [standardised(model, DATASET.y.mean(), 0.8, omega, z) for omega in (1e-6, 1.0)]
+    start = [standardised(FORMS[name], DATASET.y.mean(), 0.8, omega, z) for omega in (1e-6, 1.0)]
     omega = fits.make(name, 7, settings, start)[0].draws["omega"]
     assert np.abs(np.log(omega[0] / 1e-6)).max() < 4
     assert np.abs(np.log(omega[1])).max() < 4
@@ -250,7 +300,7 @@ def test_divergences_are_told(worker: Worker) -> None:
     settings = replace(SETTINGS, draws=400, target_accept=0.3)
     model = MODELS["centered"]
     worker.prepare(model, DATASETS["small omega"])
-    worker.sample(settings, 7, initial_points(model, DATASETS["small omega"], 1, 0, settings.chains))
+    worker.sample(settings, 7, starts(model, DATASETS["small omega"], settings.chains), ["sigma"])
     fit = worker.fetch()
     assert fit.divergent.any()
     assert not fit.divergent.all()
@@ -259,7 +309,7 @@ def test_divergences_are_told(worker: Worker) -> None:
 @SOME_MODELS
 def test_own_starts_work(name: str, worker: Worker, fits: Fits) -> None:
     worker.prepare(fits.model(name), DATASET)
-    worker.sample(replace(SETTINGS, warmup=100, draws=20), 7, None)
+    worker.sample(replace(SETTINGS, warmup=100, draws=20), 7, None, ["mu_g"])
     fit = worker.fetch()
     assert fit.draws["mu_g"].shape == (SETTINGS.chains, 20, G)
     assert fit.warmup_gradients.shape == (SETTINGS.chains, 100)

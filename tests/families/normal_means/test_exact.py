@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench import exact
-from bench.families.normal_means.data import Dataset, normal_means
+from bench.families.normal_means import exact
+from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import ExactPosterior, exact_posterior
-from bench.families.base import Target
 
 Floats = NDArray[np.float64]
 
-POSTERIORS: tuple[Target, ...] = ("superpopulation", "finite_population")
+POSTERIORS = ("superpopulation", "finite_population")
 SCALARS = ("mu", "sigma", "omega")
 SMALL = {
     "unbalanced": normal_means(1.0, [3, 1, 4, 2]),
@@ -29,7 +28,7 @@ SMALL = {
 }
 
 
-def dense(dataset: Dataset, posterior: Target, sigma: Floats, omega: Floats) -> tuple[Floats, Floats, Floats]:
+def dense(dataset: Groups, posterior: str, sigma: Floats, omega: Floats) -> tuple[Floats, Floats, Floats]:
     """Log p(y | sigma, omega), mean (K, 1 + G) and covariance (K, 1 + G, 1 + G) of (mu, mu_g), by full matrices."""
     n_groups = dataset.n_groups
     ones = np.ones((n_groups, n_groups))
@@ -52,7 +51,7 @@ def panels(edges: Floats, count: int) -> tuple[Floats, Floats]:
     return ((edges[:-1] + edges[1:])[:, None] / 2 + half * nodes).ravel(), (half * weights).ravel()
 
 
-def brute_force(dataset: Dataset, posterior: Target) -> dict[str, Any]:
+def brute_force(dataset: Groups, posterior: str) -> dict[str, Any]:
     """Integrate over sigma and omega as they are, on panels of doubling length."""
     sigma, sigma_weight = panels(2.0 ** np.arange(-10, 4.1), 14)  # where observations repeat, it is not nearer to 0
     omega, omega_weight = panels(np.concatenate([[0], 2.0 ** np.arange(-13, 7.1)]), 14)
@@ -142,7 +141,7 @@ def test_cdf_of_scales_is_the_integral_of_the_marginal(name: str) -> None:
     seed=st.integers(0, 1000),
 )
 def test_conditionals_agree_with_dense_algebra(
-    sizes: list[int], log_sigma: float, log_omega: float, posterior: Target, seed: int
+    sizes: list[int], log_sigma: float, log_omega: float, posterior: str, seed: int
 ) -> None:
     dataset = normal_means(1.0, sizes, seed)
     sigma, omega = np.exp([log_sigma]), np.exp([log_omega])
@@ -161,7 +160,7 @@ def test_conditionals_agree_with_dense_algebra(
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
 @pytest.mark.parametrize("n_groups", [50, 1000])
-def test_ridge_of_one_observation_a_group(n_groups: int, posterior: Target) -> None:
+def test_ridge_of_one_observation_a_group(n_groups: int, posterior: str) -> None:
     """Data then tell sigma^2 + omega^2 alone; in polar coordinates the integral is easy."""
     dataset = normal_means(1.0, [1] * n_groups)
     result = exact_posterior(dataset, posterior)
@@ -196,7 +195,7 @@ def test_check_figures() -> None:
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
-def test_states_its_error(posterior: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_its_error(posterior: str, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = normal_means(0.3, [20, 5, 9, 1])
     fine = exact_posterior(dataset, posterior)
     assert max(fine.error.values()) < exact.TOLERANCE
@@ -216,7 +215,7 @@ def test_states_its_error(posterior: Target, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("sizes", [[20] * 500, list(range(1, 501)), [1] * 500])
 @pytest.mark.parametrize("posterior", POSTERIORS)
-def test_many_groups(sizes: list[int], posterior: Target) -> None:
+def test_many_groups(sizes: list[int], posterior: str) -> None:
     dataset = normal_means(0.4, sizes)
     result = exact_posterior(dataset, posterior)
     assert max(result.error.values()) < exact.TOLERANCE
@@ -230,7 +229,7 @@ def test_many_groups(sizes: list[int], posterior: Target) -> None:
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
-def test_far_fewer_digits_than_data(posterior: Target) -> None:
+def test_far_fewer_digits_than_data(posterior: str) -> None:
     """A million observations: the posterior is a thousandth as wide as the grid's first range."""
     dataset = normal_means(1.0, [20_000] * 50)
     result = exact_posterior(dataset, posterior)
@@ -243,7 +242,7 @@ def test_far_fewer_digits_than_data(posterior: Target) -> None:
 def test_order_of_groups_does_not_matter() -> None:
     dataset = normal_means(1.0, [3, 1, 4, 2])
     order = np.array([2, 0, 3, 1])
-    permuted = Dataset("permuted", dataset.y, order[dataset.group], tuple("abcd"))
+    permuted = Groups(id="permuted", y=dataset.y, group=order[dataset.group], labels=tuple("abcd"))
     one, other = (exact_posterior(data, "superpopulation") for data in (dataset, permuted))
     assert other.log_evidence == pytest.approx(one.log_evidence, abs=1e-10)
     assert other.mu_g_mean[order] == pytest.approx(one.mu_g_mean, abs=1e-10)

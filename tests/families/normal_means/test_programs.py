@@ -12,7 +12,7 @@ import pytest
 from bench.backends import BACKENDS
 from bench.families.normal_means.data import normal_means, read_table
 from bench.families.normal_means.exact import exact_posterior
-from bench.families.base import MODELS
+from bench.families.normal_means.forms import MODELS
 from bench.families.normal_means.programs import PYMC, STAN, Table, program
 from bench.settings import Settings
 from tests.conftest import REQUIRED
@@ -44,7 +44,7 @@ def test_every_program_is_whole(model: str, backend: str, tmp_path: Path) -> Non
     assert {"mu", "sigma", "omega", "mu_g", "table"} <= names
     assert "bench" not in text.replace("hierbench", "")
     assert max(map(len, text.splitlines())) < 160
-    own = MODELS[model].stan_file.read_text() if backend in STAN else "def build("
+    own = MODELS[model].stan.code if backend in STAN else "def build("
     assert own in text
 
 
@@ -64,7 +64,7 @@ def test_it_runs_as_printed_and_fits(model: str, backend: str, centre: float, sc
     assert len(lines) == 3 + len(LABELS)
     dataset = read_table(given.path, given.group_column, given.value_column)
     dataset = dataset.rescaled(centre, scale) if scale != 1.0 else dataset
-    exact = exact_posterior(dataset, MODELS[model].posterior)
+    exact = exact_posterior(dataset, MODELS[model].target)
     for name in ("mu", "sigma", "omega"):
         expected = scale * exact.mean(name) + (centre if name == "mu" else 0.0)
         assert abs(float(lines[name]) - expected) < 0.25 * scale * exact.sd(name)

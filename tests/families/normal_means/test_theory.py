@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.families.normal_means.data import Dataset, normal_means
+from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.theory import Seen, look, units
 
 
@@ -34,7 +34,7 @@ def test_what_the_priors_expect_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(("shift", "factor"), [(170.0, 9.0), (0.0, 40.0), (0.0, 0.001), (-1e6, 1.0)])
 def test_what_the_priors_do_not_expect_is_brought_there(shift: float, factor: float) -> None:
     plain = normal_means(1.0, [20] * 8, mean=0.0)
-    given = Dataset(id="given-0", y=shift + factor * plain.y, group=plain.group.copy(), labels=plain.labels)
+    given = Groups(id="given-0", y=shift + factor * plain.y, group=plain.group.copy(), labels=plain.labels)
     centre, scale = units(given)
     rescaled = given.rescaled(centre, scale)
     assert units(rescaled) == (0.0, 1.0)
@@ -46,7 +46,7 @@ def test_what_the_priors_do_not_expect_is_brought_there(shift: float, factor: fl
 
 def test_one_observation_a_group_has_units_too() -> None:
     rng = np.random.default_rng(1)
-    many = Dataset("many", 100 + 5 * rng.standard_normal(30), np.arange(30), tuple(map(str, range(30))))
+    many = Groups(id="many", y=100 + 5 * rng.standard_normal(30), group=np.arange(30), labels=tuple(map(str, range(30))))
     centre, scale = units(many)
     assert abs(centre - 100) < 3
     assert abs(scale - 5) < 2
