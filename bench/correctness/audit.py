@@ -21,6 +21,32 @@ STATISTICS = {
 NOT_NEGATIVE = ("gradients", "depth", "acceptance")
 
 
+def malformed(fit: Fit) -> str:
+    """Say what of a fit is not of the type that can be read at all; empty where all is.
+
+    Parameters
+    ----------
+    fit : Fit
+        What came back.
+    """
+    if not isinstance(fit, Fit):
+        return f"a {type(fit).__name__} came back instead of a Fit"
+    if not isinstance(fit.draws, dict) or not all(isinstance(name, str) for name in fit.draws):
+        return f"draws are a {type(fit.draws).__name__}, not arrays by name"
+    arrays = {f"draws of {name}": array for name, array in fit.draws.items()}
+    arrays |= {name: getattr(fit, name) for name in (*STATISTICS, "step_size", "warmup_gradients")}
+    clocks = {name: getattr(fit, name) for name in ("warmup_seconds", "sampling_seconds")}
+    arrays |= {name: clock for name, clock in clocks.items() if clock is not None}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            return f"{name} came back as {type(array).__name__}, not as an array"
+        if array.dtype.kind not in "fiub":
+            return f"{name} came back as {array.dtype}, not as real numbers"
+    if not isinstance(fit.extraction_seconds, float | int):
+        return f"extraction_seconds came back as {type(fit.extraction_seconds).__name__}, not as a number"
+    return ""
+
+
 def audit(settings: Settings, fit: Fit, shapes: Mapping[str, Sequence[int]]) -> list[str]:
     """Compare what was asked with what the sampler reports, and return each difference with both values.
 

@@ -155,6 +155,11 @@ def _evaluate(density: Density, position: Floats, tangent: Floats | None) -> Fou
         jacobian, of_jacobian = density.log_jacobian_and_gradient(position)
     except Exception as error:  # any library's own type; the gate shows the text
         return Found(error=f"{type(error).__name__}: {error}")
+    for name, found in (("log density", value), ("gradient", gradient)):
+        if np.asarray(found).dtype.kind not in "fiu":
+            raise TypeError(f"the {name} is {_named(found)}, not of real numbers")
+    if np.ndim(value):
+        raise TypeError(f"the log density has shape {np.shape(value)}, not that of one number")
     if tangent is None:
         return Found(float(value - jacobian))
     if np.shape(gradient) != np.shape(position):
@@ -165,6 +170,11 @@ def _evaluate(density: Density, position: Floats, tangent: Floats | None) -> Fou
         size=float((np.abs(gradient) + np.abs(of_jacobian)) @ np.abs(tangent)),
         rounding=_rounding(gradient, position),
     )
+
+
+def _named(found: object) -> str:
+    """Name a type, of an array that of its numbers."""
+    return f"{found.dtype}" if isinstance(found, np.ndarray) else type(found).__name__
 
 
 def _rounding(gradient: Floats, at: Floats) -> float:

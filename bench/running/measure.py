@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Fit
-from bench.correctness.audit import audit, permuted, replayed
+from bench.correctness.audit import audit, malformed, permuted, replayed
 from bench.correctness.diagnosis import diagnose
 from bench.families.base import DataError, Dataset, Family, Model
 from bench.records import Journal, Record, RunError, Status
@@ -197,6 +197,8 @@ class Replicates:
         where = replayed(self.settings.chains, self.settings.draws)
         again = self._worker.replay(where)
         fit = self._worker.fetch()
+        if problem := malformed(fit):
+            raise WorkerError(problem)
         fingerprint = digest(fit)
         measured: dict[str, Any] = {
             "wall_seconds": self._seconds, "peak_memory": peak or None, "draws_digest": fingerprint,

@@ -9,9 +9,10 @@ import pytest
 
 from bench.families.normal_means.data import normal_means
 from bench.families.normal_means.forms import MODELS
+from bench.records import read_records
 from bench.running.isolation import Worker, WorkerCrashedError, WorkerTimeoutError
 from bench.settings import Settings
-from tests.running.hostile import Hostile, answer_large, answer_slowly, answer_torn, answer_torn_and_exit
+from tests.running.hostile import Hostile, answer_large, answer_slowly, answer_torn, answer_torn_and_exit, measure
 
 MODEL, DATASET = MODELS["centered"], normal_means(1.0, [20] * 5)
 SETTINGS = Settings(chains=2, warmup=20, draws=20)
@@ -69,3 +70,33 @@ def test_large_answers_arrive_whole() -> None:
         assert fit.draws["mu_g"].shape == (2, 20_000, 5)
         assert np.isfinite(fit.draws["mu_g"]).all()
         assert sample(worker, 60) > 0  # and the next answer is read from its beginning
+
+
+WRONG = {
+    "complex-draws": "draws of mu came back as complex128, not as real numbers",
+    "text-draws": "draws of mu came back as <U32, not as real numbers",
+    "list-of-draws": "draws are a list, not arrays by name",
+    "text-seconds": "extraction_seconds came back as str, not as a number",
+    "complex-density": "the log density is complex, not of real numbers",
+    "text-density": "the log density is str, not of real numbers",
+    "no-density": "the log density is NoneType, not of real numbers",
+    "array-density": "the log density has shape (2,), not that of one number",
+    "complex-gradient": "the gradient is complex128, not of real numbers",
+    "text-gradient": "the gradient is list, not of real numbers",
+}
+"""Answers of a wrong type, and the reason that their record gives."""
+
+
+def test_answers_of_a_wrong_type_have_a_record_that_failed_and_says_why_and_a_page(tmp_path: Path) -> None:
+    done = measure(tmp_path / "runs", "--backend", ",".join(["stanli", *WRONG, "last"]))
+    (run,) = (tmp_path / "runs").iterdir()
+    records = {record.backend: record for record in read_records(run)}
+    assert records.keys() == {"stanli", *WRONG, "last"}
+    for backend, reason in WRONG.items():
+        assert records[backend].status == "failed", records[backend]
+        assert reason in records[backend].reason.splitlines()[0]
+        assert records[backend].wall_seconds is None
+    assert records["stanli"].status == records["last"].status == "ok"
+    assert done.returncode == 1
+    assert f"page:    {run / 'index.html'}" in done.stdout
+    assert "Traceback" not in (run / "index.html").read_text(encoding="utf-8").partition("What failed")[0]
