@@ -1,26 +1,163 @@
 """What a record says of its draws, and that healthy draws of something else are found out."""
 
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from typing import Any
 
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.backends.base import Fit
+from bench.correctness import diagnostics
+from bench.correctness.diagnosis import MOST_SUMMARISED, STATED_ERROR, Estimates, diagnose
+from bench.correctness.truth import Truth
+from bench.families.normal_means import SCALARS, NormalMeans
 from bench.families.normal_means.data import grid
-from bench.correctness.diagnosis import STATED_ERROR, diagnose
-from bench.families.base import MODELS
-from bench.families.normal_means.points import initial_points
+from bench.families.normal_means.forms import MODELS
+from bench.records import Quantity, Record
 from bench.settings import Settings
 from tests.conftest import WorkerOf
 
-MODEL, DATASET = MODELS["centered"], grid("smoke")[0]
+FAMILY, MODEL, DATASET = NormalMeans(), MODELS["centered"], grid("smoke")[0]
 
 
-def test_a_fit_that_is_healthy_and_wrong_is_flagged_biased(worker_of: WorkerOf) -> None:
-    settings = Settings(draws=2000, target_accept=0.95)
+@pytest.fixture(scope="module")
+def fit(worker_of: WorkerOf) -> Fit:
+    """A healthy fit."""
+    settings, rng = Settings(draws=2000, target_accept=0.95, cores=2), np.random.default_rng(1)
     worker = worker_of("stanli")
     worker.prepare(MODEL, DATASET)
-    worker.sample(settings, 3, initial_points(MODEL, DATASET, 1, 0, 4))
-    fit = worker.fetch()
-    wrong = replace(fit, draws=fit.draws | {"sigma": fit.draws["sigma"] * 1.05})
-    said = diagnose(MODEL, DATASET, settings, fit, 1.0, 0)
-    assert said["health"] == []
-    assert said["grade"]["stated_error"] == STATED_ERROR
-    (flag,) = diagnose(MODEL, DATASET, settings, wrong, 1.0, 0)["health"]
+    starts = [FAMILY.points(MODEL, DATASET, rng) for _ in range(4)]
+    worker.sample(settings, 3, starts, ["mu", "sigma", "omega", "mu_g"])
+    return worker.fetch()
+
+
+def truth() -> Truth:
+    found = FAMILY.truth("superpopulation", DATASET)
+    assert found is not None
+    return found
+
+
+def said(fit: Fit, truth: Truth | None = None, **draws: Any) -> dict[str, Any]:
+    return diagnose(fit, {**fit.draws, **draws}, truth, SCALARS, 2.0, [])
+
+
+def test_a_healthy_fit_has_every_field(fit: Fit) -> None:
+    found = said(fit, truth())
+    assert found["health"] == []
+    assert set(found) <= {each.name for each in fields(Record)}
+    assert found["headline"] == ["mu", "sigma", "omega"]
+    assert set(found["quantities"]) == {"mu", "sigma", "omega", "mu_g"}
+    assert found["min_ess_bulk"] == pytest.approx(min(q.ess_bulk for q in found["quantities"].values()))
+    assert found["ess_per_second"] == pytest.approx(found["min_ess_bulk"] / 2)
+    assert found["gradients"] == fit.gradients.sum()
+    assert found["warmup_gradients"] == fit.warmup_gradients.sum()
+    assert found["ess_per_gradient"] == pytest.approx(
+        found["min_ess_bulk"] / (fit.gradients.sum() + fit.warmup_gradients.sum())
+    )
+    assert fit.warmup_seconds is not None
+    assert fit.sampling_seconds is not None
+    chain_seconds = fit.warmup_seconds.sum() + fit.sampling_seconds.sum()
+    assert found["ess_per_chain_second"] == pytest.approx(found["min_ess_bulk"] / chain_seconds)
+    assert len(found["ebfmi"]) == len(found["step_size"]) == 4
+
+
+def test_a_quantity_is_summed_up_by_its_worst_element(fit: Fit) -> None:
+    every = [diagnostics.ess(fit.draws["mu_g"][..., g], "bulk") for g in range(5)]
+    worst = int(np.argmin(every))
+    x = fit.draws["mu_g"][..., worst]
+    found: Quantity = said(fit)["quantities"]["mu_g"]
+    assert found.element == f"mu_g[{worst}]"
+    assert (found.mean, found.sd, found.q50) == pytest.approx((x.mean(), x.std(), np.median(x)))
+    assert found.q3 == pytest.approx(np.quantile(x, 0.03))
+    assert found.q97 == pytest.approx(np.quantile(x, 0.97))
+    assert found.ess_bulk == pytest.approx(every[worst])
+    assert found.ess_tail == pytest.approx(diagnostics.ess(x, "tail"))
+    assert found.mcse == pytest.approx(diagnostics.mcse(x))
+    assert found.rhat == pytest.approx(diagnostics.rhat(x))
+
+
+def test_the_worst_of_all_elements_is_named(fit: Fit) -> None:
+    slow = np.repeat(np.random.default_rng(2).normal(size=(4, 50, 2)), 40, axis=1)
+    found = said(fit, slow=slow, matrix=np.random.default_rng(3).normal(size=(4, 2000, 2, 2)))
+    assert found["min_ess_of"].startswith("slow[")
+    assert found["quantities"]["matrix"].element in ("matrix[0,0]", "matrix[0,1]", "matrix[1,0]", "matrix[1,1]")
+    assert any(flag.startswith("bulk ESS") for flag in found["health"])
+
+
+def test_elements_that_never_vary_spoil_nothing(fit: Fit) -> None:
+    """As the diagonal of a correlation matrix, or what lies above that of a Cholesky factor."""
+    matrix = np.ones((4, 2000, 2, 2))
+    matrix[..., 0, 1] = matrix[..., 1, 0] = np.random.default_rng(4).uniform(-1, 1, (4, 2000))
+    found = said(fit, R=matrix)
+    assert found["health"] == []
+    assert found["quantities"]["R"].element in ("R[0,1]", "R[1,0]")
+    assert all(np.isfinite(value) for value in list(asdict(found["quantities"]["R"]).values())[:-1])
+    assert "R[0,0]" not in found["summary"]["names"]
+    assert np.isfinite(found["max_rhat"])
+
+
+def test_a_quantity_that_never_moves_at_all_is_no_healthy_one(fit: Fit) -> None:
+    assert said(fit, stuck=np.full((4, 2000), 1.5))["health"] == ["R-hat: nan"]
+
+
+def test_draws_that_are_not_numbers_are_flagged_and_not_graded(fit: Fit) -> None:
+    sigma = fit.draws["sigma"].copy()
+    sigma[0, 7] = np.nan
+    found = diagnose(
+        replace(fit, draws=fit.draws | {"sigma": sigma}), fit.draws | {"sigma": sigma}, truth(), SCALARS, 2.0, []
+    )
+    assert "draws are not finite" in found["health"]
+    assert "largest" not in found["grade"]
+
+
+def test_a_fit_that_is_healthy_and_wrong_is_flagged_biased(fit: Fit) -> None:
+    found = said(fit, truth())
+    assert found["grade"]["stated_error"] == STATED_ERROR
+    assert found["grade"]["largest"] < found["grade"]["bound"]
+    (flag,) = said(fit, truth(), sigma=fit.draws["sigma"] * 1.05)["health"]
     assert flag.startswith("biased: sigma")
+
+
+def test_a_grade_says_what_it_is_held_against(fit: Fit) -> None:
+    grade = said(fit, truth())["grade"]
+    assert (grade["truth"], grade["source"]) == ("exact", "exact posterior, by quadrature")
+    assert set(grade["known"]) == set(grade["z_mean"]) == set(grade["seconds_to_error"]) == set(SCALARS)
+    assert grade["known"]["sigma"] == truth().known("sigma")
+    ess = diagnostics.ess(fit.draws["sigma"], "mean")
+    assert grade["seconds_to_error"]["sigma"] == pytest.approx(2.0 / (ess * STATED_ERROR**2), rel=1e-3)
+    assert grade["graded"] == 2 * 8 + 3 * 3
+
+
+def test_a_fit_that_is_not_ranked_is_not_graded(fit: Fit) -> None:
+    found = diagnose(fit, fit.draws, truth(), SCALARS, 2.0, ["audit: something"])
+    assert found["health"] == ["audit: something"]
+    assert set(found["grade"]) == {"truth", "source", "known"}
+
+
+def test_headline_quantities_that_are_missing_are_passed_over(fit: Fit) -> None:
+    found = diagnose(fit, {"mu": fit.draws["mu"]}, truth(), ("mu", "sigma", "tau"), 2.0, [])
+    assert found["headline"] == ["mu"]
+    assert set(found["grade"]["known"]) == {"mu"}
+
+
+def test_without_a_truth_every_element_is_summed_up(fit: Fit) -> None:
+    found = said(fit)
+    assert found["grade"] is None
+    summary = found["summary"]
+    assert summary["names"] == ["mu", "sigma", "omega", *(f"mu_g[{g}]" for g in range(5))]
+    assert summary["mean"][4] == pytest.approx(fit.draws["mu_g"][..., 1].mean())
+    assert summary["sd"][4] == pytest.approx(fit.draws["mu_g"][..., 1].std())
+    assert summary["mcse"][4] == pytest.approx(diagnostics.mcse(fit.draws["mu_g"][..., 1]))
+    assert said(fit, truth())["summary"] is None
+
+
+def test_a_summary_has_an_end(fit: Fit) -> None:
+    many = {"theta": stats.norm.rvs(size=(2, 10, MOST_SUMMARISED + 5), random_state=1)}
+    summary = Estimates.of(many).summary()
+    assert all(len(column) == MOST_SUMMARISED for column in summary.values())
+
+
+def test_a_sampler_without_a_clock_of_its_own(fit: Fit) -> None:
+    found = diagnose(replace(fit, warmup_seconds=None, sampling_seconds=None), fit.draws, None, SCALARS, 2.0, [])
+    assert found["warmup_seconds"] is found["sampling_seconds"] is found["ess_per_chain_second"] is None

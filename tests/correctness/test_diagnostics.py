@@ -48,3 +48,10 @@ def test_ebfmi_by_chain_is_two_for_independent_energies_and_low_for_a_random_wal
     steps = rng.normal(size=(2, 2000))
     assert diagnostics.ebfmi(steps) == pytest.approx([2, 2], rel=0.1)
     assert np.all(diagnostics.ebfmi(np.cumsum(steps, axis=1)) < 0.1)
+
+
+def test_draws_that_never_move_have_no_estimates_and_raise_nothing():
+    still = np.full((4, 100), 3.0)
+    assert not diagnostics.rhat(still) <= 1.01
+    assert diagnostics.mcse(still) == 0 or np.isnan(diagnostics.mcse(still))
+    assert np.isnan(diagnostics.rhat(np.full((4, 100), np.nan)))
