@@ -30,7 +30,8 @@ WITH_LINE = 12
 REACH = 12.0
 """How far one coordinate alone is moved to compare supports: a share of 6e-6 from an interval's end."""
 MOST_REACHED = 40
-MOST_ROUGH = 12
+MOST_ROUGH, ENOUGH_TRUE = 12, 3
+"""Places whose roughness is measured at most, and smooth ones after which no more are asked."""
 SHOWN = 6
 
 
@@ -231,11 +232,14 @@ def judge(
     rough: dict[int, str] = {}
     by_size = bad[np.argsort(-worst[bad])]
     tested = [i for i in by_size if typical[i]][:MOST_ROUGH] + [i for i in by_size if not typical[i]][:MOST_ROUGH]
+    true: list[int] = []
     for i in tested:
-        which = _rough(visits.positions[i], leader, densities, names)
-        if which:
+        if which := _rough(visits.positions[i], leader, densities, names):
             rough[i] = which
-    true = [i for i in tested if i not in rough]
+        else:
+            true.append(i)
+        if len(true) == ENOUGH_TRUE:
+            break
     left_out = int((~usable).sum()) + len(rough)
     good = np.setdiff1d(np.flatnonzero(usable), bad)
     error = float(np.max(worst[good], initial=0)) * TOLERANCE
