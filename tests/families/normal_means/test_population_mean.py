@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 
-from bench.families.normal_means.data import Dataset, normal_means
+from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import exact_posterior
 from bench.families.normal_means.population_mean import recover_mu, reweighted_population_mean
 
@@ -20,7 +18,7 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_superpopulation_draws_give_its_mu(dataset: Dataset) -> None:
+def test_superpopulation_draws_give_its_mu(dataset: Groups) -> None:
     result = exact_posterior(dataset, "superpopulation")
     rng = np.random.default_rng(1)
     draws = result.draws(40_000, rng)
@@ -35,7 +33,7 @@ def test_superpopulation_draws_give_its_mu(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_reweighted_finite_population_draws_give_the_superpopulation_mu(dataset: Dataset) -> None:
+def test_reweighted_finite_population_draws_give_the_superpopulation_mu(dataset: Groups) -> None:
     finite, superpopulation = (exact_posterior(dataset, name) for name in ("finite_population", "superpopulation"))
     rng = np.random.default_rng(2)
     draws = finite.draws(40_000, rng)
@@ -65,14 +63,35 @@ def test_ess_is_that_of_the_estimate_over_replicates() -> None:
     assert np.median([each.ess for each in found]) == pytest.approx(true_ess, rel=0.45)
 
 
-@settings(max_examples=50, deadline=None)
-@given(q=st.floats(1e-6, 1e4), m=st.floats(-5, 5))
-def test_joint_density_of_mu_and_m(q: float, m: float) -> None:
-    """The factors the module states: p(mu) p(m | mu) = p(m) p(mu | m)."""
-    mu = np.linspace(-3, 3, 7)
-    one = stats.norm.logpdf(mu) + stats.norm.logpdf(m, mu, np.sqrt(q))
-    other = stats.norm.logpdf(m, 0, np.sqrt(1 + q)) + stats.norm.logpdf(mu, m / (1 + q), np.sqrt(q / (1 + q)))
-    assert one == pytest.approx(other, rel=1e-8, abs=1e-8)
+@pytest.mark.parametrize(("m", "omega"), [(0.3, 0.1), (-2.0, 1.0), (1.5, 3.0), (4.0, 20.0)])
+def test_mu_given_m_is_prior_times_likelihood(m: float, omega: float) -> None:
+    """By a grid over mu ~ normal(0, 1), m ~ normal(mu, omega / sqrt(G)), which knows no conjugate formula."""
+    grid = np.linspace(-8, 8, 20_001)
+    density = stats.norm.pdf(grid) * stats.norm.pdf(m, grid, omega / np.sqrt(5))
+    below = np.cumsum(density) / density.sum()
+    drawn = recover_mu(np.full((4, 2000), m), np.full((4, 2000), omega), 5, np.random.default_rng(5))
+    assert stats.kstest(drawn.ravel(), lambda x: np.interp(x, grid, below)).pvalue > 1e-3
+
+
+def test_draws_are_weighted_by_the_ratio_of_the_two_densities_of_m() -> None:
+    """Two places, half of the draws at each: their shares in the mean are the ratios, by an integral over mu."""
+    at, omegas = (0.5, -1.5), (0.2, 2.0)
+    q = [omega**2 / 5 for omega in omegas]
+    grid = np.linspace(-12, 12, 20_001)
+    superpopulation = [
+        integrate.trapezoid(stats.norm.pdf(grid) * stats.norm.pdf(m, grid, np.sqrt(v)), grid)
+        for m, v in zip(at, q, strict=True)
+    ]
+    weight = np.array(superpopulation) / stats.norm.pdf(at)  # in the finite population m ~ normal(0, 1)
+    given = [
+        integrate.trapezoid(grid * stats.norm.pdf(grid) * stats.norm.pdf(m, grid, np.sqrt(v)), grid) / norm
+        for m, v, norm in zip(at, q, superpopulation, strict=True)
+    ]
+    expected = float(weight @ given / weight.sum())
+    assert abs(expected - np.mean(given)) > 0.05  # equal weights would show
+    m, omega = (np.tile(values, (4, 10_000)) for values in (at, omegas))
+    found = reweighted_population_mean(m, omega, 5, np.random.default_rng(6))
+    assert found.mean == pytest.approx(expected, abs=4 * found.sd / np.sqrt(found.ess))
 
 
 def test_large_weights_do_not_overflow() -> None:
