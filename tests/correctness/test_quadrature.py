@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from bench.correctness.quadrature import REACH, Axis, Floats, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
 
@@ -61,6 +61,18 @@ def test_mixture_of_normals_is_student_t(degrees: float) -> None:
         assert (found.mean, found.sd) == pytest.approx((2.0, known.std()), rel=1e-7)
         assert found.fourth == pytest.approx(known.var() ** 2 * (float(known.stats("k")) + 3), rel=1e-7)
     assert found.hdi(0.9) == pytest.approx(known.interval(0.9), rel=1e-4)  # symmetric
+
+
+def test_moments_of_a_mixture_with_two_modes() -> None:
+    found = NormalMixture(np.array([0.3, 0.7]), np.array([-1.0, 4.0]), np.array([0.5, 2.0]))
+
+    def moment(power: int, about: float) -> float:
+        return integrate.quad(lambda x: (x - about) ** power * found.density(x), -20, 30, points=[-1, 4])[0]
+
+    assert moment(0, 0.0) == pytest.approx(1)
+    assert found.mean == pytest.approx(moment(1, 0.0))
+    assert found.sd**2 == pytest.approx(moment(2, found.mean))
+    assert found.fourth == pytest.approx(moment(4, found.mean))
 
 
 def test_shortest_interval_starts_where_the_mode_does() -> None:

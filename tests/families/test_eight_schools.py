@@ -118,6 +118,13 @@ def test_simulated_values_are_calibrated() -> None:
         assert stats.kstest(each, "uniform").pvalue > 1e-3, name
 
 
+def test_simulated_estimates_have_the_standard_errors_of_rubin() -> None:
+    rng = np.random.default_rng(5)
+    pairs = [FAMILY.simulate("eight_schools", rng) for _ in range(1000)]
+    errors = [(dataset.data["y"][0] - values["theta[0]"]) / SIGMA[0] for dataset, values in pairs]
+    assert stats.kstest(errors, "norm").pvalue > 1e-3
+
+
 def test_a_fit_agrees_with_the_truth() -> None:
     fit = stan_model(FAMILY.models["noncentered"], RUBIN).sample(chains=4, samples=2000, delta=0.95, seed=1, refresh=0)
     x = np.concatenate([np.stack([fit.draws("mu"), fit.draws("tau")], axis=2), fit.draws("theta")], axis=2)
