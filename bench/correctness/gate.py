@@ -261,6 +261,11 @@ def judge(
         worst_error = float(np.max(worst[true], initial=0)) * TOLERANCE
         return Verdict("different", **numbers, error=worst_error, constant=constant, left_out=left_out,
                        reasons=reasons, depends=depends, at=at, values=values)  # fmt: skip
+    lined = usable & np.array([bool(place.line) for place in visits.places])
+    sloped = np.isfinite([[each.slope for each in side] for side in (standard, found)])[:, lined].sum(axis=1)
+    if sloped.min() < lined.sum() / 2:
+        reason = f"the gradient of {names[int(np.argmin(sloped))]} is finite at less than half of the places"
+        return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
     agreeing = np.isin(np.flatnonzero(typical), good)
     if len(agreeing) and agreeing.mean() < 0.5:
         reason = _nowhere(standard, found, names) if not rough else f"{_sides(rough)} lose digits at most places"

@@ -160,10 +160,10 @@ def _evaluate(density: Density, position: Floats, tangent: Floats | None) -> Fou
             raise TypeError(f"the {name} is {_named(found)}, not of real numbers")
     if np.ndim(value):
         raise TypeError(f"the log density has shape {np.shape(value)}, not that of one number")
-    if tangent is None:
-        return Found(float(value - jacobian))
     if np.shape(gradient) != np.shape(position):
         return Found(error=f"the gradient has shape {np.shape(gradient)}, not {np.shape(position)}")
+    if tangent is None:
+        return Found(float(value - jacobian))
     return Found(
         log_density=float(value - jacobian),
         slope=float((gradient - of_jacobian) @ tangent),
