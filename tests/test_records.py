@@ -23,12 +23,12 @@ RECORD = Record(
     time="2026-01-01T00:00:00Z",
     dataset="omega1-G5-n20-s41",
     dataset_digest="d" * 64,
-    n_obs=100,
-    n_groups=5,
-    truth={"mu": 2.0},
+    family="normal_means",
+    sizes={"observations": 100, "groups": 5},
+    generated_with={"mu": 2.0},
     model="centered",
     model_digest="m" * 64,
-    posterior="superpopulation",
+    target="superpopulation",
     backend="stanli",
     language="stan",
     protocol="matched",
@@ -40,7 +40,7 @@ RECORD = Record(
     environment={"cores": 2},
     wall_seconds=1.25,
     warmup_seconds=[0.1, 0.2],
-    quantities={"mu": Quantity(2.0, 0.1, 1.8, 2.0, 2.2, 0.01, 900.0, 800.0, 1.0)},
+    quantities={"mu": Quantity(2.0, 0.1, 1.8, 2.0, 2.2, 0.01, 900.0, 800.0, 1.0, "mu")},
 )
 HOSTILE = "\x1b[31m\x1b]0;owned\x07\x00\r\n\u202e\u2028</script><script>alert('1')</script>\ud800"
 
@@ -282,3 +282,21 @@ def test_a_run_that_is_gone_on_with_says_so(tmp_path: Path) -> None:
     assert found["command"] == ["pytest"]
     assert found["then"] == [["pytest", "--resume"], ["pytest", "--resume", "run"]]
     assert found["asked"] == {"replicates": 3, "seed": 1}
+
+
+def test_records_of_schema_1_are_read_in_the_words_of_schema_2() -> None:
+    folder = ROOT / "reports" / "reference" / "thread"
+    old = json.loads((folder / "records.jsonl").read_text().splitlines()[0])
+    assert old["schema"] == 1
+    records = read_records(folder)
+    assert len(records) == 486
+    first = records[0]
+    assert (first.schema, first.family, first.target) == (SCHEMA, "normal_means", old["posterior"])
+    assert first.sizes == {"observations": old["n_obs"], "groups": old["n_groups"]}
+    assert first.generated_with == old["truth"]
+    assert first.grade is not None
+    assert first.grade["truth"] == "exact"
+    assert first.grade["known"] == old["grade"]["exact"]
+    assert first.quantities["mu"].element == "mu"
+    assert any(record.further.get("population_mean") for record in records)
+    assert Record.from_dict(first.to_dict()) == first

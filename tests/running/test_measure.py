@@ -4,21 +4,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import measure
 from bench.backends import BACKENDS
+from bench.correctness.gate import Verdict
 from bench.families.normal_means.data import grid
-from bench.running.isolation import Workers
-from bench.running.measure import Asked, Case, Replicates, digest
-from bench.families.base import MODELS
+from bench.families.normal_means.forms import MODELS
+from bench.families.registry import FAMILIES
 from bench.records import STATUSES, Journal, read_records
-from bench.settings import Settings
+from bench.running import measure
+from bench.running.equality import Equality
+from bench.running.isolation import Workers
+from bench.running.measure import Case, Replicates, digest
+from bench.settings import Asked, Settings
 
 SMOKE = grid("smoke")[0]
 SMALL = {"chains": 2, "warmup": 500, "draws": 1000}
 
 
 def case(model):
-    return Case(SMOKE, MODELS[model], BACKENDS["stanli"])
+    return Case(FAMILIES["normal_means"], SMOKE, MODELS[model], BACKENDS["stanli"])
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def workers():
 
 def measured(case, journal, workers, asked, count=1):
     told = []
-    replicates = Replicates(case, asked, list(range(count)), workers, journal, told.append)
+    replicates = Replicates(case, asked, list(range(count)), workers, Equality(workers), journal, told.append)
     for _ in range(count):
         replicates.prepare()
         replicates.sample()
@@ -66,7 +69,10 @@ def test_a_record_is_whole_and_on_disk(model, journal, workers):
     assert record.prepare_cache == "none"
     assert len(record.ebfmi) == len(record.step_size) == 2
     assert record.versions == BACKENDS["stanli"].versions()
-    assert (record.population_mean is not None) == (record.posterior == "finite_population")
+    assert ("population_mean" in record.further) == (record.target == "finite_population")
+    assert record.gate["with"] == "the reference"
+    assert record.gate["error"] < 1e-9
+    assert record.headline == ["mu", "sigma", "omega"]
 
 
 def test_replicates_differ_in_seed_and_draws_and_are_made_again_alike(journal, workers):
@@ -85,7 +91,7 @@ def test_a_healthy_fit_is_graded_against_the_exact_posterior(journal, workers):
     assert grade["graded"] == 25
     assert grade["largest"] < grade["bound"]
     omega = record.quantities["omega"]
-    assert abs(omega.mean - grade["exact"]["omega"]["mean"]) < 5 * omega.mcse
+    assert abs(omega.mean - grade["known"]["omega"]["mean"]) < 5 * omega.mcse
     assert grade["seconds_to_error"]["omega"] > 0
 
 
@@ -102,7 +108,7 @@ def test_what_cannot_be_diagnosed_keeps_its_time(journal, workers, monkeypatch):
 
 @pytest.mark.parametrize("status", ["unavailable", "unsupported"])
 def test_what_cannot_run_has_a_record_for_each_replicate(status, journal, workers):
-    replicates = Replicates(case("centered"), Asked(), [0, 1], workers, journal, lambda record: None)
+    replicates = Replicates(case("centered"), Asked(), [0, 1], workers, Equality(workers), journal, lambda record: None)
     replicates.refuse(status, "no compiler; type: x")
     assert status in STATUSES
     kept = read_records(journal.folder)
@@ -111,10 +117,11 @@ def test_what_cannot_run_has_a_record_for_each_replicate(status, journal, worker
 
 
 def test_a_mismatch_is_recorded_and_never_timed(journal, workers, monkeypatch):
-    monkeypatch.setattr(measure, "compare", lambda *_: "not the same model: log density")
+    refused = Verdict("different", 9, 9, reasons=["log density"])
+    monkeypatch.setattr(Equality, "check", lambda *_: refused)
     records = measured(case("centered"), journal, workers, Asked(overrides=SMALL), count=2)
     assert [r.status for r in records] == ["mismatch", "mismatch"]
-    assert all(r.wall_seconds is None and "not the same model" in r.reason for r in records)
+    assert all(r.wall_seconds is None and "not the same posterior: log density" in r.reason for r in records)
 
 
 def test_records_are_plain_json(journal, workers):
@@ -141,7 +148,7 @@ def test_the_digest_tells_draws_apart(workers):
     subject = case("centered")
     worker = workers[subject.backend]
     worker.prepare(subject.model, subject.dataset)
-    worker.sample(settings, 3, None)
+    worker.sample(settings, 3, None, ["mu_g"])
     fit = worker.fetch()
     changed = {name: draws.copy() for name, draws in fit.draws.items()}
     changed["mu_g"][1, 2, 3] = np.nextafter(changed["mu_g"][1, 2, 3], np.inf)

@@ -4,13 +4,18 @@ import pytest
 
 from bench.backends import BACKENDS
 from bench.families.normal_means.data import grid
-from bench.running.measure import Asked
-from bench.families.base import MODELS
+from bench.families.normal_means.forms import MODELS
+from bench.families.registry import FAMILIES
 from bench.running.run import Plan, UsageError, choose, differences
+from bench.settings import Asked
+
+
+def subjects(name):
+    return [(FAMILIES["normal_means"], grid(name))]
 
 
 def plan(**asked):
-    return Plan.make(grid("smoke"), "centered,noncentered", "stanli", Asked(**asked))
+    return Plan.make(subjects("smoke"), "centered,noncentered", "stanli", Asked(**asked))
 
 
 def described(**asked):
@@ -24,13 +29,13 @@ def test_names_are_taken_in_the_order_of_the_registry():
 
 @pytest.mark.parametrize("names", ["centred", "centered,centred", ",", ""])
 def test_unknown_names_are_refused_with_the_known_ones(names):
-    with pytest.raises(UsageError, match="the models are: centered, noncentered"):
+    with pytest.raises(UsageError, match="there are: centered, noncentered"):
         choose("model", names, MODELS)
 
 
 def test_without_names_the_default_backends_that_can_run_are_taken_and_the_others_named(monkeypatch):
     monkeypatch.setattr(BACKENDS["nutpie"], "unavailable", lambda: "gone; type: x")
-    made = Plan.make(grid("smoke"), None, None, Asked())
+    made = Plan.make(subjects("smoke"), None, None, Asked())
     names = [backend.name for backend in made.backends]
     assert "stanli" in names
     assert "nutpie" not in names
@@ -40,7 +45,7 @@ def test_without_names_the_default_backends_that_can_run_are_taken_and_the_other
 
 def test_a_backend_asked_for_by_name_stays_though_it_cannot_run(monkeypatch):
     monkeypatch.setattr(BACKENDS["nutpie"], "unavailable", lambda: "gone")
-    assert [b.name for b in Plan.make(grid("smoke"), None, "nutpie", Asked()).backends] == ["nutpie"]
+    assert [b.name for b in Plan.make(subjects("smoke"), None, "nutpie", Asked()).backends] == ["nutpie"]
 
 
 def test_settings_no_sampler_could_use_are_refused_with_the_plan():
@@ -49,7 +54,7 @@ def test_settings_no_sampler_could_use_are_refused_with_the_plan():
 
 
 def test_the_backends_of_one_dataset_and_model_stand_next_to_each_other():
-    cases = Plan.make(grid("quick"), None, "stanli,pymc,nutpie", Asked()).cases
+    cases = Plan.make(subjects("quick"), None, "stanli,pymc,nutpie", Asked()).cases
     assert len(cases) == len({case.id for case in cases}) == 72
     for at in range(0, 72, 3):
         assert len({(case.dataset.id, case.model.name) for case in cases[at : at + 3]}) == 1
