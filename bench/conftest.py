@@ -102,11 +102,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fit first, so that a fit's record says what its build cost; time builds only where that was asked for."""
 
+    cold = bool(config.getoption("cold"))
+    builds = cold or any("test_prepare" in argument for argument in config.invocation_params.args)
+
     def wanted(item: pytest.Item) -> bool:
         if item.get_closest_marker("cold"):
-            return bool(config.getoption("cold"))
-        named = any("test_prepare" in argument for argument in config.invocation_params.args)
-        return item.path.name != "test_prepare.py" or named or bool(config.getoption("cold"))
+            return cold
+        return builds or item.path.name != "test_prepare.py"
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = sorted(filter(wanted, items), key=lambda item: item.path.name != "test_sample.py")
