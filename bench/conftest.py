@@ -101,7 +101,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fit first, so that a fit's record says what its build cost; time builds only where that was asked for."""
-
     cold = bool(config.getoption("cold"))
     builds = cold or any("test_prepare" in argument for argument in config.invocation_params.args)
 
