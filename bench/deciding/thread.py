@@ -128,7 +128,9 @@ def _omega(table: Sequence[Cell]) -> Iterator[str]:
 def _ess(cell: Cell | None) -> str:
     if cell is None or not cell.fits:
         return "no fit"
-    sizes = [record.quantities["omega"].ess_bulk for record in cell.fits]
+    sizes = [record.quantities["omega"].ess_bulk for record in cell.fits if "omega" in record.quantities]
+    if not sizes:
+        return "not diagnosed"
     text = f"{sum(sizes) / len(sizes):.0f}"
     if cell.divergences:
         text += f", {cell.divergences} divergent"

@@ -128,7 +128,7 @@ class Recommendation:
     @cached_property
     def ranked(self) -> list[Row]:
         """Healthy cases of the wanted target, the largest rate first."""
-        return sorted((row for row in self._wanted if row.healthy), key=lambda row: -(row.rate or 0))
+        return sorted((row for row in self._wanted if row.healthy and row.rate), key=lambda row: -(row.rate or 0))
 
     @property
     def _wanted(self) -> list[Row]:

@@ -90,7 +90,7 @@ def _row(cell: Cell, reference: Cell | None, name: str) -> str:
     if cell.wall_seconds is None:
         numbers = f"{'-':>8}{'-':>11}{'-':>8}{'-':>9}"
     else:
-        rate = f"{cell.ess_per_second:.1f}" if cell.healthy else "-"
+        rate = f"{cell.ess_per_second:.1f}" if cell.healthy and cell.ess_per_second else "-"
         ratio = "-"
         if cell.healthy and reference and reference.ess_per_second:
             ratio = f"{(cell.ess_per_second or 0) / reference.ess_per_second:.2f}"
@@ -99,7 +99,7 @@ def _row(cell: Cell, reference: Cell | None, name: str) -> str:
 
 
 def _ranking(rows: Sequence[Cell], target: str) -> str:
-    healthy = [cell for cell in rows if cell.healthy and cell.target == target]
+    healthy = [cell for cell in rows if cell.healthy and cell.ess_per_second and cell.target == target]
     ranked = sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
     named = [f"{cell.model} on {cell.backend} ({cell.ess_per_second:.0f}/s)" for cell in ranked[:2]]
     return ", then ".join(named) or "none, so there is nothing to rank"
