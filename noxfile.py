@@ -49,7 +49,8 @@ def line(session: nox.Session, python: str) -> None:
         run("python3 -m venv .venv && .venv/bin/pip install -q -e '.[pystan]'")
         required = {"HIERBENCH_REQUIRE": "pystan"}
     run(readme_command("Run the tests"), **required)
-    run(".venv/bin/pytest -m slow", **required)
+    if python == LINES[-1]:  # minutes long, and the same code on both lines
+        run(".venv/bin/pytest -m slow", **required)
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed
     run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
