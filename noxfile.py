@@ -50,7 +50,7 @@ def line(session: nox.Session, python: str) -> None:
         required = {"HIERBENCH_REQUIRE": "pystan"}
     run(readme_command("Run the tests"), **required)
     if python == LINES[-1]:  # minutes long, and the same code on both lines
-        run(".venv/bin/pytest -m slow", **required)
+        run(".venv/bin/pytest -m slow -n 2 --dist loadfile", **required)
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed
     run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
