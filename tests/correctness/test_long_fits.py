@@ -1,16 +1,15 @@
 """Long fits of every model are right: all z-scores of a backend, over five datasets, within one family-wise bound."""
 
+import numpy as np
 import pytest
 
-from bench.families.normal_means.data import normal_means
-from bench.correctness.diagnosis import with_mu
-from bench.families.normal_means.exact import exact_posterior
 from bench.correctness.grading import bound, grade
-from bench.families.base import MODELS
-from bench.families.normal_means.points import initial_points
+from bench.families.normal_means import NormalMeans
+from bench.families.normal_means.data import normal_means
 from bench.settings import Settings
 from tests.conftest import WorkerOf
 
+FAMILY = NormalMeans()
 DATASETS = (  # twenty groups each, so that a backend compiles once a model; n omega²/sigma² is near enough to 1 that
     # every model can be sampled, and omega has no such tail as five groups leave it, which a short chain may not visit
     normal_means(0.5, [8] * 20),
@@ -23,20 +22,23 @@ DRAWS = {"stanli": 10_000, "nutpie": 4_000, "pymc": 2_000}
 """Of a chain."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", DRAWS)
 def test_long_fits_agree_with_the_exact_posterior(backend: str, worker_of: WorkerOf) -> None:
     worker = worker_of(backend)
     settings = Settings(chains=4, warmup=1000, draws=DRAWS[backend], target_accept=0.95, cores=2)
     grades = {}
     for number, dataset in enumerate(DATASETS):
-        exact = {
-            posterior: exact_posterior(dataset, posterior) for posterior in ("superpopulation", "finite_population")
-        }
-        for model in MODELS.values():
+        for model in FAMILY.models.values():
+            rng = np.random.default_rng([1, number])
+            truth = FAMILY.truth(model.target, dataset)
+            assert truth is not None
+            starts = [FAMILY.points(model, dataset, rng) for _ in range(settings.chains)]
             worker.prepare(model, dataset)
-            worker.sample(settings, 100 + number, initial_points(model, dataset, 1, number, settings.chains))
-            draws = with_mu(model, worker.fetch().draws, dataset, replicate=number)
-            grades[dataset.id, model.name] = grade(draws, exact[model.posterior])
+            keep = [*starts[0], *({"mu_g"} - set(starts[0]))]
+            worker.sample(settings, 100 + number, starts, keep)
+            draws = FAMILY.derive(model, dataset, worker.fetch().draws, rng)
+            grades[dataset.id, model.name] = grade(draws, truth)
     count = sum(len(each.z) for each in grades.values())
     beyond = {
         case: f"{each.worst} {each.z[each.worst]:.2f}"
