@@ -1,4 +1,4 @@
-"""Backends with a fault each, around stanli's own fits; as a pytest plugin (-p tests.running.faults) they join the registry."""
+"""Backends with a fault each, around stanli's own fits; as a pytest plugin (-p tests.running.faults) they have names."""
 
 import ctypes
 import os
@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend, Fit, Posterior
 from bench.backends.cmdstan import CmdStan
 from bench.backends.pymc import PyMC
 from bench.backends.stanli import Stanli
-from bench.families.normal_means.data import Dataset
-from bench.families.base import Model
-from bench.families.normal_means.points import Point
+from bench.families.base import Data, Model, Values
 from bench.settings import Settings
+
+Density = tuple[float, NDArray[np.float64]]
+"""A log density and its gradient."""
 
 STAGE_FILE = "HIERBENCH_TEST_STAGE"
 """Environment variable: a file into which a backend writes the stage that it is in."""
@@ -172,6 +174,41 @@ def no_fit(fit: Fit) -> Fit:
     return None  # type: ignore[return-value]
 
 
+def right(found: Density) -> Density:
+    return found
+
+
+def segfault_there(found: Density) -> Density:
+    segfault()
+    return found
+
+
+def hang_there(found: Density) -> Density:
+    hang()
+    return found
+
+
+def raise_there(found: Density) -> Density:
+    raise_error()
+    return found
+
+
+def twice(found: Density) -> Density:
+    return 2 * found[0], 2 * found[1]
+
+
+def other_gradient(found: Density) -> Density:
+    return found[0], found[1] + 1e-3
+
+
+def short_gradient(found: Density) -> Density:
+    return found[0], found[1][:-1]
+
+
+def nan_gradient(found: Density) -> Density:
+    return found[0], np.full_like(found[1], np.nan)
+
+
 class _Hooked(Backend):
     """A backend that says in which stage it is, and then goes wrong there."""
 
@@ -184,23 +221,25 @@ class _Hooked(Backend):
         prepare: Callable[[], None] = nothing,
         sample: Callable[[], None] = nothing,
         answer: Callable[[Fit], Fit] = same,
+        density: Callable[[Density], Density] = right,
     ) -> None:
         super().__init__()
         self.name = name
-        self._prepare, self._sample, self._answer = prepare, sample, answer
+        self._prepare, self._sample, self._answer, self._density = prepare, sample, answer, density
 
-    def prepare(self, model: Model, dataset: Dataset) -> Posterior:
+    def prepare(self, model: Model, data: Data) -> Posterior:
         _announce(f"{self.name} prepare")
         self._prepare()
-        posterior = super().prepare(model, dataset)  # type: ignore[safe-super]
-        fit = posterior.sample
+        posterior = super().prepare(model, data)  # type: ignore[safe-super]
+        fit, evaluate = posterior.sample, posterior.log_density_and_gradient
 
-        def sample(settings: Settings, seed: int, start: Sequence[Point] | None) -> Fit:
+        def sample(settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
             _announce(f"{self.name} sample")
             self._sample()
-            return self._answer(fit(settings, seed, start))
+            return self._answer(fit(settings, seed, start, keep))
 
         posterior.sample = sample  # type: ignore[method-assign]
+        posterior.log_density_and_gradient = lambda at: self._density(evaluate(at))  # type: ignore[method-assign]
         return posterior
 
 
@@ -241,10 +280,22 @@ LIES: dict[str, tuple[Callable[[Fit], Fit], str, str]] = {
 }
 """Answers that are no fit, or no good one: the status of their record, and its reason or flag."""
 
+DENSITIES: dict[str, tuple[Callable[[Density], Density], str, str]] = {
+    "segfault": (segfault_there, "crashed", "killed by SIGSEGV in follow"),
+    "hang": (hang_there, "timeout", "follow took longer than 8 s"),
+    "raises": (raise_there, "mismatch", "RuntimeError: no luck"),
+    "twice": (twice, "mismatch", "not the same posterior: the log density at"),
+    "other": (other_gradient, "mismatch", "not the same posterior: the gradient at"),
+    "nan": (nan_gradient, "mismatch", "is finite at less than half of the places"),
+    "short": (short_gradient, "mismatch", "the gradient has shape (7,), not (8,)"),
+}
+"""Densities that the gate stops: the status of their record, and its reason."""
+
 FAULTS: tuple[Backend, ...] = (
     *(Faulty(f"{name}-prepare", prepare=fault) for name, (fault, _) in CRASHES.items()),
     *(Faulty(f"{name}-sample", sample=fault) for name, (fault, _) in CRASHES.items()),
     *(Faulty(f"{name}-answer", answer=lie) for name, (lie, *_) in LIES.items()),
+    *(Faulty(f"{name}-density", density=fault) for name, (fault, *_) in DENSITIES.items()),
     Faulty("hang-prepare", prepare=hang),
     Faulty("hang-sample", sample=hang),
     Faulty("error-prepare", prepare=raise_error),

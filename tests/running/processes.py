@@ -15,7 +15,7 @@ import pytest
 from bench.records import Record, read_records
 from tests.running.faults import STAGE_FILE
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MARK = "HIERBENCH_TEST_MARK"
 """Environment variable that every process of a test inherits, in whatever session or group it is."""
 
@@ -76,7 +76,7 @@ class Bench:
             return subprocess.Popen(
                 [
                     *(sys.executable, "-m", "pytest", "bench/test_sample.py", "--benchmark-only", "--color=no"),
-                    *("-p", "tests.running.faults", "-p", "no:cacheprovider", "-p", "no:randomly"),
+                    *("-p", "tests.running.faults", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
                     *(word for pair in defaults.items() for word in pair),
                     *map(str, arguments),
                 ],

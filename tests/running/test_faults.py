@@ -2,13 +2,13 @@
 
 import re
 import signal
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from bench.backends import BACKENDS
 from bench.records import Record, read_records
-from tests.running.faults import CRASHES, FOLDER, LIES
+from tests.running.faults import CRASHES, DENSITIES, FAULTS, FOLDER, LIES
 from tests.running.processes import Bench, marked, small_disk, until
 
 __all__ = ["small_disk"]
@@ -20,6 +20,7 @@ EXPECTED = {
         for name, (_, reason) in CRASHES.items()
     },
     **{f"{name}-answer": (status, reason) for name, (_, status, reason) in LIES.items()},
+    **{f"{name}-density": (status, reason) for name, (_, status, reason) in DENSITIES.items()},
     "hang-prepare": ("timeout", "prepare took longer than 8 s"),
     "hang-sample": ("timeout", "sample took longer than 8 s"),
     "error-prepare": ("failed", "RuntimeError: no luck"),
@@ -30,41 +31,54 @@ EXPECTED = {
 """Status and reason of the record of each faulty backend."""
 
 
-@pytest.fixture(scope="module")
-def all_faults(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, int]:
-    """One run with every fault in it, and its exit code; a fit without a fault comes first and last."""
-    bench = Bench(tmp_path_factory.mktemp("faults"))
-    backends = ",".join(("stanli", *EXPECTED, "last"))
-    return bench, bench("--backend", backends, "--fit-timeout", "8", "--memory-limit", "0.4")
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "bench")
 
 
-@pytest.mark.parametrize("backend", EXPECTED)
-def test_a_fault_gets_a_record_that_says_what_happened(all_faults: tuple[Bench, int], backend: str) -> None:
-    status, reason = EXPECTED[backend]
-    (record,) = (record for record in all_faults[0].records if record.backend == backend)
-    assert record.status == status
-    assert reason in record.reason + "".join(record.health)
-    assert (record.wall_seconds is None) == (status != "ok")
-    assert record.healthy == (status == "ok" and not reason)
+FAULT_OF = {backend.name: backend for backend in FAULTS}
+OFTEN = (
+    "orphans-prepare",
+    "allocate-sample",
+    "bomb-answer",
+    "none-answer",
+    "nan-answer",
+    "shape-answer",
+    "segfault-density",
+    "twice-density",
+    "other-density",
+    "nan-density",
+    "short-density",
+    "error-prepare",
+    "error-sample",
+    "children-sample",
+    "print-sample",
+)
+"""Faults of every kind, which are always tried; the others are slow."""
 
 
-def test_no_fault_costs_another_fit(all_faults: tuple[Bench, int]) -> None:
-    bench, code = all_faults
-    assert len(bench.records) == len(EXPECTED) + 2
-    assert bench.statuses["stanli"] == bench.statuses["last"] == "ok"
-    fits = {record.backend: record.draws_digest for record in bench.records}
-    assert fits["stanli"] == fits["last"] == fits["children-sample"] == fits["print-sample"]
-    bad = sum(status != "ok" for status, _ in EXPECTED.values())
-    assert f"{bad} failed, {len(EXPECTED) + 2 - bad} passed" in bench.output
+@pytest.mark.parametrize("faults", [OFTEN, pytest.param((*EXPECTED,), marks=pytest.mark.slow)], ids=["some", "all"])
+def test_every_fault_has_a_record_that_says_what_happened_and_costs_nothing_else(
+    faults: tuple[str, ...], bench: Bench
+) -> None:
+    """A fit without a fault comes first and last."""
+    code = bench("--backend", ",".join(("stanli", *faults, "last")), "--fit-timeout", "8", "--memory-limit", "0.4")
+    assert bench.left_behind() == []
+    assert controls(bench.output) == set()
+    records = {record.backend: record for record in bench.records}
+    assert len(bench.records) == len(records) == len(faults) + 2
+    for name in faults:
+        record, (status, reason) = records[name], EXPECTED[name]
+        assert record.status == status, record
+        assert reason in record.reason + "".join(record.health)
+        assert (record.wall_seconds is None) == (status != "ok")
+        assert record.healthy == (status == "ok" and not reason)
+    assert records["stanli"].status == records["last"].status == "ok"
+    alike = ("stanli", "last", "children-sample", "print-sample")
+    assert len({records[name].draws_digest for name in alike}) == 1
+    bad = sum(EXPECTED[name][0] != "ok" for name in faults)
+    assert f"{bad} failed, {len(faults) + 2 - bad} passed" in bench.output
     assert code == 1
-
-
-def test_faults_leave_nothing(all_faults: tuple[Bench, int]) -> None:
-    assert all_faults[0].left_behind() == []
-
-
-def test_what_a_backend_printed_reaches_the_terminal_escaped(all_faults: tuple[Bench, int]) -> None:
-    assert controls(all_faults[0].output) == set()
 
 
 def controls(text: str) -> set[str]:
@@ -72,29 +86,41 @@ def controls(text: str) -> set[str]:
     return set(re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text))
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "bench")
+LONG = {
+    "hooked-pymc": ("--warmup", "500", "--draws", "3000"),
+    "hooked-cmdstan": ("--warmup", "500", "--draws", "30000"),
+    "hang-sample": (),
+}
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+KILLED = [
+    ("hang-sample", "sample", signal.SIGTERM),
+    ("hang-sample", "sample", signal.SIGINT),
+    ("hooked-pymc", "sample", signal.SIGKILL),
+]
+"""What is always killed and where, and by what; the other combinations are slow."""
+KILLED_TOO = [
+    case for case in product(("hooked-pymc", "hooked-cmdstan"), ("prepare", "sample"), SIGNALS) if case not in KILLED
+]
 
 
-LONG = {"pymc": ("--warmup", "500", "--draws", "3000"), "cmdstan": ("--warmup", "500", "--draws", "30000")}
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-@pytest.mark.parametrize("stage", ["prepare", "sample"])
-@pytest.mark.parametrize("backend", LONG)
+@pytest.mark.parametrize(
+    ("backend", "stage", "number"),
+    [*KILLED, *(pytest.param(*case, marks=pytest.mark.slow) for case in KILLED_TOO)],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_run_that_is_killed_keeps_its_records_and_leaves_nothing(
     bench: Bench, backend: str, stage: str, number: signal.Signals
 ) -> None:
-    reason = BACKENDS[backend].unavailable()
+    reason = FAULT_OF[backend].unavailable()
     if reason:
         pytest.skip(f"{backend}: {reason}")
     cold = bench.temporary / "cold"
-    environment = {"XDG_CACHE_HOME": str(cold)} if (backend, stage) == ("cmdstan", "prepare") else {}
-    arguments = ("--backend", f"stanli,hooked-{backend},last", *LONG[backend])
+    environment = {"XDG_CACHE_HOME": str(cold)} if (backend, stage) == ("hooked-cmdstan", "prepare") else {}
+    arguments = ("--backend", f"stanli,{backend},last", *LONG[backend])
     with bench.running(*arguments, **environment) as process:
-        until(lambda: bench.stage == f"hooked-{backend} {stage}")
-        if stage == "sample" or environment:  # two workers with a guard each; and two chains, or make and a compiler
+        until(lambda: bench.stage == f"{backend} {stage}")
+        # two workers with a guard each; and two chains, or make and a compiler
+        if (stage == "sample" or environment) and backend != "hang-sample":
             until(lambda: len(marked(bench.mark)) >= 7)
         process.send_signal(number)
         code = bench.finish(process)
@@ -103,11 +129,11 @@ def test_a_run_that_is_killed_keeps_its_records_and_leaves_nothing(
     before = bench.journal
     if number == signal.SIGINT:
         assert code == 130
-        assert f"hierbench: run {bench.running.run.name}" in bench.output
+        assert f"hierbench: run {bench.run.name}" in bench.output
         assert re.search(r"centered +stanli +\d", bench.output)
     else:
         assert code == -number
-    if (backend, stage, number) == ("pymc", "sample", signal.SIGKILL):
+    if (backend, stage, number) == ("hooked-pymc", "sample", signal.SIGKILL):
         assert bench(*arguments, "--resume") == 0
         assert "2 passed, 1 skipped" in bench.output
         assert bench.statuses == {"stanli": "ok", "hooked-pymc": "ok", "last": "ok"}
@@ -125,16 +151,16 @@ def test_a_resumed_run_equals_an_unbroken_one_in_all_but_times(bench: Bench, tmp
         bench.finish(process)
     first = bench.journal
     assert first.count(b"\n") == 1
-    with (bench.running.run / "records.jsonl").open("ab") as file:
+    with (bench.run / "records.jsonl").open("ab") as file:
         file.write(first[: len(first) // 2])  # a line that a power cut left
-    assert bench(*arguments, "--resume", bench.running.run.name) == 0
+    assert bench(*arguments, "--resume", bench.run.name) == 0
     assert "the last line was cut short and is dropped" in bench.output
     assert bench.journal.startswith(first)
     assert [timeless(record) for record in bench.records] == [timeless(record) for record in unbroken.records]
     assert len({record.draws_digest for record in bench.records}) == 4
     for record in bench.records:
         assert record.draws_file
-        assert (bench.running.run / record.draws_file).stat().st_size == record.draws_bytes
+        assert (bench.run / record.draws_file).stat().st_size == record.draws_bytes
     assert bench.left_behind() == unbroken.left_behind() == []
 
 
@@ -151,7 +177,7 @@ def timeless(record: Record) -> dict[str, object]:
 
 def test_resume_is_refused_where_anything_differs_and_says_how_to_override(bench: Bench) -> None:
     assert bench("--backend", "stanli") == 0
-    run = bench.running.run / "run.json"
+    run = bench.run / "run.json"
     text = run.read_text()
     for part in ("datasets", "models"):
         text = re.sub(rf'("{part}": {{\s*"[^"]+": ")\w+', r"\g<1>changed", text)
@@ -160,7 +186,7 @@ def test_resume_is_refused_where_anything_differs_and_says_how_to_override(bench
     assert bench(*changed) == 2
     for difference in (
         "datasets: omega1-G5-n20-s41 was changed",
-        "models: centered was changed",
+        "models: normal_means centered was changed",
         "backends: stanli was {'stanli': '0.0.1'}",
         "backends: last was not there",
         "asked: overrides was {'chains': 2}, is {'chains': 2, 'draws': 500}",
@@ -212,19 +238,6 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_anything_starts(benc
     assert bench.stage == ""  # nothing was prepared
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--backend", "stanly"), "the backends are: cmdstan, stanli"),
-        (("--resume", "nowhere"), "no run 'nowhere'; the newest are: none yet"),
-    ],
-)
-def test_usage_errors_end_with_2(bench: Bench, arguments: tuple[str, str], message: str) -> None:
-    assert bench(*arguments) == 2
-    assert message in bench.output
-    assert not bench.runs.exists()
-
-
 def test_a_readers_table_reaches_terminal_and_journal_escaped(bench: Bench) -> None:
     evil = "\x1b[31m\x1b]0;owned\x07\u202e<script>alert(1)<"
     table = bench.folder / f"{evil}.csv"
@@ -233,7 +246,7 @@ def test_a_readers_table_reaches_terminal_and_journal_escaped(bench: Bench) -> N
     columns = ("--group-column", evil, "--value-column", "value")
     assert bench("--data", table, *columns, "--backend", "last,error-sample") == 1
     assert controls(bench.output) == set()
-    written = bench.journal + (bench.running.run / "run.json").read_bytes()
+    written = bench.journal + (bench.run / "run.json").read_bytes()
     assert set(written) <= {ord("\n"), *range(32, 127)}
     assert bench("--data", table, "--group-column", f"no{evil}", "--value-column", "value") == 2
     assert controls(bench.output) == set()

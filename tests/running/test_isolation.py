@@ -15,16 +15,17 @@ import pytest
 from bench.backends.base import Fit
 from bench.backends.stanli import Stanli
 from bench.families.normal_means.data import grid
+from bench.families.normal_means.forms import MODELS
 from bench.running.isolation import Worker, WorkerCrashedError, WorkerError, Workers, WorkerTimeoutError
-from bench.families.base import MODELS
 from bench.settings import Settings
-from tests import faults
+from tests.running import faults
 from tests.running.faults import CRASHES, Faulty
 from tests.running.processes import MARK, left_running
 
 MODEL = MODELS["centered"]
 (DATASET,) = grid("smoke")
 SETTINGS = Settings(chains=2, warmup=100, draws=100)
+KEEP = ("mu", "sigma", "omega", "mu_g")
 STAGES = ("prepare", "sample")
 
 
@@ -41,7 +42,7 @@ def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 def fit_once(worker: Worker, timeout: float | None = None) -> Fit:
     worker.prepare(MODEL, DATASET, timeout)
-    worker.sample(SETTINGS, 1, None, timeout)
+    worker.sample(SETTINGS, 1, None, KEEP, timeout)
     return worker.fetch()
 
 
@@ -131,7 +132,7 @@ def test_the_next_fit_starts_in_a_new_worker_with_the_same_draws() -> None:
     (process,) = psutil.Process(first.pid).children()
     process.kill()
     with pytest.raises(WorkerCrashedError, match="killed by SIGKILL in sample"):
-        first.sample(SETTINGS, 1, None)
+        first.sample(SETTINGS, 1, None, KEEP)
     after = fit_once(workers[backend])
     workers.close()
     assert before.draws.keys() == after.draws.keys()
@@ -157,7 +158,7 @@ def test_a_posterior_stays_in_the_worker_between_fits() -> None:
 def test_peak_memory_is_that_of_the_last_call() -> None:
     with Worker(Faulty("memory", sample=faults.hold_memory)) as worker:
         worker.prepare(MODEL, DATASET)
-        worker.sample(SETTINGS, 1, None)
+        worker.sample(SETTINGS, 1, None, KEEP)
         assert faults.HELD < worker.peak_memory < faults.HELD + 2**29
         worker.fetch()
         assert worker.peak_memory < faults.HELD
