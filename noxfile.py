@@ -28,7 +28,9 @@ def readme_command(after: str) -> str:
 
 def interpreter(session: nox.Session, python: str) -> str:
     """Return the path of a Python."""
-    return str(session.run(f"python{python}", "-c", "import sys; print(sys.executable)", silent=True, external=True)).strip()
+    return str(
+        session.run(f"python{python}", "-c", "import sys; print(sys.executable)", silent=True, external=True)
+    ).strip()
 
 
 @nox.session

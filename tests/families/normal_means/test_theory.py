@@ -46,7 +46,9 @@ def test_what_the_priors_do_not_expect_is_brought_there(shift: float, factor: fl
 
 def test_one_observation_a_group_has_units_too() -> None:
     rng = np.random.default_rng(1)
-    many = Groups(id="many", y=100 + 5 * rng.standard_normal(30), group=np.arange(30), labels=tuple(map(str, range(30))))
+    many = Groups(
+        id="many", y=100 + 5 * rng.standard_normal(30), group=np.arange(30), labels=tuple(map(str, range(30)))
+    )
     centre, scale = units(many)
     assert abs(centre - 100) < 3
     assert abs(scale - 5) < 2
