@@ -459,7 +459,7 @@ def read_records(folder: Path) -> list[Record]:
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
         return Record.from_dict(json.loads(line))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise RunError(f"{path}, line {number} is no record ({error}); restore the file or delete that line") from error
 
 

@@ -300,3 +300,75 @@ def test_records_of_schema_1_are_read_in_the_words_of_schema_2() -> None:
     assert first.quantities["mu"].element == "mu"
     assert any(record.further.get("population_mean") for record in records)
     assert Record.from_dict(first.to_dict()) == first
+
+
+SCHEMA_1 = {
+    "schema": 1,
+    "run": "20260101-000000-abcd",
+    "time": "2026-01-01T00:00:00Z",
+    "dataset": "omega1-G5-n20-s41",
+    "dataset_digest": "d" * 64,
+    "n_obs": 100,
+    "n_groups": 5,
+    "truth": {"mu": 2.0},
+    "model": "centered",
+    "model_digest": "m" * 64,
+    "posterior": "superpopulation",
+    "backend": "stanli",
+    "language": "stan",
+    "protocol": "matched",
+    "settings": {"chains": 4},
+    "replicate": 3,
+    "seed": 7,
+    "status": "timeout",
+    "reason": "sample took longer than 900 s",
+    "versions": {"stanli": "0.24.0"},
+    "environment": {"cores": 2},
+}
+"""All that a replicate that was not finished had."""
+
+
+def test_every_record_that_is_kept_as_a_reference_is_read() -> None:
+    """And says the same once it was written again."""
+    folders = [path.parent for path in (ROOT / "reports" / "reference").rglob("records.jsonl")]
+    assert folders
+    for folder in folders:
+        records = read_records(folder)
+        assert records
+        assert [Record.from_dict(json.loads(json.dumps(record.to_dict()))) for record in records] == records
+
+
+def test_a_replicate_of_schema_1_that_was_not_finished_is_read() -> None:
+    record = Record.from_dict(SCHEMA_1)
+    assert (record.status, record.reason, record.replicate) == ("timeout", SCHEMA_1["reason"], 3)
+    assert (record.family, record.target, record.sizes["groups"]) == ("normal_means", "superpopulation", 5)
+    assert (record.quantities, record.grade, record.further, record.wall_seconds) == ({}, None, {}, None)
+    assert record.to_dict()["schema"] == SCHEMA
+
+
+def test_the_worst_element_of_schema_1_is_that_of_its_group_means() -> None:
+    quantity = dict.fromkeys(("mean", "sd", "q3", "q50", "q97", "mcse", "ess_bulk", "ess_tail", "rhat"), 1.0)
+    both = {"quantities": {"mu": quantity, "mu_g": quantity}}
+    found = [Record.from_dict({**SCHEMA_1, **both, "min_ess_of": of}).quantities for of in ("mu_g[3]", "omega", None)]
+    assert [each["mu_g"].element for each in found] == ["mu_g[3]", "mu_g", "mu_g"]
+    assert [each["mu"].element for each in found] == ["mu"] * 3
+
+
+@pytest.mark.parametrize("missing", [name for name in SCHEMA_1 if name not in ("schema", "reason")])
+def test_a_damaged_record_of_schema_1_is_named(folder: Path, missing: str) -> None:
+    damaged = {name: value for name, value in SCHEMA_1.items() if name != missing}
+    (folder / "records.jsonl").write_text(json.dumps(SCHEMA_1) + "\n" + json.dumps(damaged) + "\n")
+    with pytest.raises(RunError, match=rf"records\.jsonl, line 2 is no record \(.*{missing}.*\); restore the file"):
+        read_records(folder)
+
+
+@pytest.mark.parametrize("change", [{"grade": 3}, {"quantities": [1]}, {"quantities": {"mu": 1}}, {"min_ess_of": 3}])
+def test_a_record_of_schema_1_with_other_kinds_of_values_is_named(folder: Path, change: dict[str, object]) -> None:
+    quantities = {"quantities": {"mu_g": {}}}
+    (folder / "records.jsonl").write_text(json.dumps({**SCHEMA_1, **quantities, **change}) + "\n")
+    with pytest.raises(RunError, match="line 1 is no record"):
+        read_records(folder)
+
+
+def test_what_a_later_hierbench_of_the_same_schema_adds_is_passed_over() -> None:
+    assert Record.from_dict({**RECORD.to_dict(), "novelty": 1}) == RECORD
