@@ -1,4 +1,4 @@
-"""Backends with a fault each, around stanli's own fits; as a pytest plugin (-p tests.running.faults) they have names."""
+"""Backends with a fault each, around stanli's fits; as a pytest plugin (-p tests.running.faults) they have names."""
 
 import ctypes
 import os

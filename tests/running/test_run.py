@@ -1,41 +1,58 @@
 import json
+from typing import Any
 
 import pytest
 
 from bench.backends import BACKENDS
-from bench.families.normal_means.data import grid
+from bench.families.base import Dataset, Family
+from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS
+from bench.families.pair import Pair
 from bench.families.registry import FAMILIES
 from bench.running.run import Plan, UsageError, choose, differences
 from bench.settings import Asked
+from tests.running.tiny import STAN, tiny
+
+FAMILY = NormalMeans()
 
 
-def subjects(name):
-    return [(FAMILIES["normal_means"], grid(name))]
+def chosen(grid: str) -> list[tuple[Family, list[Dataset]]]:
+    return [(FAMILY, list(FAMILY.datasets(grid)))]
 
 
-def plan(**asked):
-    return Plan.make(subjects("smoke"), "centered,noncentered", "stanli", Asked(**asked))
+def plan(**asked: Any) -> Plan:
+    return Plan.make(chosen("smoke"), "centered,noncentered", "stanli", Asked(**asked))
 
 
-def described(**asked):
-    return json.loads(json.dumps(plan(**asked).describe([])))
+def described(**asked: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(plan(**asked).describe([])))
+    return found
 
 
-def test_names_are_taken_in_the_order_of_the_registry():
+def test_names_are_taken_in_the_order_of_the_registry() -> None:
     assert choose("model", "noncentered, centered", MODELS) == [MODELS["centered"], MODELS["noncentered"]]
     assert choose("model", None, MODELS) == list(MODELS.values())
 
 
-@pytest.mark.parametrize("names", ["centred", "centered,centred", ",", ""])
-def test_unknown_names_are_refused_with_the_known_ones(names):
-    with pytest.raises(UsageError, match="there are: centered, noncentered"):
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("centred", "no model 'centred'"),
+        ("centered,centred", "no model 'centred'"),
+        (",", "no model ','"),
+        ("", "no model ''"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_known_ones(names: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"{said}; there are: centered, noncentered"):
         choose("model", names, MODELS)
 
 
-def test_without_names_the_default_backends_that_can_run_are_taken_and_the_others_named(monkeypatch):
+def test_without_names_the_default_backends_that_can_run_are_taken_and_the_others_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(BACKENDS["nutpie"], "unavailable", lambda: "gone; type: x")
-    made = Plan.make(subjects("smoke"), None, None, Asked())
+    made = Plan.make(chosen("smoke"), None, None, Asked())
     names = [backend.name for backend in made.backends]
     assert "stanli" in names
     assert "nutpie" not in names
@@ -43,31 +60,55 @@ def test_without_names_the_default_backends_that_can_run_are_taken_and_the_other
     assert made.missing["nutpie"] == "gone; type: x"
 
 
-def test_a_backend_asked_for_by_name_stays_though_it_cannot_run(monkeypatch):
+def test_a_backend_asked_for_by_name_stays_though_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BACKENDS["nutpie"], "unavailable", lambda: "gone")
-    assert [b.name for b in Plan.make(subjects("smoke"), None, "nutpie", Asked()).backends] == ["nutpie"]
+    assert [b.name for b in Plan.make(chosen("smoke"), None, "nutpie", Asked()).backends] == ["nutpie"]
 
 
-def test_settings_no_sampler_could_use_are_refused_with_the_plan():
+def test_settings_no_sampler_could_use_are_refused_with_the_plan() -> None:
     with pytest.raises(ValueError, match="chains is 0"):
         plan(overrides={"chains": 0})
 
 
-def test_the_backends_of_one_dataset_and_model_stand_next_to_each_other():
-    cases = Plan.make(subjects("quick"), None, "stanli,pymc,nutpie", Asked()).cases
+def test_the_backends_of_one_dataset_and_model_stand_next_to_each_other() -> None:
+    cases = Plan.make(chosen("quick"), None, "stanli,pymc,nutpie", Asked()).cases
     assert len(cases) == len({case.id for case in cases}) == 72
     for at in range(0, 72, 3):
         assert len({(case.dataset.id, case.model.name) for case in cases[at : at + 3]}) == 1
 
 
-def test_stock_takes_each_backends_own_settings():
+def test_every_dataset_goes_with_the_models_of_its_own_family() -> None:
+    families = [(family, family.datasets(family.grids[0])) for family in FAMILIES.values()]
+    cases = Plan.make(families, None, "stanli,pymc", Asked()).cases
+    assert {(case.family.name, case.model.name) for case in cases} == {
+        (family.name, name) for family in FAMILIES.values() for name in family.models
+    }
+    datasets = sum(len(data) * len(family.models) for family, data in families)
+    assert len(cases) == 2 * datasets
+
+
+def test_models_may_have_a_name_in_one_family_alone() -> None:
+    families = [(family, family.datasets(family.grids[0])) for family in FAMILIES.values()]
+    cases = Plan.make(families, "zerosum_centered", "stanli", Asked()).cases
+    assert {case.family.name for case in cases} == {"normal_means"}
+    with pytest.raises(UsageError, match="no model 'nothing'; there are: "):
+        Plan.make(families, "nothing", "stanli", Asked())
+
+
+@pytest.mark.parametrize(("pair", "backends"), [(tiny(pymc=None), ["stanli"]), (tiny(stan=None), ["pymc", "nutpie"])])
+def test_a_backend_whose_language_is_missing_has_no_case(pair: Pair, backends: list[str]) -> None:
+    cases = Plan.make([(pair, pair.datasets("tiny"))], None, "stanli,pymc,nutpie", Asked()).cases
+    assert [case.backend.name for case in cases] == backends
+
+
+def test_stock_takes_each_backends_own_settings() -> None:
     stock = Asked(protocol="stock")
     assert stock.settings(BACKENDS["nutpie"]).warmup == 400
     assert Asked().settings(BACKENDS["nutpie"]).warmup == 1000
     assert Asked(protocol="stock", overrides={"warmup": 9}).settings(BACKENDS["nutpie"]).warmup == 9
 
 
-def test_the_same_plan_has_no_differences_and_may_ask_for_more_replicates():
+def test_the_same_plan_has_no_differences_and_may_ask_for_more_replicates() -> None:
     assert differences(described(), plan().describe([])) == []
     assert differences(described(replicates=2), plan(replicates=3).describe([])) == []
 
@@ -80,7 +121,7 @@ def test_the_same_plan_has_no_differences_and_may_ask_for_more_replicates():
         ({"protocol": "stock"}, "asked: protocol was matched, is stock"),
     ],
 )
-def test_what_was_asked_differently_is_named(change, named):
+def test_what_was_asked_differently_is_named(change: dict[str, Any], named: str) -> None:
     assert named in differences(described(), plan(**change).describe([]))
 
 
@@ -88,19 +129,26 @@ def test_what_was_asked_differently_is_named(change, named):
     ("part", "name", "value"),
     [
         ("datasets", "omega1-G5-n20-s41", "other digest"),
-        ("models", "centered", "other digest"),
+        ("models", "normal_means centered", "other digest"),
         ("backends", "stanli", {"stanli": "0.0.1"}),
         ("environment", "cpu", "another"),
     ],
 )
-def test_other_data_models_versions_and_machines_are_named(part, name, value):
+def test_other_data_models_versions_and_machines_are_named(part: str, name: str, value: object) -> None:
     before = described()
     before[part][name] = value
     (found,) = differences(before, plan().describe([]))
     assert found.startswith(f"{part}: {name} was {value}")
 
 
-def test_another_commit_is_no_difference():
+def test_another_program_of_a_pair_is_named() -> None:
+    pair, other = tiny(), tiny(stan=STAN + "\n")
+    before, now = (Plan.make([(p, p.datasets("tiny"))], None, "stanli", Asked()) for p in (pair, other))
+    (found,) = differences(json.loads(json.dumps(before.describe([]))), now.describe([]))
+    assert found.startswith("models: pair pair was ")
+
+
+def test_another_commit_is_no_difference() -> None:
     before = described()
     before["environment"]["commit"] = "another"
     assert differences(before, plan().describe([])) == []
