@@ -115,6 +115,8 @@ def _backends(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.healthy and row.rate:
             by.setdefault(row.engine, {})[row.family, row.dataset, row.model] = row
+    if not by:
+        return "No healthy fit has a rate, so no backend can be called faster."
     if len(by) < 2:
         rates = [row.rate for row in rows if row.healthy and row.rate]
         return (

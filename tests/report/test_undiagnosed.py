@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.deciding.thread import thread_page
@@ -23,7 +24,12 @@ from tests.running.journals import written
 KNOWN = ("wall_seconds", "peak_memory", "draws_digest", "prepare_seconds", "prepare_cache", "gate")
 """What a record has of a fit that was not diagnosed."""
 NAMES = [name for name, field in Record.__dataclass_fields__.items() if field.default is None]
-ALL = list(simulate(omegas=(0.1, 1.0), groups=(5,), replicates=2))
+ALL = [
+    record
+    for record in simulate(omegas=(0.1, 1.0), groups=(5,), replicates=2)
+    if record.model in ("centered", "noncentered", "finite_zerosum_noncentered")
+    and record.backend in ("stanli", "pymc")
+]
 
 
 def undiagnosed(record: Record) -> Record:
@@ -81,7 +87,7 @@ def test_the_page_says_that_nothing_was_diagnosed(tmp_path: Path) -> None:
     page = write_report(tmp_path, SETS["all"], asked()).read_text(encoding="utf-8")
     assert "not diagnosed" in page
     assert "not diagnosed" in (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert (tmp_path / "results.csv").read_bytes().count(b"\n") == len(ALL) + 1
+    assert len(pd.read_csv(tmp_path / "results.csv")) == len(ALL)
 
 
 def test_records_that_lack_anything_at_random_have_a_page(tmp_path: Path) -> None:
