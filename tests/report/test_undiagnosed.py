@@ -40,7 +40,7 @@ def undiagnosed(record: Record) -> Record:
     return replace(record, **lost, health=["not diagnosed: ValueError: x"], headline=[], quantities={}, further={})  # type: ignore[arg-type]
 
 
-SETS: dict[str, Sequence[Record]] = {
+SETS: dict[str, list[Record]] = {
     "all": [undiagnosed(record) for record in ALL],
     "all that gave draws": [undiagnosed(record) for record in ALL if record.status == "ok"],
     "one": [undiagnosed(ALL[0])],
@@ -67,7 +67,6 @@ MADE: dict[str, Callable[[Path, Sequence[Record]], Any]] = {
     ),
     "export": lambda folder, records: export(written(folder / "run", records)),
     "recommendation": recommended,
-    "thread": lambda folder, records: thread_page(records),
 }
 
 
@@ -81,6 +80,10 @@ def test_whatever_was_not_diagnosed_there_is_a_page(name: str, what: str, tmp_pa
 def test_what_was_not_diagnosed_is_compared_by_its_time(by: str) -> None:
     lines = list(compare_runs(SETS["every other"], None, by).lines())  # type: ignore[arg-type]
     assert lines
+
+
+def test_the_page_for_the_thread_says_which_fits_were_not_diagnosed() -> None:
+    assert "| not diagnosed |" in thread_page(SETS["all that gave draws"])
 
 
 def test_the_page_says_that_nothing_was_diagnosed(tmp_path: Path) -> None:
