@@ -12,12 +12,13 @@ from bench.families.base import Dataset, Family
 from bench.families.normal_means.data import GRIDS, read_table
 from bench.families.pair import Pair
 from bench.families.registry import FAMILIES
-from bench.records import RUNS, RunError
+from bench.files import open_terminal
+from bench.records import RUNS, RunError, named
 from bench.report.page import write_report
 from bench.report.terminal import Progress, summary
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
-from bench.settings import PROTOCOLS, Asked, add_options, overrides
+from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
 
 PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[Run]()
@@ -54,15 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse what can't be measured, before anything is."""
     config.addinivalue_line("filterwarnings", "always:.*the last line was cut short")
     config.addinivalue_line("markers", "cold: a build with an empty cache; runs with --cold only")
+    open_terminal()
     option = config.getoption
+    timeout, memory = option("fit_timeout"), option("memory_limit")
     try:
         asked = Asked(
             protocol=option("protocol"),
             overrides=overrides(option),
             seed=option("seed"),
             replicates=option("replicates"),
-            fit_timeout=option("fit_timeout") or None,
-            memory_limit=int(option("memory_limit") * 2**30) if option("memory_limit") else None,
+            fit_timeout=positive("--fit-timeout", timeout, "seconds, or 0 for no limit") if timeout else None,
+            memory_limit=None if memory is None else int(positive("--memory-limit", memory, "GiB, e.g. 4") * 2**30),
             save_draws=option("save_draws"),
         )
         if asked.replicates < 1:
@@ -131,7 +134,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
             runs=config.getoption("runs"),
         )
     except RunError as error:
-        pytest.exit(str(error), returncode=2)
+        pytest.exit("\n".join(map(printable, str(error).split("\n"))), returncode=2)
     config.stash[RUN] = opened
     yield opened
     opened.close()
@@ -177,8 +180,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"records: {run.journal.folder / 'records.jsonl'}")
         try:
             page = write_report(run.journal.folder, run.journal.records, run.journal.asked)
-        except OSError as error:  # the records are safe; pages can be made again
-            terminalreporter.write_line(f"no page, for {error}; free space, then: hierbench report {run.journal.id}")
+        except Exception as error:  # a full disk or whatever else: the records are safe, and pages can be made again
+            why = printable(f"{type(error).__name__}: {error}")
+            terminalreporter.write_line(f"no page, for {why}; then: hierbench report {named(run.journal.folder)}")
         else:
             terminalreporter.write_line(f"page:    {page}")
 

@@ -7,6 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def encodable(text: str) -> str:
+    """Escape what UTF-8 has no bytes for: halves of surrogate pairs, as in a file name that is not UTF-8.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a file that is there whole or, if the disk is full or the power is cut, not at all.
 

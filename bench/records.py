@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import shlex
 import tempfile
 import time
 import warnings
@@ -329,7 +330,7 @@ class Journal:
             os.ftruncate(self._file, self._size)
             raise RunError(
                 f"{self.folder / 'records.jsonl'} can't be written ({error.strerror}); free space, then go on: "
-                f"--resume {self.id}"
+                f"--resume {named(self.folder)}"
             ) from error
         self._size += len(line)
         self.records.append(record)
@@ -398,6 +399,19 @@ class Journal:
 def new_run_id() -> str:
     """Return a run id that sorts by time and that two runs at once do not share."""
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(2)
+
+
+def named(folder: Path) -> str:
+    """Return what to type to name a run: its id, and `--runs` where it is not in the default folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    """
+    runs = folder.parent
+    same = runs == RUNS or (runs.exists() and RUNS.exists() and runs.samefile(RUNS))
+    return folder.name if same else f"{folder.name} --runs {shlex.quote(str(runs))}"
 
 
 def find_run(name: str | Path, runs: Path = RUNS) -> Path:

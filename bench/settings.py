@@ -1,6 +1,7 @@
 """What a fit is asked to do: sampler settings, protocol and seeds."""
 
 import hashlib
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -145,6 +146,28 @@ def overrides(value: Callable[[str], float | None]) -> dict[str, float]:
         Returns what was typed for a field of `Settings`, or None.
     """
     return {option.name: found for option in OPTIONS if (found := value(option.name)) is not None}
+
+
+def positive(flag: str, value: float, example: str) -> float:
+    """Return a number that was typed, unless it is not one or not above 0.
+
+    Parameters
+    ----------
+    flag : str
+        The option.
+    value : float
+        What was typed.
+    example : str
+        What to type instead.
+
+    Raises
+    ------
+    ValueError
+        If it is 0, negative, infinite or NaN.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{flag} is {value:g}; give {example}")
+    return value
 
 
 def fit_seed(seed: int, dataset_id: str, replicate: int) -> int:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from bench.files import write
 from bench.records import Record
 from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, sheet, short, tiles
 from bench.report.tables import PHASES, Row, headline, number, span, summarise
@@ -415,11 +416,12 @@ def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
     folder : Path
         Where to; it is made if it is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():
+        folder.unlink()
     css, written = CSS.read_text(encoding="utf-8"), []
     for figure in figures:
         path = folder / f"{figure.id}.svg"
-        path.write_text(sheet(figure.parts, figure.columns, css, figure.legend), encoding="utf-8")
+        write(path, sheet(figure.parts, figure.columns, css, figure.legend))
         written.append(path)
     return written
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.cells import printable
+from bench.files import write
 from bench.records import Record
 from bench.report import layout
 from bench.report.comparison import MEASURES, Comparison
@@ -199,11 +200,10 @@ def write_history(folder: Path, found: History, name: str = "history") -> Path:
     name : str
         Of both files, without the ending.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.md").write_text(found.markdown(), encoding="utf-8")
+    write(folder / f"{name}.md", found.markdown())
     page = folder / f"{name}.html"
     text = layout.render("history.html", title=found.title, h=found, heads=HEADS, figures=list(found.figures()))
-    page.write_text(text, encoding="utf-8")
+    write(page, text)
     return page
 
 

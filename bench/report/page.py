@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.files import encodable, write
 from bench.records import Record
 from bench.report import layout
 from bench.report.contents import MAX_PICTURED, Report
@@ -33,21 +34,18 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     Path
         The page.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     write_results(folder, records)
     pictured = MAX_PICTURED
     report = Report.of(records, asked, pictured)
     text = render(report)
-    while len(text.encode()) > MAX_BYTES and pictured:
+    while len(encodable(text).encode()) > MAX_BYTES and pictured:
         pictured //= 2
         report = Report.of(records, asked, pictured)
         text = render(report)
     page = folder / "index.html"
-    page.write_text(text, encoding="utf-8")
+    write(page, text)
     pictures = save([*report.figures, *(report.sections[0].figures if report.sections else ())], folder / "pictures")
-    (folder / "report.md").write_text(
-        markdown(report, [path.relative_to(folder) for path in pictures]), encoding="utf-8"
-    )
+    write(folder / "report.md", markdown(report, [path.relative_to(folder) for path in pictures]))
     return page
 
 

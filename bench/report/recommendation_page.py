@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from bench.files import write
 from bench.report import layout
 from bench.report.figures import Figure, Pictures
 from bench.report.recommendation import About, Recommendation
@@ -34,7 +35,7 @@ def write_page(folder: Path, answer: Recommendation) -> Path:
         number=number,
         span=span,
     )
-    page.write_text(text, encoding="utf-8")
+    write(page, text)
     return page
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from bench.agreement import judged
+from bench.files import encodable, write
 from bench.records import Quantity, Record
 from bench.report.tables import SHOWN_ERROR, headline, known_of, phases, seconds_to_error, truth_of
 
@@ -240,6 +242,8 @@ def _json(items: tuple[tuple[str, str], ...]) -> str:
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if kind == TEXT:
+        values = [encodable(value) if isinstance(value, str) else value for value in values]
     try:
         return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # say, a grade of another version
@@ -260,10 +264,13 @@ def write_results(folder: Path, records: Sequence[Record]) -> None:
     every = Records(judged(records))
     columns = list(fields(every))
     # A value that is not of its column's type is left out.
-    everything = pa.table({field.name: _array(field.values(every), field.kind) for field in columns})
-    pyarrow.parquet.write_table(everything, folder / "results.parquet")
-    pyarrow.csv.write_csv(everything, folder / "results.csv")
-    (folder / "columns.md").write_text(dictionary(columns), encoding="utf-8")
+    everything = pa.table({encodable(field.name): _array(field.values(every), field.kind) for field in columns})
+    parquet, csv = BytesIO(), BytesIO()
+    pyarrow.parquet.write_table(everything, parquet)
+    pyarrow.csv.write_csv(everything, csv)
+    write(folder / "results.parquet", parquet.getvalue())
+    write(folder / "results.csv", csv.getvalue())
+    write(folder / "columns.md", dictionary(columns))
 
 
 def dictionary(columns: Sequence[Field]) -> str:

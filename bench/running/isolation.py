@@ -31,6 +31,7 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THR
 
 _FIRST_LOOK, _LAST_LOOK = 0.5, 8.0  # seconds between looks at memory: a look costs the worker some 10 ms
 _LIMIT_LOOK = 0.1
+_LONGEST = 1e6  # seconds: a socket takes no longer timeout
 
 _ANSWERS = {
     "bench.backends.base": ("Description", "Fit"),
@@ -245,7 +246,8 @@ class Worker:
         watch = _Watch(timeout, self._look, _FIRST_LOOK if self._memory_limit is None else _LIMIT_LOOK)
         self._incoming.watch = watch
         try:
-            self._socket.settimeout(watch.remaining)
+            left = watch.remaining
+            self._socket.settimeout(None if left is None else min(left, _LONGEST))
             with suppress(BrokenPipeError, ConnectionResetError):  # it is gone; its answer says how
                 self._socket.sendall(message)
             self._socket.settimeout(None)

@@ -14,7 +14,7 @@ from bench.backends.base import Backend, Fit
 from bench.correctness.audit import audit, malformed, permuted, replayed
 from bench.correctness.diagnosis import diagnose
 from bench.families.base import DataError, Dataset, Family, Model
-from bench.records import Journal, Record, RunError, Status
+from bench.records import Journal, Record, RunError, Status, named
 from bench.running.environment import environment
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
@@ -182,7 +182,7 @@ class Replicates:
             replicate=number,
             seed=fit_seed(self.asked.seed, case.dataset.id, number),
             status=self._status,
-            reason=self._reason,
+            reason=self._reason or ("" if self._status == "ok" else "no reason was given"),
             versions={} if self._status == "unavailable" else dict(case.backend.versions()),
             environment=environment(),
             **measured,
@@ -230,7 +230,7 @@ class Replicates:
                 measured |= save(fit, path)
             except OSError as error:
                 raise RunError(
-                    f"{path} can't be written ({error}); free space, then go on: --resume {self._journal.id}"
+                    f"{path} can't be written ({error}); free space, then go on: --resume {named(self._journal.folder)}"
                 ) from error
         return measured
 
@@ -247,7 +247,11 @@ def save(fit: Fit, path: Path) -> dict[str, Any]:
     """Keep draws and sampler statistics as NetCDF groups that `arviz.from_netcdf` reads, 0.23 and 1.x alike."""
     import xarray
 
+    if path.parent.is_symlink():
+        path.parent.unlink()
     path.parent.mkdir(exist_ok=True)
+    draft = path.with_name(f".{path.name[-200:]}.part")
+    draft.unlink(missing_ok=True)
     posterior = {
         name: (("chain", "draw", *(f"{name}_{i}" for i in range(array.ndim - 2))), array)
         for name, array in fit.draws.items()
@@ -262,6 +266,10 @@ def save(fit: Fit, path: Path) -> dict[str, Any]:
             ("energy", fit.energy),
         )
     }
-    xarray.Dataset(posterior).to_netcdf(path, mode="w", group="posterior", engine="h5netcdf")
-    xarray.Dataset(stats).to_netcdf(path, mode="a", group="sample_stats", engine="h5netcdf")
+    try:
+        xarray.Dataset(posterior).to_netcdf(draft, mode="w", group="posterior", engine="h5netcdf")
+        xarray.Dataset(stats).to_netcdf(draft, mode="a", group="sample_stats", engine="h5netcdf")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     return {"draws_file": f"draws/{path.name}", "draws_bytes": path.stat().st_size}
