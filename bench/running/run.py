@@ -83,7 +83,7 @@ class Plan:
         Raises
         ------
         UsageError
-            If a name is unknown.
+            If a name is unknown, or two models on two datasets have the same names.
         ValueError
             If no sampler could use the settings.
         """
@@ -104,6 +104,11 @@ class Plan:
             for model in family.models.values()
             if model.name in names
         ]
+        ids = [f"{dataset.id} {model.name}" for _, dataset, model in subjects]
+        if twice := next((each for each in ids if ids.count(each) > 1), None):
+            raise UsageError(
+                f"{twice} is asked for twice, and records could not be told apart; rename a folder or file"
+            )
         return cls(subjects, chosen, missing, asked)
 
     @property

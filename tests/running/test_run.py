@@ -101,6 +101,12 @@ def test_a_backend_whose_language_is_missing_has_no_case(pair: Pair, backends: l
     assert [case.backend.name for case in cases] == backends
 
 
+def test_two_pairs_of_one_name_are_refused() -> None:
+    pairs = [tiny(), tiny(stan=STAN + "\n")]
+    with pytest.raises(UsageError, match="tiny pair is asked for twice, .*; rename a folder"):
+        Plan.make([(pair, pair.datasets("tiny")) for pair in pairs], None, "stanli", Asked())
+
+
 def test_stock_takes_each_backends_own_settings() -> None:
     stock = Asked(protocol="stock")
     assert stock.settings(BACKENDS["nutpie"]).warmup == 400
