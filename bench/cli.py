@@ -2,21 +2,26 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from bench.cells import printable
 from bench.families.normal_means.data import GRIDS
+from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, read_records, read_run
 from bench.report.comparison import MEASURES
 from bench.settings import add_options, overrides
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 a condition failed, 2 usage."""
+    """Run the command and return its exit code: 0 done, 1 a condition or the machine failed, 2 usage."""
+    open_terminal()
     parser = argparse.ArgumentParser(prog="hierbench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -68,24 +73,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     versions = commands.add_parser("versions", help="the same fits in environments with other versions")
     versions.add_argument("--try", dest="tried", metavar="PINS", help="pymc==5.28.5,pymc==6.4.0,... or a TOML file")
-    versions.add_argument("--grid", help=f"of {', '.join(GRIDS)} (default: smoke)")
+    versions.add_argument("--family", metavar="NAMES", help="names, separated by commas (default: normal_means)")
+    versions.add_argument("--grid", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: smoke)")
     versions.add_argument("--model", help="names, separated by commas (default: all)")
     versions.add_argument("--replicates", type=int, help="fits of each (default: 5)")
-    versions.add_argument("--target-accept", type=float, help="target acceptance (default: 0.8)")
+    add_options(versions.add_argument)
     versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on, or add --replicates")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
     versions.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if a later one is, e.g., slower:10%%")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
-    recommend = commands.add_parser("recommend", help="which model and which backend for your own table")
+    recommend = commands.add_parser(
+        "recommend", help="which model for your own table, which backend for your own model"
+    )
     recommend.add_argument("table", nargs="?", type=Path, help="CSV or Parquet")
     recommend.add_argument("--group-column", help="its column of group labels")
     recommend.add_argument("--value-column", help="its column of observations")
-    recommend.add_argument("--pair", type=Path, metavar="FOLDER", help="your own Stan and PyMC program, for a table")
+    recommend.add_argument("--pair", type=Path, metavar="FOLDER", help="your own programs and data, instead of a table")
     recommend.add_argument("--budget", type=float, default=45, help="seconds to measure (default: 45)")
     recommend.add_argument("--target-ess", type=float, default=1000, help="smallest bulk ESS wanted (default: 1000)")
     recommend.add_argument(
-        "--posterior", choices=["superpopulation", "finite_population"], default="superpopulation",
+        "--posterior", choices=["superpopulation", "finite_population"],
         help="whether mu is the mean of the population the groups came from (default), or of these groups",
     )  # fmt: skip
     recommend.add_argument("--as-is", action="store_true", help="give the models y as it is, however far from 0")
@@ -102,10 +110,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.typed = ["hierbench", *(sys.argv[1:] if arguments is None else arguments)]
     try:
-        return int(globals()[f"_{options.command}"](options))
+        code = int(globals()[f"_{options.command}"](options))
+        print(end="", flush=True)
+        return code
+    except BrokenPipeError:  # nobody reads on, as after `| head`
+        _silence()
+        return 141
     except (RunError, ValueError) as error:
-        print(f"hierbench: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error), 2)
+    except OSError as error:
+        _silence()
+        return _failed(f"{error}; free space, mend permissions, or name another place", 1)
+    except KeyboardInterrupt:
+        return _failed("stopped", 130)
+
+
+def _failed(why: str, code: int) -> int:
+    with suppress(OSError):
+        print(*map(printable, f"hierbench: {why}".split("\n")), sep="\n", file=sys.stderr, flush=True)
+    return code
+
+
+def _silence() -> None:
+    """Send what was not printed yet nowhere, for it can't be printed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError, AttributeError):  # a standard output that is closed, or no file
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -207,10 +238,10 @@ def _calibrate(options: argparse.Namespace) -> int:
                 done.append(result)
                 values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
                 print(f"{result.name:<40}{backend.name:<9}p-values of uniform ranks: {values}", flush=True)
-    picture(done, options.output)
     tests = [p for result in done for p in result.p_values.values()]
     limit = 0.01 / len(tests)
     print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
+    picture(done, options.output)
     return int(min(tests) < limit)
 
 
@@ -246,10 +277,10 @@ def _versions(options: argparse.Namespace) -> int:
     elif options.tried is None:
         raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
     else:
-        rest = {"grid": options.grid, "replicates": options.replicates, "models": options.model,
-                "target_accept": options.target_accept}  # fmt: skip
-        matrix = read_matrix(options.tried, **rest)
-    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+        given = overrides(lambda name: getattr(options, name))
+        rest = {"families": options.family, "grid": options.grid, "replicates": options.replicates}
+        matrix = read_matrix(options.tried, **rest, models=options.model, **given)
+    say = partial(_tell, sys.stderr if options.json else sys.stdout)
     try:
         found = try_versions(matrix, folder, say)
     except KeyboardInterrupt:
@@ -279,6 +310,9 @@ def _recommend(options: argparse.Namespace) -> int:
     if options.pair is not None:
         if options.table is not None:
             raise ValueError("a table and a pair; give one of them")
+        of_table = ("group_column", "value_column", "posterior", "as_is")
+        if said := [f"--{name.replace('_', '-')}" for name in of_table if getattr(options, name)]:
+            raise ValueError(f"{' '.join(said)}: only for a table; leave out what is not for --pair")
         question = PairQuestion(folder=options.pair, **common)
     elif options.table is None or options.group_column is None or options.value_column is None:
         raise ValueError(
@@ -290,29 +324,41 @@ def _recommend(options: argparse.Namespace) -> int:
             path=options.table,
             group_column=options.group_column,
             value_column=options.value_column,
-            posterior=options.posterior,
+            posterior=options.posterior or "superpopulation",
             as_is=options.as_is,
             **common,
         )
-    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+    say = partial(_tell, sys.stderr if options.json else sys.stdout)
     answer = recommend(question, options.typed, say, resume=options.resume, runs=options.runs)
+    for note in answer.notes:
+        _tell(sys.stderr, f"hierbench: {printable(note)}")
+    code = int(answer.first is None or len(answer.notes) > 0)
     if options.json:
         print(json.dumps(answer.to_dict(), indent=1))
-        return int(answer.first is None)
-    folder = options.runs / answer.run
+        return code
+    folder = answer.folder
     print()
     if answer.about is not None:
         print("\n".join(answer.about.lines), end="\n\n")
     print("\n".join(answer.lines()))
     for name, text in answer.programs.items():
         print(f"\n{'-' * 20} {folder / name}\n{text}", end="")
-    print(f"\npage: {folder / PAGE}")
-    return int(answer.first is None)
+    if (folder / PAGE).exists():
+        print(f"\npage: {folder / PAGE}")
+    return code
+
+
+def _tell(stream: TextIO, line: str) -> None:
+    """Print a line of progress; where it can't be printed, what is measured is still worth measuring."""
+    with suppress(OSError):
+        print(line, file=stream, flush=True)
 
 
 def _write(text: str, path: Path | None) -> None:
     if path is None:
         print(text, end="")
+    elif path.exists() and not path.is_file():  # /dev/stdout
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write(path, text)

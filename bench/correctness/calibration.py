@@ -7,6 +7,8 @@ made the data and the sampler is right. (ArviZ's simuk does this for PyMC models
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend
 from bench.correctness.truth import elements
 from bench.families.base import Family, Model
+from bench.files import write
 from bench.running.isolation import Worker
 from bench.settings import Settings
 
@@ -24,6 +27,7 @@ Ints = NDArray[np.int64]
 RANKED = 99
 """Draws of a posterior among which a parameter is ranked: 100 possible ranks."""
 SETTINGS = Settings(chains=2, warmup=1000, draws=2000, target_accept=0.95, cores=2)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,13 @@ def uniformity(ranks: Ints, replications: int = 20_000) -> float:
     """Monte Carlo p-value of the largest distance between the ranks' distribution function and a uniform one.
 
     The distance is in binomial standard deviations, so that the tails count as much as the middle.
+
+    Parameters
+    ----------
+    ranks : array of shape (simulation,)
+        In 0 to `RANKED`.
+    replications : int
+        Sets of uniform ranks that are drawn to compare with.
     """
     observed = _distance(ranks[None])[0]
     rng = np.random.default_rng(7)
@@ -139,7 +150,15 @@ def _distance(ranks: Ints) -> Floats:
 
 
 def picture(calibrations: Sequence[Calibration], path: Path) -> None:
-    """Draw, for each model and backend, the ranks' distribution functions less the uniform one, in a 99 % band."""
+    """Draw, for each model and backend, the ranks' distribution functions less the uniform one, in a 99 % band.
+
+    Parameters
+    ----------
+    calibrations : sequence of Calibration
+        Those to draw: a row for each model, a column for each backend.
+    path : Path
+        The picture to write, as PNG.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -155,9 +174,7 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
         sharex=True,
         sharey=True,
     )
-    names = list(dict.fromkeys(name for calibration in calibrations for name in calibration.ranks))
-    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-    colours = {name: palette[i % len(palette)] for i, name in enumerate(names)}
+    legends: set[tuple[str, ...]] = set()
     expected = np.arange(1, RANKED + 1) / (RANKED + 1)
     for calibration in calibrations:
         axis = axes[models.index(calibration.name), backends.index(calibration.backend)]
@@ -165,15 +182,18 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
         simulated = _distance(np.random.default_rng(7).integers(0, RANKED + 1, (2000, n)))
         band = np.quantile(simulated, 0.99) * np.sqrt(expected * (1 - expected) / n)
         axis.fill_between(expected, -band, band, color="0.88", linewidth=0)
-        for name, ranks in calibration.ranks.items():
+        for (name, ranks), colour in zip(calibration.ranks.items(), cycle(COLOURS), strict=False):
             found = np.searchsorted(np.sort(ranks), np.arange(RANKED), side="right") / n
-            axis.plot(expected, found - expected, color=colours[name], linewidth=1.2, label=name)
+            axis.plot(expected, found - expected, color=colour, linewidth=1.2, label=name)
         axis.set_title(f"{calibration.name}, {calibration.backend}, {n} fits", fontsize=8)
         axis.tick_params(labelsize=7)
-    axes[0, 0].legend(fontsize=7, ncols=2, frameon=False)
+        if tuple(calibration.ranks) not in legends:  # the scalars are those of the family
+            legends.add(tuple(calibration.ranks))
+            axis.legend(fontsize=6, ncols=2, frameon=False)
     figure.supxlabel("rank of the prior draw among its posterior draws, as a fraction", fontsize=8)
     figure.supylabel("share of ranks below it, less the fraction", fontsize=8)
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=110, format="png")
+    write(path, drawn.getvalue())
     pyplot.close(figure)

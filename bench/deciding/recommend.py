@@ -5,7 +5,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import zip_longest
 from pathlib import Path
@@ -20,6 +20,7 @@ from bench.families.normal_means.programs import PYMC, STAN, Table, program
 from bench.families.normal_means.theory import CLEAR, Seen, look, units
 from bench.families.pair import Pair
 from bench.families.registry import FAMILIES
+from bench.files import write
 from bench.records import RUNS, Record, RunError, find_run, read_run
 from bench.report.page import write_report
 from bench.report.recommendation import About, Recommendation
@@ -96,13 +97,24 @@ class Question(ABC):
         return None
 
     def programs(self, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
-        """Yield programs to copy: file name and text."""
+        """Yield programs to copy: file name and text; none by default.
+
+        Parameters
+        ----------
+        plan : Plan
+            What was measured.
+        answer : Recommendation
+            What it says.
+        """
         yield from ()
 
     def asked_at(self, target_accept: float | None) -> Asked:
-        """Return what is asked of the fits at a target acceptance, None for that of the backends."""
+        """Return what is asked of the fits at a target acceptance, None for that of the backends.
+
+        No build, comparison or fit may take longer than the whole budget.
+        """
         given = {} if target_accept is None else {"target_accept": target_accept}
-        return replace(self.asked, overrides=self.asked.overrides | given)
+        return replace(self.asked, overrides=self.asked.overrides | given, fit_timeout=self.budget)
 
     def plan(self, target_accept: float | None) -> Plan:
         """Return all that could be measured; what can't be asked is refused here."""
@@ -141,7 +153,7 @@ class PairQuestion(Question):
     def summary(self) -> str:
         """The question in one line."""
         (model,) = self.family.models.values()
-        there = [path.name for path in (each.path for each in (model.stan, model.pymc) if each is not None)]
+        there = [program.path.name for program in (model.stan, model.pymc) if program is not None]
         return f"{printable(str(self.folder))}: {' and '.join(there)}"
 
 
@@ -227,7 +239,7 @@ class TableQuestion(Question):
             measure="n omega²/sigma²",
             information=(information.low, information.median, information.high),
             limits=(1 / CLEAR, CLEAR),
-            values=seen.to_dict(),
+            values=asdict(seen),
         )
 
     def programs(self, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
@@ -300,28 +312,39 @@ def recommend(
         except KeyboardInterrupt:
             say(f"stopped; the answer is from what there is, and --resume {run.journal.id} goes on")
             break
+        except RunError as error:  # a disk that is full; what was measured before is worth an answer
+            return _written(question, plan, run, [str(error)])
         finally:
             run.close()
-    return _written(question, plan, run)
+    return _written(question, plan, run, [])
 
 
-def _written(question: Question, plan: Plan, run: Run) -> Recommendation:
-    """Answer from the records of a run, and put the answer into its folder."""
+def _written(question: Question, plan: Plan, run: Run, notes: list[str]) -> Recommendation:
+    """Answer from the records of a run, and put the answer into its folder; what goes wrong there costs no answer."""
     folder = run.journal.folder
     records = run.journal.records
     if not any(record.status == "ok" for record in records):
-        tried = f" ({printable(records[0].reason.splitlines()[0])})" if records else ""
+        if records and all(record.status != "timeout" for record in records):
+            why = "; ".join(
+                f"{record.model} on {record.backend}: {record.status}: {printable(record.reason.splitlines()[0])}"
+                for record in records
+            )
+            raise RunError(f"nothing could be fit: {why}")
         raise RunError(
-            f"no fit ended within the budget of {question.budget:g} s{tried}; type: --budget "
+            f"no fit ended within the budget of {question.budget:g} s; type: --budget "
             f"{max(60.0, 4 * question.budget):g} --resume {run.journal.id}"
         )
-    answer = _answered(question, plan, records)
-    write_report(folder, records, run.journal.asked)
-    write_page(folder, answer)
-    (folder / "recommendation.json").write_text(json.dumps(answer.to_dict(), indent=1) + "\n", encoding="utf-8")
-    for name, text in answer.programs.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return answer
+    answer = replace(_answered(question, plan, records), folder=folder)
+    notes += [run.journal.lost] if run.journal.lost else []
+    try:
+        write_report(folder, records, run.journal.asked)
+        write_page(folder, answer)
+        write(folder / "recommendation.json", json.dumps(answer.to_dict(), indent=1) + "\n")
+        for name, text in answer.programs.items():
+            write(folder / name, text)
+    except Exception as error:  # whatever the pages stumble over, the fits were paid for
+        notes.append(f"not all pages were written, for {type(error).__name__}: {error}")
+    return replace(answer, notes=tuple(notes))
 
 
 def _ladder(question: Question, resume: str | None, runs: Path) -> list[float | None]:

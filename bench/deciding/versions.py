@@ -9,26 +9,29 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.backends import BACKENDS
 from bench.families.normal_means.data import GRIDS
-from bench.families.normal_means.forms import MODELS
+from bench.families.registry import FAMILIES
+from bench.files import write
 from bench.records import Record, RunError, new_run_id, read_records, read_run
 from bench.report.compare import compare_runs
 from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
 from bench.report.matching import CompareError
 from bench.running.run import UsageError, choose
-from bench.settings import Settings
+from bench.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ROOT / "reports" / "versions"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!-]*)")
 MEASURED = ("wall_seconds", "ess_per_second")
+KINDS = {str: "text", int: "a whole number", float: "a number with a point, as 0.9"}
+"""What to call the types of what a matrix says."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Combination:
         return re.sub(r"[^A-Za-z0-9.]+", "-", self.name)
 
     @property
-    def family(self) -> tuple[str, ...]:
+    def kind(self) -> tuple[str, ...]:
         """What it has in common with those it is compared with: the names of its packages and its backends."""
         return (*(package.split("==")[0] for package in self.packages), *self.backends)
 
@@ -72,22 +75,26 @@ class Matrix:
     Attributes
     ----------
     combinations : tuple of Combination
-        In order; the first of each family is the one that the others are compared with.
+        In order; the first of each kind is the one that the others are compared with.
+    families : str
+        Names, separated by commas.
     grid : str
-        Datasets.
+        Datasets of the families that have several grids.
     replicates : int
         Fits of each case.
     models : str, optional
         Names, separated by commas; all by default.
-    target_accept : float, optional
-        Of all fits; that of the suite by default. Nothing is ranked that diverges, so a higher one may say more.
+    overrides : mapping of str to float
+        Settings of all fits that are not those of the suite. Nothing is ranked that diverges, so a higher
+        `target_accept` may say more.
     """
 
     combinations: tuple[Combination, ...]
+    families: str = "normal_means"
     grid: str = "smoke"
     replicates: int = 5
     models: str | None = None
-    target_accept: float | None = None
+    overrides: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what can't be run."""
@@ -95,9 +102,10 @@ class Matrix:
             raise UsageError(f"no grid {self.grid!r}; the grids are {', '.join(GRIDS)}")
         if self.replicates < 1:
             raise UsageError(f"--replicates is {self.replicates}; give 1 or more, 5 for intervals")
-        choose("model", self.models, MODELS)
+        families = choose("family", self.families, FAMILIES)
+        choose("model", self.models, {name: model for family in families for name, model in family.models.items()})
         try:
-            Settings().override(target_accept=self.target_accept)
+            Settings().override(**self.overrides)
         except ValueError as error:
             raise UsageError(str(error)) from error
         names = [combination.name for combination in self.combinations]
@@ -106,30 +114,50 @@ class Matrix:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Matrix":
-        """Read the plain values of a TOML file, or of `versions.json`.
+        """Read the plain values of a TOML file, or of `versions.json`; settings stand beside the rest.
+
+        Parameters
+        ----------
+        values : mapping
+            None where a value is not given.
 
         Raises
         ------
         UsageError
             If a name is unknown or a value has the wrong type.
         """
-        plain = dict(values)
+        plain = {name: value for name, value in values.items() if value is not None}
         tables = plain.pop("combinations", None)
-        known = {"grid": str, "replicates": int, "models": str | None, "target_accept": float | None}
+        settings: dict[str, type] = {option.name: option.kind for option in OPTIONS}
+        known: dict[str, type] = {"families": str, "grid": str, "replicates": int, "models": str, **settings}
         for name, value in plain.items():
             if name not in known:
                 raise UsageError(f"no setting {name!r} in the matrix; there are: combinations, {', '.join(known)}")
             if not isinstance(value, known[name]):
-                raise UsageError(f"{name} is {value!r} in the matrix; give {known[name]}")
+                raise UsageError(f"{name} is {value!r} in the matrix; give {KINDS[known[name]]}")
         if not isinstance(tables, list) or not tables:
             raise UsageError(
                 'the matrix has no [[combinations]]; give e.g. [[combinations]] packages = ["pymc==6.4.0"]'
             )
-        return cls(tuple(_combination(table) for table in tables), **plain)
+        given = {name: plain.pop(name) for name in settings if name in plain}
+        return cls(tuple(_combination(table) for table in tables), overrides=given, **plain)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads."""
+        plain = asdict(self)
+        settings = plain.pop("overrides")
+        return {**plain, **settings}
 
 
 def read_matrix(tried: str, **rest: Any) -> Matrix:
     """Read `--try`: a TOML file, or pins separated by commas, with `+` between those of one environment.
+
+    Parameters
+    ----------
+    tried : str
+        What was typed.
+    **rest
+        What else was typed, by the names of a TOML file; it goes before what the file says. None is nothing.
 
     Raises
     ------
@@ -141,14 +169,12 @@ def read_matrix(tried: str, **rest: Any) -> Matrix:
             values = tomllib.loads(Path(tried).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{tried} can't be read as TOML: {error}") from error
-        return Matrix.from_dict({**values, **{name: value for name, value in rest.items() if value is not None}})
-    pins = [part.strip() for part in tried.split(",") if part.strip()]
-    if not pins:
-        raise UsageError("--try is empty; give e.g. --try pymc==5.28.5,pymc==6.4.0")
-    tables = [{"packages": [pin.strip() for pin in part.split("+")]} for part in pins]
-    return Matrix.from_dict(
-        {"combinations": tables, **{name: value for name, value in rest.items() if value is not None}}
-    )
+    else:
+        pins = [part.strip() for part in tried.split(",") if part.strip()]
+        if not pins:
+            raise UsageError("--try is empty; give e.g. --try pymc==5.28.5,pymc==6.4.0")
+        values = {"combinations": [{"packages": [pin.strip() for pin in part.split("+")]} for part in pins]}
+    return Matrix.from_dict({**values, **{name: value for name, value in rest.items() if value is not None}})
 
 
 def _combination(table: Any) -> Combination:
@@ -177,6 +203,8 @@ def _combination(table: Any) -> Combination:
 
 def _known() -> list[str]:
     """Name the packages whose version can matter to a backend."""
+    if not (ROOT / "pyproject.toml").exists():
+        raise UsageError("hierbench versions installs this project into each environment; run it in a checkout of it")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["pystan"]]
     own = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in lines}
@@ -204,7 +232,7 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None]) -> Hi
         If no environment could be made or none gave records.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "versions.json").write_text(json.dumps(asdict(matrix), indent=1) + "\n", encoding="utf-8")
+    write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
     notes, ready = [], {}
     for number, combination in enumerate(matrix.combinations, 1):
         say(f"[{number}/{len(matrix.combinations)}] environment {combination.name}")
@@ -224,7 +252,22 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None]) -> Hi
 
 
 def report(matrix: Matrix, folder: Path, notes: Sequence[str] = ()) -> History:
-    """Compare what the environments measured, and write the page and Markdown into the folder."""
+    """Compare what the environments measured, and write the page and Markdown into the folder.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        What was tried.
+    folder : Path
+        Where the records are and the pages go.
+    notes : sequence of str
+        What went wrong.
+
+    Raises
+    ------
+    RunError
+        If there are no records.
+    """
     records = {
         combination: found for combination in matrix.combinations if (found := _records(folder / combination.folder))
     }
@@ -256,19 +299,20 @@ def _how(matrix: Matrix, records: Sequence[Record]) -> str:
     places = {name: {str(r.environment.get(name, "unknown")) for r in records} for name in ("python", "cpu", "cores")}
     said = {name: " and ".join(sorted(found)) for name, found in places.items()}
     return (
-        f"Grid {matrix.grid}, {matrix.replicates} replicates, each made in all environments before the next; target "
-        f"accept {' and '.join(sorted(target))}. Python {said['python']} on {said['cpu']}, {said['cores']} cores."
+        f"{matrix.families}, grid {matrix.grid}, {matrix.replicates} replicates, each made in all environments before "
+        f"the next; target accept {' and '.join(sorted(target))}. Python {said['python']} on "
+        f"{said['cpu']}, {said['cores']} cores."
     )
 
 
 def _pairs(combinations: Sequence[Combination]) -> Iterator[tuple[Combination, Combination]]:
-    """Pair every combination with the first of its family."""
+    """Pair every combination with the first of its kind."""
     first: dict[tuple[str, ...], Combination] = {}
     for combination in combinations:
-        if combination.family in first:
-            yield first[combination.family], combination
+        if combination.kind in first:
+            yield first[combination.kind], combination
         else:
-            first[combination.family] = combination
+            first[combination.kind] = combination
 
 
 class NotMadeError(Exception):
@@ -277,6 +321,13 @@ class NotMadeError(Exception):
 
 def environment(combination: Combination, say: Callable[[str], None]) -> Path:
     """Make, or find, a virtual environment with a combination in it, and return its Python.
+
+    Parameters
+    ----------
+    combination : Combination
+        What goes into it.
+    say : callable
+        Prints a line of progress.
 
     Raises
     ------
@@ -335,18 +386,20 @@ def _fit(matrix: Matrix, combination: Combination, python: Path, folder: Path, r
         return None
     command = [
         *(str(python), "-m", "pytest", "bench/test_sample.py", "--benchmark-only", "-q", "-p", "no:cacheprovider"),
-        *("--grid", matrix.grid, "--backend", ",".join(combination.backends), "--replicates", str(replicates)),
+        *("--family", matrix.families, "--grid", matrix.grid, "--backend", ",".join(combination.backends)),
+        *("--replicates", str(replicates)),
         *("--runs", str(folder.resolve())),
     ]
     if matrix.models is not None:
         command += ["--model", matrix.models]
-    if matrix.target_accept is not None:
-        command += ["--target-accept", str(matrix.target_accept)]
+    for option in OPTIONS:
+        if option.name in matrix.overrides:
+            command += [option.flag, str(matrix.overrides[option.name])]
     if begun:
         command += ["--resume"]
     done = _run(command)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log.txt").write_text(done.stdout, encoding="utf-8")
+    write(folder / "log.txt", done.stdout)
     if done.returncode in (0, 1) and any(folder.glob("*/records.jsonl")):  # 1: some fit failed, and its record says why
         return None
     return f"pytest ended with {done.returncode}: {_why(done.stdout)} (all of it: {folder / 'log.txt'})"
@@ -376,6 +429,13 @@ def _why(output: str) -> str:
 
 def find_folder(name: str | None, root: Path) -> Path:
     """Return the folder of an earlier comparison by its id or path, or, without a name, that of a new one.
+
+    Parameters
+    ----------
+    name : str, optional
+        Id, path, or `latest`.
+    root : Path
+        Folder of all comparisons.
 
     Raises
     ------

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from bench.cells import printable, rival
@@ -73,6 +74,10 @@ class Recommendation:
         Cases that were stopped or not begun, because the budget was used.
     programs : mapping of str to str
         File name and text of the programs to copy.
+    folder : Path
+        Of the run.
+    notes : tuple of str
+        What went wrong beside the fits, as pages that could not be written.
     """
 
     run: str
@@ -84,6 +89,8 @@ class Recommendation:
     about: About | None = None
     unmeasured: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -270,6 +277,20 @@ class Recommendation:
         return -(-int(self.target_ess * int(row.first.settings["draws"])) // max(1, int(ess)))
 
     @property
+    def equality(self) -> str:
+        """Say what the gate refused, and what was not compared across languages; empty where neither is so."""
+        refused: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            if row.first.status == "mismatch":
+                refused.setdefault((row.model, row.first.language), []).append(row)
+        said = [
+            f"{' and '.join(row.case for row in rows)} {'were' if len(rows) > 1 else 'was'} refused and not timed: "
+            f"{rows[0].first.reason.splitlines()[0]}."
+            for rows in refused.values()
+        ]
+        return " ".join([*said, uncompared([record for row in self.rows for record in row.records])]).strip()
+
+    @property
     def unhealthy(self) -> list[Row]:
         """Cases that gave draws that can't be trusted, or none."""
         return [row for row in self.rows if not row.healthy]
@@ -285,7 +306,8 @@ class Recommendation:
         else:
             seconds, interval = self.seconds(first)
             of = f" ({span(interval)})" if interval else ""
-            yield "model", first.model
+            if self.forms:
+                yield "model", first.model
             yield "backend", first.engine
             yield (
                 "rate",
@@ -305,6 +327,8 @@ class Recommendation:
             yield "parameterization", self.why
         if self.theory:
             yield "theory", self.theory
+        if self.equality:
+            yield "equality", self.equality
 
     @property
     def target_words(self) -> str:
@@ -329,9 +353,6 @@ class Recommendation:
             yield ""
             yield "  not ranked"
             yield from (f"  {row.case:<40}{printable(row.verdict)}" for row in self.unhealthy)
-        if said := uncompared([record for row in self.rows for record in row.records]):
-            yield ""
-            yield from (f"  {line}" for line in textwrap.wrap(printable(said), width))
         if self.unmeasured:
             yield ""
             text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {self.run}"
@@ -372,6 +393,7 @@ class Recommendation:
             "why": self.why if self.forms else None,
             "theory": self.about.theory if self.about and self.forms else None,
             "theory_and_measurement": self.theory or None,
+            "equality": self.equality or None,
             "ranked": [plain(row) for row in self.ranked],
             "unhealthy": [{"case": row.case, "reason": row.verdict} for row in self.unhealthy],
             "not_measured": list(self.unmeasured),
