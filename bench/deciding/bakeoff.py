@@ -14,7 +14,7 @@ FIRST = "stanli"
 CONTENDING = 3.0
 """A case contends while its rate is within this factor of the best."""
 FEW, ENOUGH, MOST = 3, 5, 15
-"""Fits of each contender before another backend is tried, before what has no fit yet is, and in the end."""
+"""Fits of each contender: before another backend is tried, before what has no fit yet is tried, and in the end."""
 ROOM = 1.3
 """A fit is started if this many times its expected seconds are left."""
 
@@ -89,7 +89,7 @@ def next_case(
         Seconds that are left.
     """
     records = [record for record in records if record.status != "timeout"]  # an end of the budget says nothing
-    done = {cell.records[0].key[:3]: cell for cell in cells(records)}
+    done = {cell.first.key[:3]: cell for cell in cells(records)}
     wanted = sorted(cases, key=lambda case: case.model.target != target)
     fresh = [case for case in wanted if case.key not in done]
     of_target = [cell for cell in done.values() if cell.target == target]
@@ -112,7 +112,17 @@ def next_case(
 
 
 def hopeless(cases: Sequence[Case], records: Sequence[Record], target: str) -> bool:
-    """Tell whether every model of the target has given draws on the first backend that can't be trusted."""
+    """Tell whether every model of the target has given draws on the first backend that can't be trusted.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        All that could be fit.
+    records : sequence of Record
+        What was.
+    target : str
+        The posterior that is wanted.
+    """
     wanted = {case.key for case in cases if case.model.target == target and case.backend.name == _first(cases)}
     return wanted == {r.key[:3] for r in records if r.key[:3] in wanted and r.status == "ok" and not r.healthy}
 
@@ -135,7 +145,7 @@ def _contending(found: Sequence[Cell], forms: Mapping[str, str]) -> set[tuple[st
     other = rival(found, ranked[0], forms)
     if other is not None and (other.healthy_fits or len(other.records) < ENOUGH):
         contending.append(other)
-    return {cell.records[0].key[:3] for cell in contending}
+    return {cell.first.key[:3] for cell in contending}
 
 
 def _expected(case: Case, records: Sequence[Record]) -> float:

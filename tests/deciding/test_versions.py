@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,19 +45,22 @@ def test_a_package_that_is_no_backend_runs_the_default_ones() -> None:
 def test_a_matrix_is_read_from_toml_and_back(tmp_path: Path) -> None:
     path = tmp_path / "matrix.toml"
     path.write_text(
-        'replicates = 2\n[[combinations]]\npackages = ["pymc==5.28.5"]\npython = "3.11"\n'
+        'families = "eight_schools,normal_means"\nreplicates = 2\ndraws = 400\ntarget_accept = 0.9\n'
+        '[[combinations]]\npackages = ["pymc==5.28.5"]\npython = "3.11"\n'
         '[[combinations]]\npackages = ["pymc==6.4.0", "nutpie==0.16.11"]\nbackends = ["nutpie"]\n'
     )
-    matrix = read_matrix(str(path), grid="quick")
+    matrix = read_matrix(str(path), grid="quick", draws=500)
     assert matrix == Matrix(
         (
             Combination(("pymc==5.28.5",), ("pymc",), "3.11"),
             Combination(("pymc==6.4.0", "nutpie==0.16.11"), ("nutpie",)),
         ),
-        "quick",
-        2,
+        families="eight_schools,normal_means",
+        grid="quick",
+        replicates=2,
+        overrides={"draws": 500, "target_accept": 0.9},
     )
-    (tmp_path / "versions.json").write_text(json.dumps(asdict(matrix)))
+    (tmp_path / "versions.json").write_text(json.dumps(matrix.to_dict()))
     assert read_folder(tmp_path) == matrix
 
 
@@ -85,7 +87,8 @@ def test_what_cannot_be_tried_is_refused(tried: str, message: str, capsys: pytes
     ("text", "message"),
     [
         ("grid = 'none'\n[[combinations]]\npackages=['pymc==6.4.0']", "no grid 'none'"),
-        ("replicates = 'many'\n[[combinations]]\npackages=['pymc==6.4.0']", "replicates is 'many'"),
+        ("families = 'abnormal'\n[[combinations]]\npackages=['pymc==6.4.0']", "no family .abnormal"),
+        ("replicates = 'many'\n[[combinations]]\npackages=['pymc==6.4.0']", "replicates is 'many'.*a whole number"),
         ("replicates = 0\n[[combinations]]\npackages=['pymc==6.4.0']", "give 1 or more"),
         ("colour = 1\n[[combinations]]\npackages=['pymc==6.4.0']", "no setting 'colour'"),
         ("grid = 'smoke'", "has no .*combinations"),
@@ -148,7 +151,7 @@ def test_fits_are_made_in_turn_compared_and_resumed(
     )
     page = (folder / "versions.html").read_text(encoding="utf-8")
     assert "Verdicts" in page
-    assert "Grid smoke, 2 replicates" in page
+    assert "normal_means, grid smoke, 2 replicates" in page
     assert "accept 0.9." in (folder / "versions.md").read_text(encoding="utf-8")
     assert page.count('class="chart"') == 4
     assert (folder / "versions.md").exists()
@@ -199,7 +202,7 @@ def test_versions_of_one_family_are_compared_and_a_slow_one_fails(
                 simulated_record(backend=combination.backends[0], replicate=i, wall_seconds=wall, versions=pinned)
             )
         journal.close()
-    (tmp_path / "v" / "versions.json").write_text(json.dumps(asdict(matrix)))
+    (tmp_path / "v" / "versions.json").write_text(json.dumps(matrix.to_dict()))
     typed = ["versions", "--resume", "v", "--output", str(tmp_path)]
     assert main(typed) == 0
     said = capsys.readouterr().out

@@ -8,8 +8,8 @@ nearly independent of omega; where it is small they follow omega, and a non-cent
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -95,20 +95,6 @@ class Seen:
         if self.smallest != self.largest:
             yield f"it goes from {self.least:.3g} in the smallest group to {self.most:.3g} in the largest"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {**asdict(self), "theory": self.theory}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Seen":
-        """Read what `to_dict` returned."""
-        fields: dict[str, Any] = {
-            name: Estimate(**value) if isinstance(value, dict) else value
-            for name, value in values.items()
-            if name != "theory"
-        }
-        return cls(**fields)
-
 
 def look(dataset: Groups, centre: float = 0.0, scale: float = 1.0) -> Seen:
     """Summarise a dataset by its exact posterior.
@@ -118,7 +104,7 @@ def look(dataset: Groups, centre: float = 0.0, scale: float = 1.0) -> Seen:
     dataset : Groups
         What the models are given.
     centre, scale : float
-        How it was made of the reader's y.
+        The models are given ``(y - centre) / scale`` of the reader's y.
     """
     exact = exact_posterior(dataset, "superpopulation")
     sigma, omega = exact.draw_scales(DRAWS, np.random.default_rng(1))
@@ -150,6 +136,11 @@ def units(dataset: Groups) -> tuple[float, float]:
 
     The priors are mu ~ normal(0, 1) and sigma ~ half-normal(1). Beyond `PRIOR_SDS` of these the mean of the group means
     becomes the centre and the standard deviation within groups the scale, both to three digits.
+
+    Parameters
+    ----------
+    dataset : Groups
+        The reader's y, as it is.
     """
     spare = len(dataset.y) - dataset.n_groups
     within = math.sqrt(dataset.within_ss / spare) if spare else float(np.std(dataset.y))

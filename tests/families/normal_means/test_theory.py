@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.families.normal_means.data import Groups, normal_means
-from bench.families.normal_means.theory import Seen, look, units
+from bench.families.normal_means.theory import look, units
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,3 @@ def test_one_observation_a_group_has_units_too() -> None:
     centre, scale = units(many)
     assert abs(centre - 100) < 3
     assert abs(scale - 5) < 2
-
-
-def test_it_survives_json() -> None:
-    seen = look(normal_means(1.0, [20] * 5))
-    assert Seen.from_dict(seen.to_dict()) == seen
