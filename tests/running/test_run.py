@@ -103,7 +103,7 @@ def test_a_backend_whose_language_is_missing_has_no_case(pair: Pair, backends: l
 
 def test_two_pairs_of_one_name_are_refused() -> None:
     pairs = [tiny(), tiny(stan=STAN + "\n")]
-    with pytest.raises(UsageError, match="tiny pair is asked for twice, .*; rename a folder"):
+    with pytest.raises(UsageError, match=r"tiny pair is asked for twice, .*; rename a folder"):
         Plan.make([(pair, pair.datasets("tiny")) for pair in pairs], None, "stanli", Asked())
 
 
