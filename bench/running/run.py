@@ -106,9 +106,7 @@ class Plan:
         ]
         ids = [f"{dataset.id} {model.name}" for _, dataset, model in subjects]
         if twice := next((each for each in ids if ids.count(each) > 1), None):
-            raise UsageError(
-                f"{twice} is asked for twice, and records would not be told apart; rename a folder"
-            )
+            raise UsageError(f"{twice} is asked for twice, and records would not be told apart; rename a folder")
         return cls(subjects, chosen, missing, asked)
 
     @property
