@@ -36,7 +36,7 @@ def interpreter(session: nox.Session, python: str) -> str:
 @nox.session
 @nox.parametrize("python", LINES)
 def line(session: nox.Session, python: str) -> None:
-    """Run the tests by the README's command, the slow ones, smoke runs of the main job, ruff and mypy."""
+    """Run the tests by the README's command, smoke runs of the main job, ruff and mypy."""
     shims = Path(session.create_tmp())
     (shims / "python3").write_text(f'#!/bin/sh\nexec {interpreter(session, python)} "$@"\n')
     (shims / "python3").chmod(0o755)
@@ -51,8 +51,6 @@ def line(session: nox.Session, python: str) -> None:
         run("python3 -m venv .venv && .venv/bin/pip install -q -e '.[pystan]'")
         required = {"HIERBENCH_REQUIRE": "pystan"}
     run(readme_command("Run the tests"), **required)
-    if python == LINES[-1]:  # minutes long, and the same code on both lines
-        run(".venv/bin/pytest -m slow -n 2 --dist loadfile", **required)
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed
     run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
