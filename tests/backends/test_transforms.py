@@ -146,7 +146,6 @@ def test_one_prior_changed(old: str, new: str, named: str, in_pymc: Side) -> Non
         ("upper=top> between", "upper=top + 0.01> between", "between"),
         ("lower=0> positive", "lower=0.001> positive", "positive"),
         ("upper=2> below", "upper=2.01> below", "below"),
-        ("real<lower=0> positive", "real<lower=0, upper=100> positive", "positive"),
     ],
 )
 def test_one_bound_changed(old: str, new: str, named: str, in_pymc: Side) -> None:
