@@ -150,7 +150,7 @@ def test_too_many_rows_are_refused_with_the_limit(
 ) -> None:
     monkeypatch.setattr("bench.families.normal_means.data.MAX_ROWS", 100)
     assert main(asked(write(tmp_path / "t.csv", 1.0, [20] * 8, 1))) == 2
-    assert "160 rows; the limit is 100. Take a random sample of the rows" in capsys.readouterr().err
+    assert "at least 101 rows; the limit is 100. Take a random sample of the rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
