@@ -209,7 +209,7 @@ def a_pair(folder: Path, **programs: str) -> list[str]:
     folder.mkdir()
     for name, text in programs.items():
         (folder / f"model.{name}").write_text(text)
-    (folder / "data.json").write_text(json.dumps({"N": 5, "y": [1.0, 2.0, 0.5, 1.5, 1.1]}))
+    (folder / "data.json").write_text(json.dumps({"N": 20, "y": [1.0, 2.0, 0.5, 1.5, 1.1] * 4}))
     return ["recommend", "--pair", str(folder), "--runs", str(folder.parent / "runs")]
 
 
