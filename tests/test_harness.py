@@ -64,9 +64,9 @@ def test_replicates_are_rounds(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--backend", "stan"), "no backend 'stan'; the backends are: cmdstan, stanli, pystan, pymc, nutpie"),
-        (("--model", "centred"), "no model 'centred'; the models are: centered"),
-        (("--grid", "big"), "no grid 'big'; the grids are smoke, quick, thread, full"),
+        (("--backend", "stan"), "no backend 'stan'; there are: cmdstan, stanli, pystan, pymc, nutpie"),
+        (("--model", "centred"), "no model 'centred'; there are: centered"),
+        (("--grid", "big"), "no grid 'big'; its grids are: quick, smoke, thread, full"),
         (("--chains", "0"), "chains is 0; give 1 or more (--chains 1)"),
         (("--replicates", "0"), "--replicates is 0; give 1 or more"),
         (("--data", "x.csv"), "--group-column NAME --value-column NAME"),
@@ -100,7 +100,7 @@ def test_a_readers_table_with_text_labels_is_fit(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = read_records(only_run(tmp_path / "runs"))
     assert record.dataset.startswith("my_table-")
-    assert (record.n_obs, record.n_groups, record.truth) == (60, 3, {})
+    assert (record.sizes, record.generated_with) == ({"observations": 60, "groups": 3}, {})
 
 
 def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_path):
