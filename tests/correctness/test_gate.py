@@ -62,7 +62,10 @@ def check(workers: Workers, worker_of: WorkerOf) -> Check:
     equality = Equality(workers)
 
     def ask(model: Model, dataset: Dataset, backend: str, family: NormalMeans = FAMILY) -> Verdict:
-        return equality.check(family, model, dataset, BACKENDS[backend], worker_of(backend))
+        worker = worker_of(backend)  # skips a backend that is not here, which can't say what it supports either
+        if reason := BACKENDS[backend].unsupported(model):
+            pytest.skip(reason)
+        return equality.check(family, model, dataset, BACKENDS[backend], worker)
 
     return ask
 
@@ -89,8 +92,6 @@ TRUE = [
 
 @pytest.mark.parametrize(("backend", "model", "name"), TRUE)
 def test_true_model_passes(backend: str, model: str, name: str, check: Check) -> None:
-    if reason := BACKENDS[backend].unsupported(MODELS[model]):
-        pytest.skip(reason)
     verdict = check(MODELS[model], DATASETS[name], backend)
     assert verdict.kind == "same"
     assert verdict.left_out == 0
