@@ -112,7 +112,8 @@ class Record:
     peak_memory : int
         Bytes of the process tree (see `Worker.peak_memory`).
     gate : dict, optional
-        What the equality gate compared and found: see `bench.correctness.gate.Passed`.
+        What the equality gate compared and found: places, largest error, constant, what was left out, and notes; see
+        `bench.correctness.gate.Verdict`.
     grade : dict, optional
         What is known of the headline quantities, and for a healthy fit how far it is from the truth: see
         `bench.correctness.diagnosis.held_against_truth`.

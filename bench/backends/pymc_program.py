@@ -78,7 +78,7 @@ def build(program: Program, data: Data) -> "pm.Model":
 def numba_for_c() -> bool:
     """Tell whether PyMC must compile with Numba: PyMC 5 compiles C, and without a compiler it would interpret graphs.
 
-    Interpreted, fits take twenty to seventy times as long, which is nothing that a user of PyMC would put up with.
+    Interpreted, fits were seen to take thirty to seventy times as long.
     """
     if int(version("pymc").split(".")[0]) >= 6:
         return False  # it compiles with Numba as it is
