@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any, TextIO
 from bench.cells import printable
 from bench.families.normal_means.data import GRIDS
 from bench.files import open_terminal, write
-from bench.records import RUNS, Record, RunError, find_run, read_records, read_run
+from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
 from bench.report.comparison import MEASURES
 from bench.settings import add_options, overrides
 
@@ -22,6 +23,10 @@ from bench.settings import add_options, overrides
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 a condition or the machine failed, 2 usage."""
     open_terminal()
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return _failed("the working directory was deleted; change to one that is there: cd", 2)
     parser = argparse.ArgumentParser(prog="hierbench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -180,7 +185,7 @@ def _report(options: argparse.Namespace) -> int:
         raise ValueError("several runs have no folder of their own; name one: --output FOLDER")
     records = [record for folder in folders for record in read_records(folder)]
     if not records:
-        raise ValueError(f"{folders[0].name} has no records; measure some first: --resume {folders[0].name}")
+        raise ValueError(f"{folders[0].name} has no records; measure some first: --resume {named(folders[0])}")
     print(write_report(options.output or folders[0], records, *map(read_run, folders)))
     return 0
 
@@ -225,6 +230,8 @@ def _calibrate(options: argparse.Namespace) -> int:
 
     if options.simulations < 1:
         raise ValueError(f"--simulations is {options.simulations}; give 1 or more, e.g. 100")
+    if options.seed < 0:
+        raise ValueError(f"--seed is {options.seed}; give 0 or more")
     families = choose("family", options.family, FAMILIES)
     known = {name: model for family in families for name, model in family.models.items()}
     names = {model.name for model in choose("model", options.model, known)}
@@ -284,8 +291,8 @@ def _versions(options: argparse.Namespace) -> int:
     try:
         found = try_versions(matrix, folder, say)
     except KeyboardInterrupt:
-        print(f"hierbench: stopped; what was measured stays. Go on: --resume {folder.name}", file=sys.stderr)
-        return 130
+        where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
+        return _failed(f"stopped; what was measured stays. Go on: --resume {folder.name}{where}", 130)
     if options.json:
         print(json.dumps(found.to_dict(), indent=1))
     else:

@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse what can't be measured, before anything is."""
     config.addinivalue_line("filterwarnings", "always:.*the last line was cut short")
+    config.addinivalue_line("filterwarnings", "always:.*is there twice")
     config.addinivalue_line("markers", "cold: a build with an empty cache; runs with --cold only")
     open_terminal()
     option = config.getoption

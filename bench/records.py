@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
+from bench.checked import misfits
 from bench.files import write
 
 SCHEMA = 2
@@ -202,6 +203,8 @@ class Record:
         ------
         RunError
             If it was written by a newer hierbench.
+        TypeError
+            If a value is missing or of another type than it should be.
         """
         schema = values.get("schema", SCHEMA)
         if schema > SCHEMA:
@@ -213,10 +216,64 @@ class Record:
             name: Quantity(**({k: math.nan if v is None else v for k, v in q.items()} if None in q.values() else q))
             for name, q in values.get("quantities", {}).items()
         }
-        return cls(**plain)
+        record = cls(**plain)
+        if wrong := _wrong(record):
+            raise TypeError(wrong)
+        return record
 
 
 _FIELDS = frozenset(f.name for f in fields(Record))
+_KINDS = {name: kind for name, kind in get_type_hints(Record).items() if name != "quantities"}
+_OF_QUANTITY = {**dict.fromkeys(get_type_hints(Quantity), float), "element": str}
+_Number = float | None
+_INSIDE: dict[str, dict[str, Any]] = {
+    "settings": {
+        "chains": int, "warmup": int, "draws": int, "target_accept": float, "max_treedepth": int, "cores": int,
+    },
+    "gate": {
+        "with": str, "places": int, "error": _Number, "constant": _Number, "left_out": int, "note": str,
+        "numerics": str,
+    },
+    "grade": {
+        "truth": str, "source": str, "known": dict[str, dict[str, _Number]] | None, "largest": _Number, "worst": str,
+        "bound": _Number, "biased": bool, "graded": int, "z_mean": dict[str, _Number], "stated_error": float,
+        "seconds_to_error": dict[str, _Number],
+    },
+    "summary": {"names": list[str], "mean": list[_Number], "sd": list[_Number], "mcse": list[_Number]},
+}  # fmt: skip
+"""Types of what is known inside of fields whose other contents are anybody's."""
+_NOT_NEGATIVE = [
+    name for name, kind in _KINDS.items() if kind in (int, float | None, int | None) and name not in ("seed", "schema")
+]
+
+
+def _wrong(record: Record) -> str:
+    """Say what in a record is of another type than it should be, or return nothing."""
+    if wrong := misfits(vars(record), _KINDS):
+        return wrong
+    for part, kinds in _INSIDE.items():
+        if wrong := misfits(getattr(record, part) or {}, kinds, f"{part}: "):
+            return wrong
+    for name, quantity in record.quantities.items():
+        numbers = {key: value for key, value in vars(quantity).items() if value == value}  # NaN: it was not finite
+        if wrong := misfits(numbers, _OF_QUANTITY, f"{name}: "):
+            return wrong
+    for name in _NOT_NEGATIVE:
+        if (value := getattr(record, name)) is not None and value < 0:
+            return f"{name} is {value}, which is negative"
+    if any(record.settings.get(name, 1) < 1 for name in ("chains", "draws")):
+        return "settings: no chains or no draws"
+    if record.status == "ok" and record.wall_seconds is None:
+        return "the fit is ok and took no time"
+    if any(
+        known.get(of) is None for known in ((record.grade or {}).get("known") or {}).values() for of in ("mean", "sd")
+    ):
+        return "grade: what is known of a quantity lacks its mean or sd"
+    if record.summary is not None:
+        lengths = {len(record.summary.get(column, ())) for column in _INSIDE["summary"]}
+        if len(lengths) > 1 or record.summary.keys() != _INSIDE["summary"].keys():
+            return "summary: columns that are missing, or of different lengths"
+    return ""
 
 
 def _from_schema_1(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -433,6 +490,15 @@ def find_run(name: str | Path, runs: Path = RUNS) -> Path:
     raise RunError(f"no run {str(name)!r}; the newest are: {newest}")
 
 
+_OF_RUN: dict[str, Any] = {
+    "run": str, "command": list[str], "then": list[list[str]], "datasets": dict[str, Any], "models": dict[str, Any],
+    "cases": int, "backends": dict[str, dict[str, Any]], "missing": dict[str, str], "asked": dict[str, Any],
+    "settings": dict[str, dict[str, Any]], "environment": dict[str, Any],
+}  # fmt: skip
+_ASKED: dict[str, Any] = {"replicates": int, "overrides": dict[str, float], "protocol": str, "seed": int}
+"""Types of what `run.json` holds."""
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """Read what a run was asked.
 
@@ -444,7 +510,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         asked: dict[str, Any] = {**json.loads((folder / "run.json").read_text(encoding="utf-8"))}
         newer = asked.get("schema", SCHEMA) > SCHEMA
-    except (OSError, ValueError, TypeError) as error:
+        if not newer and (wrong := misfits(asked, _OF_RUN) or misfits(asked.get("asked", {}), _ASKED, "asked: ")):
+            raise TypeError(wrong)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{folder / 'run.json'} can't be read: {error}") from error
     if newer:
         raise RunError(f"{folder} has schema {asked['schema']}, this hierbench reads up to {SCHEMA}; upgrade hierbench")
@@ -467,15 +535,30 @@ def read_records(folder: Path) -> list[Record]:
     *lines, rest = content.split(b"\n")
     if rest:
         warnings.warn(f"{path}: the last line was cut short and is dropped", stacklevel=2)
+    found: dict[tuple[str, ...], tuple[int, Record]] = {}
     with _no_collection():
-        return [_record(path, number, line) for number, line in enumerate(lines, 1)]
+        for number, line in enumerate(lines, 1):
+            record = _record(path, number, line)
+            key = (record.family, *map(str, record.key))
+            if key in found:
+                warnings.warn(
+                    f"{path}, line {number}: the fit of line {found[key][0]} is there twice; this line is left out",
+                    stacklevel=2,
+                )
+            else:
+                found[key] = (number, record)
+    return [record for _, record in found.values()]
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
-        return Record.from_dict(json.loads(line))
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        return Record.from_dict(json.loads(line, parse_constant=_no_constant))
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise RunError(f"{path}, line {number} is no record ({error}); restore the file or delete that line") from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One evaluation of log density and gradient, at typical places: what NUTS does most."""
 
+import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.running.measure import Case
@@ -14,7 +15,8 @@ def test_gradient(runnable: Case, run: Run, benchmark: BenchmarkFixture) -> None
     worker = run.workers[runnable.backend]
     worker.prepare(runnable.model, runnable.dataset, asked.fit_timeout)
     verdict = run.equality.check(runnable.family, runnable.model, runnable.dataset, runnable.backend, worker)
-    assert verdict.passes, str(verdict)
+    if not verdict.passes:
+        pytest.fail(str(verdict), pytrace=False)
     values = run.equality.typical(runnable.family, runnable.model, runnable.dataset, TYPICAL)
     worker.prepare(runnable.model, runnable.dataset, asked.fit_timeout)
     repeats = max(1, int(0.05 / (len(values) * worker.repeat_gradient(values, 1, asked.fit_timeout))))

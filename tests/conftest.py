@@ -16,6 +16,8 @@ WorkerOf = Callable[[str], Worker]
 
 
 def pytest_configure() -> None:
+    if not __debug__:
+        raise pytest.UsageError("tests need their asserts; run them without -O, -OO and PYTHONOPTIMIZE")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would ignore Ctrl-C
     if unknown := REQUIRED - BACKENDS.keys():
         raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")

@@ -21,7 +21,7 @@ from bench.families.normal_means.theory import CLEAR, Seen, look, units
 from bench.families.pair import Pair
 from bench.families.registry import FAMILIES
 from bench.files import write
-from bench.records import RUNS, Record, RunError, find_run, read_run
+from bench.records import RUNS, Record, RunError, find_run, named, read_run
 from bench.report.page import write_report
 from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
@@ -310,7 +310,7 @@ def recommend(
             said = target or Settings().target_accept
             say(f"no model is healthy at target accept {said:g}; all again at {following:g}")
         except KeyboardInterrupt:
-            say(f"stopped; the answer is from what there is, and --resume {run.journal.id} goes on")
+            say(f"stopped; the answer is from what there is, and --resume {named(run.journal.folder)} goes on")
             break
         except RunError as error:  # a disk that is full; what was measured before is worth an answer
             return _written(question, plan, run, [str(error)])
@@ -332,7 +332,7 @@ def _written(question: Question, plan: Plan, run: Run, notes: list[str]) -> Reco
             raise RunError(f"nothing could be fit: {why}")
         raise RunError(
             f"no fit ended within the budget of {question.budget:g} s; type: --budget "
-            f"{max(60.0, 4 * question.budget):g} --resume {run.journal.id}"
+            f"{max(60.0, 4 * question.budget):g} --resume {named(run.journal.folder)}"
         )
     answer = replace(_answered(question, plan, records), folder=folder)
     notes += [run.journal.lost] if run.journal.lost else []

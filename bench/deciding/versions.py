@@ -1,10 +1,12 @@
 """`hierbench versions`: the same fits in environments with other versions, side by side."""
 
+import ctypes
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -409,12 +411,29 @@ def _records(folder: Path) -> list[Record]:
     return [record for path in sorted(folder.glob("*/records.jsonl")) for record in read_records(path.parent)]
 
 
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """Have this process killed when its parent is, however that ends; what a killed run leaves is resumed."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     hidden = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
     clean = {name: value for name, value in os.environ.items() if name not in hidden}
     try:
         return subprocess.run(
-            command, cwd=ROOT, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            cwd=ROOT,
+            env=clean,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=_end_with_parent,
         )
     except OSError as error:
         return subprocess.CompletedProcess(command, 127, str(error))

@@ -107,7 +107,7 @@ def _row(match: Match) -> Difference:
     health = "; ".join(f"{side}: {cell.verdict}" for side, cell in (("A", a), ("B", b)) if not cell.healthy)
     rate = None
     if a.fits and b.fits:
-        size = [fmean(r.settings["chains"] * r.settings["draws"] for r in cell.fits) for cell in (a, b)]
+        size = [fmean(r.settings.get("chains", 1) * r.settings.get("draws", 1) for r in cell.fits) for cell in (a, b)]
         counts = [[record.divergences or 0 for record in cell.fits] for cell in (a, b)]
         rate = rate_ratio(counts[0], counts[1], size[1] / size[0], LEVEL)
     return Difference(

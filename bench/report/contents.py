@@ -168,7 +168,7 @@ class Report:
                     found.setdefault(("unhealthy", flags), []).append(f"{row.dataset}: {row.name}")
         for run in self.asked:
             if lacking := _lacking(run, self.rows):
-                reason = f"no record yet; go on with --resume {run.get('run', '')}"
+                reason = f"no record yet; go on with --resume {run.get('run', '')}{_runs(run)}"
                 found[("not measured", reason)] = [f"{lacking} fits"]
         return [Trouble(status, reason, _some(where), len(where)) for (status, reason), where in found.items()]
 
@@ -238,6 +238,15 @@ def _lacking(run: Mapping[str, Any], rows: Sequence[Row]) -> int:
     cases = math.prod(len(run.get(part, ())) for part in ("datasets", "models", "backends"))
     wanted = int(run.get("cases", cases)) * int(run.get("asked", {}).get("replicates", 0))
     return max(0, wanted - sum(len(row.records) for row in rows if row.first.run == run.get("run")))
+
+
+def _runs(run: Mapping[str, Any]) -> str:
+    """Repeat `--runs` where a run's command line had it."""
+    words = [str(word) for word in run.get("command", ())]
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--runs" or word.startswith("--runs="):
+            return f" --runs {shlex.quote(word.partition('=')[2] or following)}"
+    return ""
 
 
 def _pairs(values: object) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ def read_stored(path: Path) -> list[Record]:
         benchmarks = json.loads(path.read_text(encoding="utf-8"))["benchmarks"]
         found = [record for benchmark in benchmarks for record in benchmark["extra_info"].get("records", ())]
         records = [Record.from_dict(record) for record in found]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise RunError(f"{path} is no file of pytest-benchmark ({type(error).__name__}: {error})") from error
     if not records:
         raise RunError(f"{path} holds no records of hierbench; give one that `pytest bench/` stored")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells import printable, rival
-from bench.records import Record
+from bench.records import Record, named
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
 from bench.report.tables import Row, number, span, summarise
@@ -355,7 +355,8 @@ class Recommendation:
             yield from (f"  {row.case:<40}{printable(row.verdict)}" for row in self.unhealthy)
         if self.unmeasured:
             yield ""
-            text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {self.run}"
+            again = named(self.folder) if self.folder.name else self.run
+            text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {again}"
             yield from (f"  {line}" for line in textwrap.wrap(printable(text), width))
 
     def to_dict(self) -> dict[str, Any]:

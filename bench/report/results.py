@@ -246,9 +246,14 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
         values = [encodable(value) if isinstance(value, str) else value for value in values]
     try:
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # say, a grade of another version
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # say, a grade of another version
         types: dict[pa.DataType, tuple[type, ...]] = {TEXT: (str,), WHOLE: (int,), REAL: (int, float), TRUTH: (bool,)}
-        return pa.array([value if isinstance(value, types[kind]) else None for value in values], kind)
+        return pa.array([value if type(value) in types[kind] and _small(value) else None for value in values], kind)
+
+
+def _small(value: Any) -> bool:
+    """Whether a number has room in a column; text and the rest have."""
+    return not isinstance(value, int) or abs(value) < 2**63
 
 
 def write_results(folder: Path, records: Sequence[Record]) -> None:

@@ -198,7 +198,8 @@ def _ess(quantity: Quantity) -> float:
 def seconds_to_error(record: Record) -> float | None:
     """Seconds in which a fit would know each headline quantity to `SHOWN_ERROR`; its grade may state another."""
     grade = record.grade or {}
-    slowest = max((grade.get("seconds_to_error") or {}).values(), default=None)
+    every = (grade.get("seconds_to_error") or {}).values()
+    slowest = max((seconds for seconds in every if seconds is not None), default=None)
     return slowest and slowest * (grade.get("stated_error", SHOWN_ERROR) / SHOWN_ERROR) ** 2
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import BufferedReader, RawIOBase
 from multiprocessing.connection import wait
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, cast
 
@@ -210,6 +212,8 @@ class Worker:
         with suppress(ProcessLookupError, PermissionError):  # the guard itself may have been killed
             os.killpg(self.pid, signal.SIGKILL)
         self._guard.wait()
+        for folder in Path(tempfile.gettempdir()).glob(f"hierbench-{self.pid}-*"):  # the guard itself was killed
+            shutil.rmtree(folder, ignore_errors=True)
         self._output.close()
 
     @property
