@@ -30,6 +30,10 @@ WITH_LINE = 12
 REACH = 12.0
 """How far one coordinate alone is moved to compare supports: a share of 6e-6 from an interval's end."""
 MOST_REACHED = 40
+MAPPED, MOST_MAPPED = 3, 60
+"""Places at which Jacobians are compared, and coordinates up to which that is done."""
+MAP_STEP, MAP_TOLERANCE = 1e-4, 1e-5
+"""Of the differences that give a determinant; the tolerance is for each coordinate."""
 MOST_ROUGH, ENOUGH_TRUE = 12, 3
 """Places whose roughness is measured at most, and smooth ones after which no more are asked."""
 SHOWN = 6
@@ -55,6 +59,9 @@ class Leader(Protocol):
 
     def densities(self, values: Sequence[Values]) -> list[float]:
         """Log densities over the values."""
+
+    def log_jacobians(self, values: Sequence[Values]) -> list[float]:
+        """See `bench.correctness.places.log_jacobians`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,11 +187,16 @@ def visit(leader: Leader, dimension: int, typical: Floats, seed: int = 20) -> Vi
     where, directions, is_typical = positions(dimension, typical, rng)
     visited = leader.lead(where, directions)
     base = where[0] if len(typical) else np.zeros(dimension)
-    coordinates = rng.permutation(dimension)[:MOST_REACHED]
+    reached = leader.constrain(_far(base, rng))
+    return Visits(where, is_typical, [p for p, _ in visited], [f for _, f in visited], reached)
+
+
+def _far(base: Floats, rng: np.random.Generator) -> Floats:
+    """Move one coordinate of a position at a time far out, to either side, shape (2 * coordinates, dimension)."""
+    coordinates = rng.permutation(len(base))[:MOST_REACHED]
     far = np.repeat(base[None], 2 * len(coordinates), axis=0)
     far[np.arange(len(far)), np.repeat(coordinates, 2)] = np.tile([-REACH, REACH], len(coordinates))
-    reached = leader.constrain(far)
-    return Visits(where, is_typical, [p for p, _ in visited], [f for _, f in visited], reached)
+    return far
 
 
 def judge(
@@ -296,11 +308,8 @@ def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, name
     wide = rng.uniform(-8, 8, (WIDE, dimension))
     base = other.unconstrain([visits.places[0].values])[0]
     base = base if np.isfinite(base).all() else np.zeros(dimension)
-    coordinates = rng.permutation(dimension)[:MOST_REACHED]
-    far = np.repeat(base[None], 2 * len(coordinates), axis=0)
-    far[np.arange(len(far)), np.repeat(coordinates, 2)] = np.tile([-REACH, REACH], len(coordinates))
     ours = [*visits.reached, *(place.values for place in visits.places)]
-    theirs = other.constrain(np.concatenate([far, wide]))
+    theirs = other.constrain(np.concatenate([_far(base, rng), wide]))
     reasons = []
     for values, maker, taker, (has, lacks) in ((ours, leader, other, names), (theirs, other, leader, names[::-1])):
         lost = [each for each, is_in in zip(values, taker.inside(values), strict=True) if not is_in]
@@ -310,6 +319,47 @@ def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, name
         for name, value in _culprits(lost, visits.places[0].values, taker).items():
             reasons.append(f"the supports differ: {name} = {value} can be had by {has} and not by {lacks}")
     return reasons
+
+
+def jacobians(visits: Visits, leader: Leader, other: Leader, names: tuple[str, str]) -> list[str]:
+    """Say whether the log Jacobians that two sides state belong to their maps.
+
+    From one side's vectors u to the other's v leads a map through the values, and the log Jacobian of the first must
+    be that of the second plus log |det dv/du|, but for a constant. The determinant is taken by differences, at a few
+    typical places, and only where there are up to `MOST_MAPPED` coordinates.
+
+    Parameters
+    ----------
+    visits : Visits
+        Where the first side led to.
+    leader, other : Leader
+        The sides.
+    names : pair of str
+        What to call the sides.
+    """
+    dimension = visits.positions.shape[1]
+    found = np.isfinite([each.log_density for each in visits.found])
+    chosen = np.concatenate([np.flatnonzero(found & visits.typical), np.flatnonzero(found & ~visits.typical)])[:MAPPED]
+    if dimension > MOST_MAPPED:
+        return []
+    off = []
+    for position in visits.positions[chosen]:
+        around = np.concatenate([position + MAP_STEP * np.eye(dimension), position - MAP_STEP * np.eye(dimension)])
+        there = np.array(other.unconstrain(leader.constrain(around)))
+        if there.shape != around.shape:
+            return []  # vectors of another length have no determinant
+        derivative = (there[:dimension] - there[dimension:]) / (2 * MAP_STEP)
+        here = leader.constrain(position[None])
+        (first,), (second,) = leader.log_jacobians(here), other.log_jacobians(here)
+        off.append(second + np.linalg.slogdet(derivative)[1] - first)
+    differences = np.array(off)[np.isfinite(off)]
+    change = float(np.ptp(differences)) if len(differences) else 0.0
+    if change <= MAP_TOLERANCE * max(1, dimension):
+        return []
+    return [
+        f"the log Jacobians of {names[0]} and {names[1]} are not those of their maps: between places they differ by up "
+        f"to {change:.3g} more than the maps do; look for a transform that states a wrong Jacobian"
+    ]
 
 
 def beyond(visits: Visits, standard: Sequence[Found], found: Sequence[Found], names: tuple[str, str]) -> list[str]:

@@ -138,6 +138,17 @@ def densities(density: Density, values: Sequence[Values]) -> list[float]:
     return [found.log_density for found in follow(density, [Place(each) for each in values])]
 
 
+def log_jacobians(density: Density, values: Sequence[Values]) -> list[float]:
+    """Log Jacobians of a side's maps at values; NaN where one can't be evaluated."""
+    found = []
+    for each in values:
+        try:
+            found.append(float(density.log_jacobian_and_gradient(density.unconstrain(each))[0]))
+        except Exception:  # libraries raise their own types for values outside of their support
+            found.append(float("nan"))
+    return found
+
+
 def inside(density: Density, values: Sequence[Values]) -> list[bool]:
     """Tell of each whether a side's maps lead to it: whether it is in its support."""
     found = []

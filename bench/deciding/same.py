@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
-from bench.correctness.gate import TYPICAL, Verdict, judge, supports, visit
+from bench.correctness.gate import TYPICAL, Verdict, jacobians, judge, supports, visit
 from bench.families.base import DataError, Dataset, Model, Program
 from bench.families.pair import FILES, read_data, read_options
 from bench.running.equality import compare_names
@@ -210,7 +210,10 @@ def _compare(leader: Worker, other: Worker, names: tuple[str, str]) -> Verdict:
             typical = np.empty((0, leader.dimension()))
         visits = visit(leader, leader.dimension(), typical)
         found = other.follow(visits.places)
-        outside = supports(visits, leader, other, other.dimension(), names)
+        outside = [
+            *supports(visits, leader, other, other.dimension(), names),
+            *jacobians(visits, leader, other, names),
+        ]
         return judge(visits, visits.found, found, (leader.densities, other.densities), leader, names, outside)
     except WorkerError as error:
         return Verdict("unknown", 0, 0, reasons=[str(error).splitlines()[0]])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.backends import BACKENDS
 from bench.backends.base import LANGUAGES, Backend, Description
-from bench.correctness.gate import TYPICAL, Verdict, Visits, beyond, judge, supports, visit, written
+from bench.correctness.gate import TYPICAL, Verdict, Visits, beyond, jacobians, judge, supports, visit, written
 from bench.correctness.places import Found, Place, follow_reference
 from bench.families.base import DataError, Dataset, Family, Model, Values
 from bench.running.isolation import Worker, WorkerError, Workers
@@ -167,7 +167,11 @@ class Equality:
         leader = worker if leads else self._lead(model, dataset)
         worker.prepare(model, dataset, self._timeout)
         found = worker.follow(visits.places)
-        outside = [] if leads else supports(visits, leader, worker, worker.dimension(), (leads_by.name, names[1]))
+        outside: list[str] = []
+        if not leads:
+            both = (leads_by.name, backend.name)
+            outside = supports(visits, leader, worker, worker.dimension(), both)
+            outside += jacobians(visits, leader, worker, both)
         if standard is not visits.found:
             outside += beyond(visits, standard, found, names)
         return judge(visits, standard, found, (first, worker.densities), leader, names, outside)

@@ -159,6 +159,10 @@ class Worker:
         """See `bench.correctness.places.densities`."""
         return cast(list[float], self._call("densities", values, timeout=self._timeout))
 
+    def log_jacobians(self, values: Sequence[Values]) -> list[float]:
+        """See `bench.correctness.places.log_jacobians`."""
+        return cast(list[float], self._call("log_jacobians", values, timeout=self._timeout))
+
     def inside(self, values: Sequence[Values]) -> list[bool]:
         """See `bench.correctness.places.inside`."""
         return cast(list[bool], self._call("inside", values, timeout=self._timeout))

@@ -81,6 +81,10 @@ class Session:
         """See `bench.correctness.places.densities`."""
         return places.densities(self._ready, values)
 
+    def log_jacobians(self, values: Sequence[Values]) -> list[float]:
+        """See `bench.correctness.places.log_jacobians`."""
+        return places.log_jacobians(self._ready, values)
+
     def inside(self, values: Sequence[Values]) -> list[bool]:
         """See `bench.correctness.places.inside`."""
         return places.inside(self._ready, values)

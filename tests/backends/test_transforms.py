@@ -11,7 +11,7 @@ from bench.backends.base import Posterior
 from bench.backends.pymc import PyMC
 from bench.backends.stanli import Stanli
 from bench.correctness import places
-from bench.correctness.gate import Verdict, judge, supports, visit
+from bench.correctness.gate import Verdict, jacobians, judge, supports, visit
 from bench.correctness.places import Found, Place
 from bench.families.base import Model, Program, Values
 
@@ -42,6 +42,9 @@ class Side:
     def densities(self, values: Sequence[Values]) -> list[float]:
         return places.densities(self.posterior, values)
 
+    def log_jacobians(self, values: Sequence[Values]) -> list[float]:
+        return places.log_jacobians(self.posterior, values)
+
 
 def compare(leader: Side, other: Side) -> Verdict:
     names = ("the first", "the second")
@@ -49,6 +52,7 @@ def compare(leader: Side, other: Side) -> Verdict:
     visits = visit(leader, dimension, np.random.default_rng(1).normal(size=(20, dimension)))
     found = other.follow(visits.places)
     outside = supports(visits, leader, other, other.posterior.dimension, names)
+    outside += jacobians(visits, leader, other, names)
     return judge(visits, visits.found, found, (leader.densities, other.densities), leader, names, outside)
 
 
