@@ -4,20 +4,25 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bench.records import read_records, read_run
+from bench.backends import BACKENDS
+from bench.records import Record, read_records, read_run
+from tests.running.tiny import PYMC, STAN, write
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 FAST = ("--chains", "2", "--warmup", "200", "--draws", "200", "--backend", "stanli")
 
+Done = subprocess.CompletedProcess[str]
 
-def bench(runs, *arguments, files=("bench/test_sample.py",), **environment):
-    command = [sys.executable, "-m", "pytest", *files, "--benchmark-only", "-p", "no:cacheprovider"]
+
+def bench(runs: Path, *arguments: str, files: Sequence[str] = ("bench/test_sample.py",), **environment: str) -> Done:
+    options = ("--benchmark-only", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
     return subprocess.run(
-        [*command, "--runs", str(runs), *arguments],
+        [sys.executable, "-m", "pytest", *files, *options, "--runs", str(runs), *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -26,12 +31,12 @@ def bench(runs, *arguments, files=("bench/test_sample.py",), **environment):
     )
 
 
-def only_run(runs):
-    (folder,) = Path(runs).iterdir()
+def only_run(runs: Path) -> Path:
+    (folder,) = runs.iterdir()
     return folder
 
 
-def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path):
+def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> None:
     runs, stored = tmp_path / "runs", tmp_path / "stored.json"
     done = bench(runs, "--grid", "smoke", *FAST, "--benchmark-json", str(stored), files=("bench/",))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -43,67 +48,182 @@ def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path):
     for at, record in enumerate(records, 1):
         assert f"[{at}/6] {record.dataset} {record.model} stanli" in done.stdout
     assert "fastest healthy, superpopulation" in done.stdout
+    assert f"page:    {folder / 'index.html'}" in done.stdout
+    assert (folder / "index.html").exists()
     benchmarks = json.loads(stored.read_text())["benchmarks"]
     samples = [b for b in benchmarks if b["name"].startswith("test_sample")]
     assert [b["extra_info"]["records"] for b in samples] == [[record.to_dict()] for record in records]
     assert len([b for b in benchmarks if b["name"].startswith("test_gradient")]) == 6
 
 
-def test_replicates_are_rounds(tmp_path):
+def test_another_family_and_replicates_as_rounds(tmp_path: Path) -> None:
     stored = tmp_path / "stored.json"
-    arguments = ("--grid", "smoke", *FAST, "--model", "centered", "--replicates", "3", "--benchmark-json", str(stored))
-    assert bench(tmp_path / "runs", *arguments).returncode == 0
-    (benchmark,) = json.loads(stored.read_text())["benchmarks"]
-    assert benchmark["stats"]["rounds"] == 3
+    arguments = ("--family", "eight_schools", *FAST, "--replicates", "2", "--benchmark-json", str(stored))
+    done = bench(tmp_path / "runs", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
     records = read_records(only_run(tmp_path / "runs"))
-    assert [record.replicate for record in records] == [0, 1, 2]
-    for seconds, record in zip(benchmark["stats"]["data"], records, strict=True):
+    assert {(record.family, record.model) for record in records} == {
+        ("eight_schools", name) for name in ("centered", "noncentered")
+    }
+    benchmarks = json.loads(stored.read_text())["benchmarks"]
+    assert [benchmark["stats"]["rounds"] for benchmark in benchmarks] == [2, 2]
+    assert [record.replicate for record in records] == [0, 1, 0, 1]
+    times = [seconds for benchmark in benchmarks for seconds in benchmark["stats"]["data"]]
+    for seconds, record in zip(times, records, strict=True):
+        assert record.wall_seconds is not None
         assert seconds >= record.wall_seconds
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--backend", "stan"), "no backend 'stan'; there are: cmdstan, stanli, pystan, pymc, nutpie"),
-        (("--model", "centred"), "no model 'centred'; there are: centered"),
-        (("--grid", "big"), "no grid 'big'; its grids are: quick, smoke, thread, full"),
-        (("--chains", "0"), "chains is 0; give 1 or more (--chains 1)"),
-        (("--replicates", "0"), "--replicates is 0; give 1 or more"),
-        (("--data", "x.csv"), "--group-column NAME --value-column NAME"),
-        (("--data", "x.csv", "--group-column", "g", "--value-column", "y"), "x.csv: no such file"),
-        (("--resume", "nothing", "--backend", "stanli"), "no run 'nothing'; the newest are: none yet"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_before_anything_is_sampled(arguments, said, tmp_path):
-    done = bench(tmp_path / "runs", *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert said in done.stdout + done.stderr
-    assert not (tmp_path / "runs").exists()
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, dict[str, Record]]:
+    """One run of a reader's pairs: what it printed, and its records by folder and backend."""
+    folder = tmp_path_factory.mktemp("pairs")
+    renamed = STAN.replace("real<lower=0> s;", "real<lower=0> scale;").replace("s ~", "scale ~")
+    renamed = renamed.replace("normal(m, s)", "normal(m, scale)").replace("m + s", "m + scale")
+    written = [
+        write(folder / "same"),
+        write(folder / "differ", stan=STAN.replace("gamma(2, 2)", "gamma(2, 2.1)")),
+        write(folder / "names", stan=renamed),
+        write(folder / "typo", stan=STAN.replace("real m;", "real m")),
+        write(folder / "stan alone", pymc=None),
+        write(folder / "raises", pymc=PYMC.replace('"m", 0, 5', '"m", 0, no_such_name')),
+    ]
+    options = [word for path in written for word in ("--pair", str(path))]
+    done = bench(folder / "runs", *options, *FAST, "--backend", "stanli,pymc")
+    records = read_records(only_run(folder / "runs"))
+    return done, {f"{record.dataset} {record.backend}": record for record in records}
 
 
-def test_a_readers_table_with_text_labels_is_fit(tmp_path):
+def test_every_pair_has_records_whatever_the_others_are(pairs: tuple[Done, dict[str, Record]]) -> None:
+    done, records = pairs
+    assert done.returncode == 1
+    assert {name: record.status for name, record in records.items()} == {
+        "same stanli": "ok",
+        "same pymc": "ok",
+        "differ stanli": "ok",
+        "differ pymc": "mismatch",
+        "names stanli": "ok",
+        "names pymc": "mismatch",
+        "typo stanli": "failed",
+        "typo pymc": "ok",
+        "stan_alone stanli": "ok",
+        "raises stanli": "ok",
+        "raises pymc": "failed",
+    }
+    assert "4 failed, 7 passed" in done.stdout
+    assert {record.family for record in records.values()} == {"pair"}
+
+
+def test_a_pair_is_compared_across_languages_and_a_record_says_where_it_was_not(
+    pairs: tuple[Done, dict[str, Record]],
+) -> None:
+    done, records = pairs
+    gates = {name: record.gate or {} for name, record in records.items()}
+    assert (gates["same pymc"]["with"], gates["same pymc"]["note"]) == ("stanli", "")
+    assert gates["same pymc"]["places"] > 30
+    assert gates["stan_alone stanli"]["note"].startswith("there is only a Stan program")
+    assert gates["typo pymc"]["note"].startswith("the Stan program can't be used")
+    assert gates["raises stanli"]["note"].startswith("the PyMC program can't be used (NameError")
+    assert "Equality across languages was not tested for " in done.stdout
+    assert set(records["same pymc"].quantities) == set(records["same stanli"].quantities) == {"m", "s", "z", "shifted"}
+
+
+def test_a_pair_that_cannot_be_timed_says_why(pairs: tuple[Done, dict[str, Record]]) -> None:
+    done, records = pairs
+    reasons = {name: record.reason for name, record in records.items()}
+    assert reasons["differ pymc"].startswith("not the same posterior: the log density at ")
+    assert "the difference depends on s (up to " in reasons["differ pymc"]
+    assert '[names]\n  scale = "s"' in reasons["names pymc"]
+    assert "Syntax error" in reasons["typo stanli"]
+    assert "no_such_name" in reasons["raises pymc"]
+    for name, record in records.items():
+        assert (record.wall_seconds is None) == (record.status != "ok"), name
+        if record.status != "ok":
+            assert f"{record.status}: " in done.stdout
+
+
+COLUMNS = ("--group-column", "g", "--value-column", "y")
+KNOWN = ", ".join(BACKENDS)
+REFUSED: dict[tuple[str, ...], str] = {
+    ("--backend", "stan"): f"no backend 'stan'; there are: {KNOWN}",
+    ("--family", "radio"): "no family 'radio'; there are: normal_means, eight_schools, radon",
+    ("--model", "centred"): "no model 'centred'; there are: centered",
+    ("--family", "eight_schools", "--model", "zerosum_centered"): "no model 'zerosum_centered'; there are: centered",
+    ("--grid", "big"): "normal_means has no grid 'big'; its grids are: quick, smoke, thread, full",
+    ("--chains", "0"): "chains is 0; give 1 or more (--chains 1)",
+    ("--replicates", "0"): "--replicates is 0; give 1 or more",
+    ("--data", "x.csv"): "--data needs the names of two columns: --group-column NAME --value-column NAME",
+    ("--data", "x.csv", *COLUMNS): "x.csv: no such file",
+    ("--pair", "nowhere"): "nowhere is no folder; give one that holds model.stan, model.py, data.json",
+    ("--pair", "EMPTY"): "no program among no files; give model.stan and model.py",
+    ("--pair", "BAD"): "data.json is not readable as JSON",
+    ("--pair", "TOML"): "pair.toml: name is not known; it may hold names, axes",
+    ("--pair", "GOOD", "--pair", "AGAIN"): "pair is asked for twice",
+    ("--resume", "nothing", "--backend", "stanli"): "no run 'nothing'; the newest are: none yet",
+}
+"""What is asked, and what is said; words in capitals are folders."""
+
+ALL = """
+import json, os, sys, tempfile, pytest
+from importlib.metadata import entry_points
+import bench.families.registry, bench.report.page, bench.report.terminal, bench.running.run  # once, for all
+for plugin in entry_points(group="pytest11"):
+    __import__(plugin.module.partition(".")[0])
+for arguments in json.load(sys.stdin):
+    with tempfile.TemporaryFile("w+") as said:
+        child = os.fork()
+        if child == 0:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            code = pytest.main(arguments)
+            sys.stdout.flush()
+            os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        said.seek(0)
+        print(json.dumps([code, said.read()]), flush=True)
+"""
+"""Calls pytest with each of several lists of arguments, in a process of its own."""
+
+
+def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_sampled(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name.lower() for name in ("EMPTY", "BAD", "TOML", "GOOD", "AGAIN")}
+    folders["EMPTY"].mkdir()
+    write(folders["BAD"])
+    (folders["BAD"] / "data.json").write_text("{")
+    write(folders["TOML"])
+    (folders["TOML"] / "pair.toml").write_text("[name]\n")
+    write(folders["GOOD"])
+    (tmp_path / "other").mkdir()
+    folders["AGAIN"] = write(tmp_path / "other" / "good")
+    runs = tmp_path / "runs"
+    options = ("--benchmark-only", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    command = ["bench/test_sample.py", *options, "--assert=plain", "--runs", str(runs)]
+    asked = [[*command, *(str(folders.get(word, word)) for word in words)] for words in REFUSED]
+    done = subprocess.run(
+        [sys.executable, "-c", ALL], cwd=ROOT, input=json.dumps(asked), capture_output=True, text=True, check=True
+    )
+    for (words, said), line in zip(REFUSED.items(), done.stdout.splitlines(), strict=True):
+        code, output = json.loads(line)
+        assert code == 2, (words, output)
+        assert said in output, words
+        if "--resume" not in words:  # a run is looked for when the session has begun
+            assert len(output.strip().splitlines()) == 1, output
+    assert not runs.exists()
+
+
+def test_a_readers_table_with_text_labels_is_fit(tmp_path: Path) -> None:
     table = tmp_path / "my table.csv"
     rows = [f"school {'abc'[i % 3]}, {i % 3 + 0.1 * (i % 7)}" for i in range(60)]
     table.write_text("where,score\n" + "\n".join(rows))
-    arguments = (
-        "--data",
-        str(table),
-        "--group-column",
-        "where",
-        "--value-column",
-        "score",
-        *FAST,
-        "--model",
-        "centered",
-    )
-    done = bench(tmp_path / "runs", *arguments)
+    columns = ("--group-column", "where", "--value-column", "score")
+    done = bench(tmp_path / "runs", "--data", str(table), *columns, *FAST, "--model", "centered")
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = read_records(only_run(tmp_path / "runs"))
     assert record.dataset.startswith("my_table-")
     assert (record.sizes, record.generated_with) == ({"observations": 60, "groups": 3}, {})
 
 
-def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_path):
+def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_path: Path) -> None:
     nowhere = {"CMDSTAN": str(tmp_path / "nowhere"), "HOME": str(tmp_path)}
     arguments = ("--grid", "smoke", "--backend", "cmdstan", "--model", "centered")
     done = bench(tmp_path / "runs", *arguments, **nowhere)
@@ -115,15 +235,14 @@ def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_p
     assert "install_cmdstan" in record.reason
 
 
-def test_the_default_run_is_72_fits_and_names_what_is_missing(tmp_path):
-    done = bench(tmp_path, "--collect-only", "-q", CMDSTAN=str(tmp_path), HOME=str(tmp_path))
-    ids = [line for line in done.stdout.splitlines() if "test_sample[" in line]
-    assert len(ids) == len(set(ids)) == 72
+def test_the_default_run_is_72_fits_and_names_what_is_missing(tmp_path: Path) -> None:
     done = bench(tmp_path, "--collect-only", CMDSTAN=str(tmp_path), HOME=str(tmp_path))
     assert "without cmdstan: " in done.stdout
+    ids = [line for line in done.stdout.splitlines() if "<Function test_sample[" in line]
+    assert len(ids) == len(set(ids)) == 72
 
 
-def test_builds_are_timed_when_they_are_named_and_cold_ones_when_asked_for(tmp_path):
+def test_builds_are_timed_when_they_are_named_and_cold_ones_when_asked_for(tmp_path: Path) -> None:
     arguments = ("--grid", "smoke", "--backend", "stanli", "--model", "centered")
     stored = tmp_path / "stored.json"
     warm = bench(tmp_path / "runs", *arguments, "--benchmark-json", str(stored), files=("bench/test_prepare.py",))
@@ -135,7 +254,7 @@ def test_builds_are_timed_when_they_are_named_and_cold_ones_when_asked_for(tmp_p
     assert "test_prepare" not in none.stdout
 
 
-def test_stock_runs_each_backend_with_its_own_defaults(tmp_path):
+def test_stock_runs_each_backend_with_its_own_defaults(tmp_path: Path) -> None:
     done = bench(
         tmp_path / "runs", "--grid", "smoke", "--backend", "stanli", "--model", "centered", "--protocol", "stock"
     )

@@ -176,6 +176,29 @@ def test_the_density_is_evaluated_again_at_the_draws(name: str, worker: Worker, 
         assert reported - reported[0] == pytest.approx(again - again[0], abs=0.05)
 
 
+OTHER = normal_means(1.0, [20] * G, seed=97, mean=12.0)
+"""Data of the same shapes as `DATASET`, far from them."""
+
+
+@SOME_MODELS
+def test_data_of_the_same_shapes_are_exchanged_and_nothing_is_compiled(
+    name: str, backend: str, worker: Worker, fits: Fits
+) -> None:
+    model, at = fits.model(name), near(name, DATASET)
+    worker.prepare(model, DATASET)
+    constants = []
+    for dataset in (OTHER, DATASET):
+        cache = worker.prepare(model, dataset).cache
+        assert cache == "memory" if BACKENDS[backend].language == "pymc" else cache in {"none", "disk"}
+        expected = np.array([log_density_and_gradient(FORMS[name], dataset, values)[0] for values in at])
+        differences = np.array(worker.densities(at)) - expected
+        assert differences == pytest.approx(differences[0], abs=TOLERANCE * np.abs(expected).max())
+        constants.append(differences[0])
+        worker.sample(SETTINGS, 7, starts(model, dataset, SETTINGS.chains), ["mu_g"])
+        assert worker.fetch().draws["mu_g"].mean() == pytest.approx(dataset.means.mean(), abs=0.5)
+    assert constants[0] == pytest.approx(constants[1], abs=1e-6)
+
+
 @SOME_MODELS
 def test_nothing_is_compiled_twice(name: str, worker: Worker, fits: Fits) -> None:
     model = fits.model(name)
@@ -211,6 +234,9 @@ def test_fit_has_the_shapes_and_types_of_its_description(name: str, fits: Fits) 
     assert fit.step_size.shape == (SETTINGS.chains,)
     assert (fit.step_size > 0).all()
     assert np.isfinite(fit.energy).all()
+    assert (fit.acceptance >= 0).all()
+    assert (fit.acceptance <= 1 + 1e-9).all()
+    assert fit.acceptance.mean() > SETTINGS.target_accept - 0.25
 
 
 @MODEL_NAMES

@@ -1,6 +1,7 @@
 """The gate over every kind of constraint, with other transforms on the two sides, and one bound or prior changed."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,16 @@ def test_matrices_written_in_two_ways(first: tuple[str, str], second: tuple[str,
     assert compare(leader, other).kind in ("same", "numerics")
     assert change[0] in second[1]
     assert compare(leader, stan((MATRICES % second).replace(*change))).kind == "different"
+
+
+@pytest.mark.skipif(int(version("pymc").split(".")[0]) < 6, reason="PyMC 5 gives a packed vector, no matrix")
+def test_a_correlation_in_both_languages() -> None:
+    """PyMC's is a Cholesky factor, whatever its name: a matrix with the same prior is another posterior."""
+    program = "parameters { cholesky_factor_corr[3] L; } model { L ~ lkj_corr_cholesky(2); }"
+    in_pymc = pymc('with pm.Model() as model:\n    pm.LKJCorr("L", n=3, eta=2)\n')
+    for leader, other in ((stan(program), in_pymc), (in_pymc, stan(program))):
+        found = compare(leader, other)
+        assert found.kind == "same", found.reasons
+    matrix = "parameters { corr_matrix[3] L; } model { L ~ lkj_corr(2); }"
+    for changed in (program.replace("(2)", "(2.01)"), matrix):
+        assert compare(stan(changed), in_pymc).kind == "different"

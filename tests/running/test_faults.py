@@ -92,20 +92,17 @@ LONG = {
     "hang-sample": (),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-KILLED = [
-    ("hang-sample", "sample", signal.SIGTERM),
-    ("hang-sample", "sample", signal.SIGINT),
-    ("hooked-pymc", "sample", signal.SIGKILL),
-]
-"""What is always killed and where, and by what; the other combinations are slow."""
+KILLED = ("hang-sample", "sample", signal.SIGINT)
+"""What is always killed; all else is slow. A run that is killed and resumed is below."""
 KILLED_TOO = [
-    case for case in product(("hooked-pymc", "hooked-cmdstan"), ("prepare", "sample"), SIGNALS) if case not in KILLED
+    ("hang-sample", "sample", signal.SIGTERM),
+    *product(("hooked-pymc", "hooked-cmdstan"), ("prepare", "sample"), SIGNALS),
 ]
 
 
 @pytest.mark.parametrize(
     ("backend", "stage", "number"),
-    [*KILLED, *(pytest.param(*case, marks=pytest.mark.slow) for case in KILLED_TOO)],
+    [KILLED, *(pytest.param(*case, marks=pytest.mark.slow) for case in KILLED_TOO)],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_a_run_that_is_killed_keeps_its_records_and_leaves_nothing(
@@ -200,6 +197,7 @@ def test_resume_is_refused_where_anything_differs_and_says_how_to_override(bench
     assert len(bench.records) == 4
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_never_mix_and_a_second_resume_is_refused(bench: Bench) -> None:
     arguments = ("--backend", "stanli,hang-sample", "--fit-timeout", "0")
     with bench.running(*arguments) as first, bench.running(*arguments) as second:
@@ -215,6 +213,7 @@ def test_two_runs_at_once_never_mix_and_a_second_resume_is_refused(bench: Bench)
     assert bench.left_behind() == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_written(bench: Bench, small_disk: Path) -> None:
     arguments = ("--backend", "stanli,disk-sample,last", "--runs", small_disk)
     assert bench(*arguments, **{FOLDER: str(small_disk)}) == 1
