@@ -125,7 +125,17 @@ class Posterior(ABC):
         """Evaluate the log Jacobian determinant of `constrain` and its gradient, up to a constant."""
 
     def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:  # noqa: B027, optional
-        """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing."""
+        """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing.
+
+        Parameters
+        ----------
+        settings : Settings
+            Of the fit that follows.
+        seed : int
+            Of that fit.
+        start : sequence of Values
+            Its starts: values of all parameters, one mapping a chain.
+        """
 
     @abstractmethod
     def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
@@ -141,6 +151,11 @@ class Posterior(ABC):
             Values of all parameters, one mapping a chain; None for the backend's own starts.
         keep : sequence of str
             Parameters and transformed quantities whose draws are wanted.
+
+        Returns
+        -------
+        Fit
+            Draws and statistics of all chains, in memory.
         """
 
 
@@ -196,10 +211,30 @@ class Backend(ABC):
         """Bind a model to data; compiles what is not compiled yet.
 
         What was compiled before is found by a digest of program and data, never by a name.
+
+        Parameters
+        ----------
+        model : Model
+            Its program in the language of this backend is taken.
+        data : mapping of str to int, float or array
+            The data block of the Stan program, whatever the language.
+
+        Raises
+        ------
+        DataError
+            If the model has no program in that language.
         """
 
     def describe(self, model: Model, data: Data) -> Description:
-        """Return names and shapes of a model without compiling it, where that can be done."""
+        """Return names and shapes of a model without compiling it, where that can be done.
+
+        Parameters
+        ----------
+        model : Model
+            As in `prepare`.
+        data : mapping of str to int, float or array
+            As in `prepare`.
+        """
         return self.prepare(model, data).description
 
     def program(self, model: Model) -> Program:

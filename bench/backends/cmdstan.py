@@ -111,7 +111,19 @@ class CmdStan(Backend):
 
 
 class CmdStanPosterior(StanPosterior):
-    """A compiled Stan program with its data in a file."""
+    """A compiled Stan program with its data in a file.
+
+    Parameters
+    ----------
+    program : Program
+        The Stan program.
+    data : mapping of str to int, float or array
+        Its data block.
+    executable : cmdstanpy.CmdStanModel
+        The program, compiled.
+    cache : str
+        What served the build, as in `Posterior.cache`.
+    """
 
     def __init__(self, program: Program, data: Data, executable: "cmdstanpy.CmdStanModel", cache: Cache) -> None:
         """Write the data."""

@@ -67,7 +67,19 @@ class Nutpie(Backend):
 
 
 class NutpiePosterior(PyMCMaps):
-    """A PyMC model with its data, compiled for nutpie."""
+    """A PyMC model with its data, compiled for nutpie.
+
+    Parameters
+    ----------
+    model : Model
+        The parameterization.
+    built : pymc.Model
+        The same, built with its data.
+    compiled : nutpie.compile_pymc.CompiledPyMCModel
+        What nutpie made of it.
+    cache : str
+        What served the build, as in `Posterior.cache`.
+    """
 
     def __init__(self, model: Model, built: "pm.Model", compiled: Any, cache: Cache) -> None:
         """Keep the compiled model."""

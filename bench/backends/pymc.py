@@ -69,7 +69,19 @@ class PyMC(Backend):
 
 
 class PyMCPosterior(PyMCMaps):
-    """A PyMC model with its data and its compiled log density."""
+    """A PyMC model with its data and its compiled log density.
+
+    Parameters
+    ----------
+    model : Model
+        The parameterization.
+    built : pymc.Model
+        The same, built with its data.
+    function : pymc.model.core.ValueGradFunction
+        Log density and gradient, compiled.
+    cache : str
+        What served the build, as in `Posterior.cache`.
+    """
 
     def __init__(self, model: Model, built: "pm.Model", function: Any, cache: Cache) -> None:
         """Keep them."""

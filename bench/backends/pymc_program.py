@@ -186,7 +186,22 @@ class PyMCMaps(Posterior):
         return self._model.renamed.get(name, name)
 
     def from_pymc(self, name: str, array: Floats, lead: int = 0) -> Floats:
-        """Bring the axes of an array, after `lead` other ones, into Stan's order; `name` is Stan's."""
+        """Bring the axes of an array from PyMC's order into Stan's.
+
+        Parameters
+        ----------
+        name : str
+            Of the quantity, as Stan has it; without an entry in `Model.axes` nothing is moved.
+        array : array of shape (*lead, *shape)
+            Its values.
+        lead : int, default 0
+            Axes in front that stay where they are: 2 for draws of shape (chain, draw, ...).
+
+        Returns
+        -------
+        array
+            A view with the same leading axes.
+        """
         axes = self._model.axes.get(name)
         if axes is None:
             return array

@@ -55,6 +55,12 @@ def jacobian_program(code: str) -> str:
     """Return the program whose log density is the log Jacobian of another one's constraints.
 
     It declares the same functions, data and parameters, since bounds may depend on data, and has no density.
+
+    Examples
+    --------
+    >>> print(jacobian_program("parameters { real<lower=0> s; } model { s ~ normal(0, 1); }"))
+    parameters { real<lower=0> s; }
+    model {}
     """
     found = blocks(code)
     kept = ("functions", "data", "transformed data", "parameters")
@@ -151,7 +157,28 @@ def _shapes(names: Sequence[str]) -> dict[str, Shape]:
 
 
 def fortran(columns: Floats, shape: Shape) -> Floats:
-    """Give the last axis of a table, whose first index runs fastest, its own shape."""
+    """Give the last axis of a table its own shape, where the first index of that shape runs fastest.
+
+    Stan writes matrices in this order, column by column.
+
+    Parameters
+    ----------
+    columns : array of shape (*lead, size)
+        A row for each draw, a column for each element.
+    shape : tuple of int
+        Shape of the quantity; its product is `size`.
+
+    Returns
+    -------
+    array of shape (*lead, *shape)
+        A copy in C order.
+
+    Examples
+    --------
+    >>> fortran(np.arange(6.0)[None], (2, 3))
+    array([[[0., 2., 4.],
+            [1., 3., 5.]]])
+    """
     reversed_ = columns.reshape(*columns.shape[:-1], *shape[::-1])
     axes = list(range(columns.ndim - 1))
     return np.ascontiguousarray(reversed_.transpose(axes + list(range(reversed_.ndim - 1, len(axes) - 1, -1))))
