@@ -128,15 +128,31 @@ def _copies(fit: Fit) -> list[str]:
 
 
 def replayed(chains: int, draws: int) -> list[tuple[int, int]]:
-    """Choose the draws whose log density is evaluated again: (chain, draw), spread over all chains."""
+    """Choose the draws whose log density is evaluated again, spread over all chains.
+
+    Parameters
+    ----------
+    chains, draws : int
+        Chains of the fit, and draws of each.
+
+    Returns
+    -------
+    list of (int, int)
+        Chain and draw of each of the `REPLAYED` ones, counted from 0.
+
+    Examples
+    --------
+    >>> replayed(chains=4, draws=1000)[:5]
+    [(0, 41), (1, 125), (2, 208), (3, 291), (0, 375)]
+    """
     return [(i % chains, (2 * i + 1) * draws // (2 * REPLAYED)) for i in range(REPLAYED)]
 
 
 def permuted(log_density: Floats, again: Sequence[float], where: Sequence[tuple[int, int]]) -> list[str]:
     """Compare the log densities that a sampler reports at some draws with those evaluated again there.
 
-    Draws in another order than their statistics differ by as much as the log density varies; rounding in a text file
-    that draws came through, and constants that one of the two leaves out, do not count.
+    Where draws stand in another order than their statistics, the two differ by as much as the log density varies.
+    Rounding in a text file that draws came through does not count, nor do constants that one of the two leaves out.
 
     Parameters
     ----------
@@ -146,6 +162,20 @@ def permuted(log_density: Floats, again: Sequence[float], where: Sequence[tuple[
         Evaluated at the draws of `where`; NaN where that failed.
     where : sequence of (int, int)
         Chain and draw of each.
+
+    Returns
+    -------
+    list of str
+        One flag, or none where they agree.
+
+    Examples
+    --------
+    >>> reported = np.array([[-1.0, -4.0, -2.0, -9.0]])
+    >>> where = [(0, 0), (0, 1), (0, 2), (0, 3)]
+    >>> permuted(reported, [-6.0, -9.0, -7.0, -14.0], where)  # a constant apart
+    []
+    >>> permuted(reported, [-9.0, -1.0, -4.0, -2.0], where)
+    ['audit: the log density at 4 of 4 draws is not what the sampler reported there']
     """
     reported = np.array([log_density[place] for place in where])
     difference = reported - np.asarray(again)

@@ -67,8 +67,10 @@ def calibrate(
     ----------
     family : Family
         The one that simulates.
-    model, backend
+    model : Model
         What to calibrate.
+    backend : Backend
+        By which engine.
     simulations : int
         Datasets to draw and fit.
     seed : int
@@ -127,8 +129,20 @@ def uniformity(ranks: Ints, replications: int = 20_000) -> float:
     ----------
     ranks : array of shape (simulation,)
         In 0 to `RANKED`.
-    replications : int
-        Sets of uniform ranks that are drawn to compare with.
+    replications : int, default 20000
+        Sets of uniform ranks that are drawn to compare with, in thousands.
+
+    Returns
+    -------
+    float
+        In (0, 1]; small where the ranks are not uniform.
+
+    Examples
+    --------
+    >>> uniformity(np.arange(100), replications=1000)  # each rank once
+    1.0
+    >>> uniformity(np.arange(100) // 2, replications=1000) < 0.01  # a sampler that is off to one side
+    True
     """
     observed = _distance(ranks[None])[0]
     rng = np.random.default_rng(7)

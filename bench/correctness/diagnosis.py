@@ -29,7 +29,7 @@ class Estimates:
     Attributes
     ----------
     names : list of str
-        Elements, as `mu_g[3]`.
+        Elements, such as `mu_g[3]`.
     quantity : list of str
         The quantity that each is an element of.
     draws : array of shape (chain, draw, element)

@@ -24,10 +24,10 @@ def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"]
     ----------
     draws : array of shape (chain, draw, ...)
         Draws of one quantity.
-    method : str
+    method : str, default "bulk"
         As in ArviZ; `tail` is the smaller of the ESS at the 5 % and the 95 % quantile.
     prob : float, optional
-        The quantile, for `quantile`.
+        The quantile, in (0, 1), for `quantile`.
     """
     return _estimate("ess", draws, method=method, prob=TAIL if method == "tail" else prob)
 
@@ -40,8 +40,22 @@ def rhat(draws: Floats) -> Floats:
 def mcse(draws: Floats, method: Literal["mean", "sd", "quantile"] = "mean", prob: float | None = None) -> Floats:
     """Monte Carlo standard error of the mean, the sd or a quantile, in the unit of the draws.
 
-    That of the sd is the error of the mean squared deviation carried through the square root, as in ArviZ 1;
+    The error of the sd is that of the mean squared deviation, carried through the square root, as in ArviZ 1;
     ArviZ 0.23 has a formula of its own, which fails with NumPy 2.4.
+
+    Parameters
+    ----------
+    draws : array of shape (chain, draw, ...)
+        Draws of one quantity.
+    method : str, default "mean"
+        Error of what: `mean`, `sd` or `quantile`.
+    prob : float, optional
+        The quantile, in (0, 1), for `quantile`.
+
+    Returns
+    -------
+    array
+        Shape of `draws` without its first two axes.
     """
     if method == "sd":
         squared = (draws - draws.mean(axis=(0, 1))) ** 2

@@ -133,7 +133,15 @@ class Verdict:
         return self.kind in ("same", "numerics")
 
     def __str__(self) -> str:
-        """Return one line for a record."""
+        """Return one line for a record.
+
+        Examples
+        --------
+        >>> str(Verdict("same", places=60, typical=48, error=3e-13))
+        'the same posterior at 60 places, to 3.0e-13 relative'
+        >>> str(Verdict("different", places=60, typical=48, reasons=["the supports differ"]))
+        'not the same posterior: the supports differ'
+        """
         if self.passes:
             return f"the same posterior at {self.places} places, to {self.error:.1e} relative"
         return "not the same posterior: " + "; ".join(self.reasons)

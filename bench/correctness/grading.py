@@ -37,6 +37,12 @@ class Grade:
         Smallest ESS of all that the z-scores rest on.
     ess : mapping of str to float
         Effective sample size of the mean of each headline quantity.
+
+    Examples
+    --------
+    >>> found = Grade({"mu mean": -6.2, "mu sd": 1.1}, bound=4.5, fewest=900.0, ess={"mu": 900.0})
+    >>> found.worst, found.largest, found.biased
+    ('mu mean', 6.2, True)
     """
 
     z: Mapping[str, float]
@@ -144,15 +150,22 @@ def bound(count: int, fewest: float, false_alarms: float = FALSE_ALARMS) -> floa
         Number of z-scores in the family, of one fit or of several.
     fewest : float
         Smallest ESS that one of them rests on.
-    false_alarms : float
+    false_alarms : float, default `FALSE_ALARMS`
         The probability.
+
+    Examples
+    --------
+    More z-scores, and fewer effective draws behind them, leave more room for chance.
+
+    >>> [round(bound(1, 4000), 2), round(bound(100, 4000), 2), round(bound(100, 400), 2)]
+    [3.93, 4.97, 5.77]
     """
     each = 1 - (1 - false_alarms) ** (1 / count)
     return float(stats.t.isf(each / 2, fewest / DRAWS_PER_DEGREE))
 
 
 def seconds_to_error(seconds: float, ess: Mapping[str, float], error: float = 0.01) -> dict[str, float]:
-    """Seconds of sampling until the MCSE of the mean is a share of the posterior sd.
+    """Seconds of sampling until the MCSE of the mean is a given share of the posterior sd.
 
     As MCSE = sd / sqrt(ESS), and ESS grows with the time, it is seconds / (ESS error^2).
 
@@ -162,7 +175,19 @@ def seconds_to_error(seconds: float, ess: Mapping[str, float], error: float = 0.
         Wall time in which the draws were sampled.
     ess : mapping of str to float
         Effective sample size of each mean, as in `Grade.ess`.
-    error : float
+    error : float, default 0.01
         MCSE to reach, in posterior sds.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds for each name.
+
+    Examples
+    --------
+    An error of 1 % of the sd takes 10,000 effective draws, four times as many as there are.
+
+    >>> seconds_to_error(3.0, {"mu": 2500.0})
+    {'mu': 12.0}
     """
     return {name: seconds / (size * error**2) for name, size in ess.items()}

@@ -101,7 +101,20 @@ def lead(density: Density, positions: Floats, directions: Floats) -> list[tuple[
 
 
 def follow(density: Density, places: Sequence[Place]) -> list[Found]:
-    """Evaluate a side at places that another one has led to."""
+    """Evaluate a side at places that another one has led to.
+
+    Parameters
+    ----------
+    density : Density
+        The side.
+    places : sequence of Place
+        From `lead` of the other one.
+
+    Returns
+    -------
+    list of Found
+        One for each place; where the side raises, its `error` says what.
+    """
     found = []
     for place in places:
         try:
@@ -117,7 +130,15 @@ def follow(density: Density, places: Sequence[Place]) -> list[Found]:
 
 
 def follow_reference(reference: Callable[[Values], tuple[float, Values]], places: Sequence[Place]) -> list[Found]:
-    """Evaluate a hand-written density over the values at places."""
+    """Evaluate a hand-written density over the values at places.
+
+    Parameters
+    ----------
+    reference : callable
+        Takes values; returns their log density and its gradient with respect to each of them, as `Family.reference`.
+    places : sequence of Place
+        From `lead` of another side.
+    """
     found = []
     for place in places:
         value, gradient = reference(place.values)
@@ -134,12 +155,28 @@ def follow_reference(reference: Callable[[Values], tuple[float, Values]], places
 
 
 def densities(density: Density, values: Sequence[Values]) -> list[float]:
-    """Log densities over the values; NaN where one can't be evaluated."""
+    """Log densities over the values; NaN where one can't be evaluated.
+
+    Parameters
+    ----------
+    density : Density
+        The side.
+    values : sequence of Values
+        Where.
+    """
     return [found.log_density for found in follow(density, [Place(each) for each in values])]
 
 
 def log_jacobians(density: Density, values: Sequence[Values]) -> list[float]:
-    """Log Jacobians of a side's maps at values; NaN where one can't be evaluated."""
+    """Log Jacobians of a side's maps at values; NaN where one can't be evaluated.
+
+    Parameters
+    ----------
+    density : Density
+        The side.
+    values : sequence of Values
+        Where.
+    """
     found = []
     for each in values:
         try:
@@ -150,7 +187,15 @@ def log_jacobians(density: Density, values: Sequence[Values]) -> list[float]:
 
 
 def inside(density: Density, values: Sequence[Values]) -> list[bool]:
-    """Tell of each whether a side's maps lead to it: whether it is in its support."""
+    """Tell of each of some values whether a side's maps lead to it: whether it is in its support.
+
+    Parameters
+    ----------
+    density : Density
+        The side.
+    values : sequence of Values
+        What may be outside.
+    """
     found = []
     for each in values:
         try:

@@ -60,6 +60,14 @@ class NormalMixture(Marginal):
     ----------
     weight, location, scale : array of shape (K,)
         Weights, which sum to one, and mean and sd of each component.
+
+    Examples
+    --------
+    >>> two = NormalMixture(np.array([0.5, 0.5]), np.array([-1.0, 1.0]), np.array([1.0, 1.0]))
+    >>> two.mean, round(two.sd**2, 9)  # 1 within the components and 1 between them
+    (0.0, 2.0)
+    >>> round(two.quantile(0.97), 3)
+    2.556
     """
 
     def __init__(self, weight: Floats, location: Floats, scale: Floats) -> None:
@@ -155,8 +163,18 @@ def axis_of(log_density: Callable[[Floats], Floats], unit: float, intervals: int
         The scale's rough size.
     intervals : int
         Number of intervals; an even one, so that every second node spans the same range.
-    drop : float
+    drop : float, default `DROP`
         How far the log density of t falls below its maximum before the grid ends.
+
+    Examples
+    --------
+    The mean of a half-normal scale is sqrt(2 / pi).
+
+    >>> axis = axis_of(lambda s: -(s**2) / 2, unit=1.0, intervals=64)
+    >>> density = np.exp(log_density_of_t(lambda s: -(s**2) / 2, axis))
+    >>> half_normal = ScaleMarginal(axis, density / (density.sum() * axis.step))
+    >>> round(half_normal.mean, 6), round(float(np.sqrt(2 / np.pi)), 6)
+    (0.797885, 0.797885)
     """
     axis = Axis(unit, np.linspace(*REACH, 701))
     inside = np.flatnonzero((log_t := log_density_of_t(log_density, axis)) > log_t.max() - drop)
@@ -165,5 +183,15 @@ def axis_of(log_density: Callable[[Floats], Floats], unit: float, intervals: int
 
 
 def log_density_of_t(log_density: Callable[[Floats], Floats], axis: Axis) -> Floats:
-    """Log density of t at the nodes of an axis, from that of the scale; shape (K,)."""
+    """Log density of t at the nodes of an axis, from that of the scale; shape (K,).
+
+    It adds the log derivative of the scale with respect to t.
+
+    Parameters
+    ----------
+    log_density : callable
+        Log density of the scale, up to a constant; it takes and returns arrays of shape (K,).
+    axis : Axis
+        The nodes.
+    """
     return np.asarray(log_density(axis.value(axis.nodes)) + np.log(axis.derivative(axis.nodes)))

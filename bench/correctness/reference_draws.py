@@ -17,7 +17,7 @@ def truth_from_draws(draws: Mapping[str, Floats], source: str = "") -> Truth:
     Parameters
     ----------
     draws : mapping of str to array of shape (chain, draw)
-        Draws of scalars and of elements, by names as `mu_g[3]`, counted from 0.
+        Draws of scalars and of elements, by names such as `mu_g[3]`, counted from 0.
     source : str
         Where they come from, for a page.
     """

@@ -25,7 +25,7 @@ class Truth:
     kind : str
         `exact`, or `reference draws`.
     names : sequence of str
-        Scalars and elements of arrays, as `mu_g[3]`, counted from 0.
+        Scalars and elements of arrays, such as `mu_g[3]`, counted from 0.
     mean, sd, fourth : array of shape (names,)
         Posterior mean, standard deviation and fourth central moment.
     quantiles : array of shape (3, names)
@@ -50,7 +50,17 @@ class Truth:
     source: str = ""
 
     def known(self, name: str) -> dict[str, float]:
-        """Return mean, sd, q3, q50 and q97 of a scalar, as a record keeps them; empty if it is not known."""
+        """Return mean, sd, q3, q50 and q97 of a scalar, as a record keeps them; empty if it is not known.
+
+        Examples
+        --------
+        >>> row = lambda *values: np.array(values)
+        >>> normal = Truth("exact", ["mu"], row(0.0), row(1.0), row(3.0), np.array([[-1.88], [0.0], [1.88]]))
+        >>> normal.known("mu")
+        {'mean': 0.0, 'sd': 1.0, 'q3': -1.88, 'q50': 0.0, 'q97': 1.88}
+        >>> normal.known("tau")
+        {}
+        """
         if name not in self.names:
             return {}
         at = list(self.names).index(name)
@@ -59,7 +69,14 @@ class Truth:
 
 
 def elements(name: str, shape: Sequence[int]) -> list[str]:
-    """Name the elements of an array in C order, as `theta[0,1]`; a scalar is its own one element.
+    """Name the elements of an array in C order, such as `theta[0,1]`; a scalar is its own one element.
+
+    Parameters
+    ----------
+    name : str
+        Name of the quantity.
+    shape : sequence of int
+        Its shape; empty for a scalar.
 
     Examples
     --------
