@@ -35,13 +35,13 @@ MAX_BYTES = 2**28
 
 
 def check_file(path: Path, most: int = MAX_BYTES) -> None:
-    """Refuse what is no file, as a folder, a pipe or a device, and what is too large, before any of it is read.
+    """Refuse, before any of it is read, what is not a file (a folder, a pipe, a device) and what is too large.
 
     Parameters
     ----------
     path : Path
         What to look at.
-    most : int
+    most : int, default `MAX_BYTES`
         Bytes that it may have.
 
     Raises
@@ -120,7 +120,22 @@ class Model:
 
     @classmethod
     def read(cls, family: str, name: str, target: str) -> "Model":
-        """Read the programs of a model of this suite."""
+        """Read the programs of a model of this suite.
+
+        Parameters
+        ----------
+        family : str
+            Name of its folders in `stan/` and `pymc_models/`.
+        name : str
+            Stem of both files, and the model's name.
+        target : str
+            Name of the posterior that it targets.
+
+        Raises
+        ------
+        DataError
+            If a program can't be read.
+        """
         stan, pymc = STAN / family / f"{name}.stan", PYMC / family / f"{name}.py"
         return cls(name, target, Program.read(stan), Program.read(pymc))
 
@@ -166,6 +181,13 @@ def data_digest(data: Data) -> str:
     ----------
     data : mapping of str to int, float, array or nested list
         Lists of rows of unequal length are taken as they are written.
+
+    Examples
+    --------
+    >>> data_digest({"J": 2, "y": [1.0, 2.5]}) == data_digest({"y": np.array([1.0, 2.5]), "J": 2})
+    True
+    >>> data_digest({"J": 2}) == data_digest({"J": 2.0})  # a program may tell them apart
+    False
     """
     sha = sha256()
     for name in sorted(data):
@@ -230,39 +252,128 @@ class Family(ABC):
         return self.targets[model.target]
 
     def truth(self, target: str, dataset: Dataset) -> Truth | None:
-        """Return what fits are graded against; None where nothing is known, and engines are held against each other."""
+        """Return what fits are graded against; None where nothing is known, and engines are held against each other.
+
+        Parameters
+        ----------
+        target : str
+            Name of the posterior.
+        dataset : Dataset
+            Given which data.
+        """
         return None
 
     def reference(self, model: Model, dataset: Dataset, values: Values) -> tuple[float, Values] | None:
         """Evaluate a hand-written log density over the values, and its gradient with respect to each of them.
 
-        A third side for the equality gate, since two programs can share one error; None where there is none.
+        It is a third side for the equality gate, since two programs can share one error.
+
+        Parameters
+        ----------
+        model : Model
+            Which parameterization.
+        dataset : Dataset
+            Given which data.
+        values : mapping of str to array
+            All of its parameters.
+
+        Returns
+        -------
+        (float, mapping of str to array), optional
+            The log density, up to a constant and without a Jacobian, and its partial derivatives; None without a
+            reference.
         """
         return None
 
     def points(self, model: Model, dataset: Dataset, rng: np.random.Generator) -> Values | None:
-        """Draw a start; None leaves it to the instrument: uniform on (-2, 2) on Stan's unconstrained scale."""
+        """Draw a start.
+
+        Parameters
+        ----------
+        model : Model
+            Which parameterization.
+        dataset : Dataset
+            Given which data.
+        rng : numpy.random.Generator
+            Source of the draw; in the same state it gives the same start for every backend.
+
+        Returns
+        -------
+        mapping of str to array, optional
+            All parameters of the model; None leaves it to the instrument: uniform on (-2, 2) on Stan's unconstrained
+            scale.
+        """
         return None
 
     def typical(self, model: Model, dataset: Dataset, rng: np.random.Generator) -> list[Values] | None:
-        """Draw values from the posterior without a sampler, for the gate; None where that can't be done."""
+        """Draw values from the posterior without a sampler, for the gate; None where that can't be done.
+
+        Parameters
+        ----------
+        model : Model
+            Which parameterization.
+        dataset : Dataset
+            Given which data.
+        rng : numpy.random.Generator
+            Source of the draws.
+        """
         return None
 
     def derive(
         self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
     ) -> dict[str, Floats]:
-        """Add quantities that follow from the draws, which have shape (chain, draw, ...); none by default."""
+        """Add quantities that follow from the draws; none by default.
+
+        Parameters
+        ----------
+        model : Model
+            What was fit.
+        dataset : Dataset
+            To which data.
+        draws : mapping of str to array
+            Parameters and transformed quantities, of shape (chain, draw, ...).
+        rng : numpy.random.Generator
+            Source of what is drawn given them.
+
+        Returns
+        -------
+        dict of str to array
+            The draws given, and those added, of the same shape.
+        """
         return dict(draws)
 
     def further(
         self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
     ) -> dict[str, dict[str, Any]]:
-        """Return what else the family tells of a fit, as plain JSON values by name."""
+        """Return what else the family tells of a fit, as plain JSON values by name.
+
+        Parameters
+        ----------
+        model : Model
+            What was fit.
+        dataset : Dataset
+            To which data.
+        draws : mapping of str to array
+            As `derive` returns them.
+        rng : numpy.random.Generator
+            Source of what is drawn given them.
+        """
         return {}
 
     def simulate(self, target: str, rng: np.random.Generator) -> tuple[Dataset, Mapping[str, float]] | None:
-        """Draw values from the prior and data from them, for calibration; None where the prior is not proper.
+        """Draw values from the prior and data from them, for calibration.
 
-        The values are scalars by the names of quantities or of their elements, as `mu_g[0]`.
+        Parameters
+        ----------
+        target : str
+            Name of the posterior, which tells the prior.
+        rng : numpy.random.Generator
+            Source of the draws.
+
+        Returns
+        -------
+        (Dataset, mapping of str to float), optional
+            The data, and the values of scalars by the names of quantities or of their elements, such as `mu_g[0]`; None
+            where the prior is not proper.
         """
         return None

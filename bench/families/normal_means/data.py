@@ -105,7 +105,15 @@ class Groups(Dataset):
         return float(np.sum((self.y - self.means[self.group]) ** 2))
 
     def rescaled(self, centre: float, scale: float) -> "Groups":
-        """Return the dataset of ``(y - centre) / scale``, with an id of its own and no truth."""
+        """Return the dataset of ``(y - centre) / scale``, with an id of its own and no generating values.
+
+        Parameters
+        ----------
+        centre : float
+            Taken from each observation, in the unit of y.
+        scale : float
+            By which it is then divided, in the unit of y.
+        """
         draft = Groups(id=self.id, y=(self.y - centre) / scale, group=self.group.copy(), labels=self.labels)
         stem = self.id.rsplit("-", 1)[0]
         return Groups(id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels)
@@ -124,15 +132,21 @@ def normal_means(
         Standard deviation of the group means.
     sizes : sequence of int
         Observations in each group.
-    seed : int
+    seed : int, default 41
         Seed of `numpy.random.default_rng`.
-    mean, sigma : float
+    mean, sigma : float, default 2.0 and 0.75
         Mean of the group means, and standard deviation within groups.
 
     Raises
     ------
     DataError
         If a size or a scale is not positive, or there are fewer than two groups.
+
+    Examples
+    --------
+    >>> made = normal_means(omega=1.0, sizes=[1, 3])
+    >>> made.id, made.group, made.sizes
+    ('omega1-G2-n1to3-s41', array([0, 1, 1, 1]), {'observations': 4, 'groups': 2})
     """
     for name, value in (("omega", omega), ("sigma", sigma)):
         if not (np.isfinite(value) and value > 0):
@@ -156,6 +170,15 @@ def read_table(path: Path, group_column: str, value_column: str) -> Groups:
 
     Rows may stand in any order: they are sorted by label and value, so that the same
     observations always make the same dataset.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its ending tells the format, and anything but `PARQUET` is read as CSV.
+    group_column : str
+        Name of the column of labels.
+    value_column : str
+        Name of the column of observations.
 
     Raises
     ------
@@ -215,13 +238,20 @@ def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, nam
         Its columns.
     name : str
         What to call it.
-    first_row : int
+    first_row : int, default 1
         Number of its first row in the file, for messages: 2 where a header is row 1.
 
     Raises
     ------
     DataError
         If the values cannot be used.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"clinic": ["b", "a", "b"], "score": [3.0, 1.5, 2.0]})
+    >>> clinics = from_table(table, "clinic", "score", name="clinics")
+    >>> clinics.labels, clinics.group, clinics.y
+    (('a', 'b'), array([0, 1, 1]), array([1.5, 2. , 3. ]))
     """
     y = _numbers(table[value_column], name)
     keys = table[group_column]

@@ -68,6 +68,14 @@ def standardised(form: Form, mu: float, sigma: float, omega: float, z: Floats) -
     -------
     mapping of str to array
         Its location, `sigma`, `omega` and its effects, by name.
+
+    Examples
+    --------
+    >>> z = np.array([-1.0, 2.0])
+    >>> {name: value.tolist() for name, value in standardised(FORMS["centered"], 1.0, 0.5, 2.0, z).items()}
+    {'mu': 1.0, 'sigma': 0.5, 'omega': 2.0, 'mu_g': [-1.0, 5.0]}
+    >>> {name: value.tolist() for name, value in standardised(FORMS["zerosum_centered"], 1.0, 0.5, 2.0, z).items()}
+    {'m': 2.0, 'sigma': 0.5, 'omega': 2.0, 'e': [-3.0, 3.0]}
     """
     location = mu
     if form.zero_sum:

@@ -60,6 +60,15 @@ def recover_mu(m: Floats, omega: Floats, n_groups: int, rng: np.random.Generator
     -------
     array of shape (chain, draw)
         Draws of mu; of its posterior, if those given are of the superpopulation posterior.
+
+    Examples
+    --------
+    With omega 2 and 4 groups q is 1, so that mu given m = 3 is normal(1.5, sqrt(0.5)).
+
+    >>> m, omega = np.full((4, 10_000), 3.0), np.full((4, 10_000), 2.0)
+    >>> mu = recover_mu(m, omega, 4, np.random.default_rng(1))
+    >>> round(float(mu.mean()), 1), round(float(mu.var()), 1)
+    (1.5, 0.5)
     """
     q = omega**2 / n_groups
     return rng.normal(m / (1 + q), np.sqrt(q / (1 + q)))

@@ -103,8 +103,14 @@ def look(dataset: Groups, centre: float = 0.0, scale: float = 1.0) -> Seen:
     ----------
     dataset : Groups
         What the models are given.
-    centre, scale : float
+    centre, scale : float, default 0 and 1
         The models are given ``(y - centre) / scale`` of the reader's y.
+
+    Examples
+    --------
+    >>> from bench.families.normal_means.data import normal_means
+    >>> [look(normal_means(omega, [20] * 50)).theory for omega in (0.01, 10.0)]
+    ['noncentered', 'centered']
     """
     exact = exact_posterior(dataset, "superpopulation")
     sigma, omega = exact.draw_scales(DRAWS, np.random.default_rng(1))
@@ -141,6 +147,19 @@ def units(dataset: Groups) -> tuple[float, float]:
     ----------
     dataset : Groups
         The reader's y, as it is.
+
+    Returns
+    -------
+    centre, scale : float
+        In the unit of y.
+
+    Examples
+    --------
+    >>> from bench.families.normal_means.data import normal_means
+    >>> units(normal_means(1.0, [20] * 5))
+    (0.0, 1.0)
+    >>> units(normal_means(10.0, [20] * 5, mean=500.0, sigma=40.0))
+    (494.0, 37.2)
     """
     spare = len(dataset.y) - dataset.n_groups
     within = math.sqrt(dataset.within_ss / spare) if spare else float(np.std(dataset.y))
