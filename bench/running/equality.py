@@ -46,8 +46,10 @@ class Equality:
 
         Parameters
         ----------
-        model, dataset
-            Which program, on which data.
+        model : Model
+            Whose program.
+        dataset : Dataset
+            On which data.
         backend : Backend
             The one to ask, unless another one of its language was asked before.
 
@@ -71,6 +73,13 @@ class Equality:
     def leader(self, model: Model, dataset: Dataset) -> Backend:
         """Return the backend whose positions are used: stanli, unless there is no Stan program that it can run.
 
+        Parameters
+        ----------
+        model : Model
+            What is fit.
+        dataset : Dataset
+            To which data.
+
         Raises
         ------
         WorkerError
@@ -90,6 +99,13 @@ class Equality:
     def common(self, model: Model, dataset: Dataset) -> dict[str, tuple[int, ...]]:
         """Return the quantities that every language has, with their shapes.
 
+        Parameters
+        ----------
+        model : Model
+            What is fit.
+        dataset : Dataset
+            To which data.
+
         Raises
         ------
         WorkerError
@@ -103,7 +119,15 @@ class Equality:
         return {name: shape for name, shape in usable[0].items() if all(n.get(name) == shape for n in usable)}
 
     def note(self, model: Model, dataset: Dataset) -> str:
-        """Say why nothing is compared across languages, or return nothing where that is done."""
+        """Say why nothing is compared across languages; empty where that is done.
+
+        Parameters
+        ----------
+        model : Model
+            What is fit.
+        dataset : Dataset
+            To which data.
+        """
         there = [language for language in LANGUAGES if getattr(model, language) is not None]
         why = f"there is only a {LANGUAGES[there[0]]} program" if len(there) == 1 else ""
         for language in there:
@@ -117,8 +141,12 @@ class Equality:
 
         Parameters
         ----------
-        family, model, dataset
+        family : Family
+            It may draw them itself; else they are uniform on (-2, 2) on the leading side's unconstrained scale.
+        model : Model
             What is fit.
+        dataset : Dataset
+            To which data.
         seed : sequence of int
             Of the starts.
         chains : int
@@ -134,8 +162,12 @@ class Equality:
 
         Parameters
         ----------
-        family, model, dataset
+        family : Family
+            It may know a reference and typical values.
+        model : Model
             What is fit.
+        dataset : Dataset
+            To which data.
         backend : Backend
             The one to compare.
         worker : Worker
@@ -146,8 +178,8 @@ class Equality:
         WorkerError
             If a side can't be built or asked.
         DataError
-            If parameters have other names or shapes on the two sides, or draws from the posterior are none of the
-            leading side's.
+            If parameters have other names or shapes on the two sides, or if the leading side can't take the draws that
+            the family makes from the posterior.
         """
         leads_by = self.leader(model, dataset)
         if leads_by.language != backend.language:
@@ -177,7 +209,19 @@ class Equality:
         return judge(visits, standard, found, (first, worker.densities), leader, names, outside)
 
     def typical(self, family: Family, model: Model, dataset: Dataset, count: int) -> list[Values]:
-        """Return values where the posterior has its mass."""
+        """Return values where the posterior has its mass; of all places where no such are known.
+
+        Parameters
+        ----------
+        family : Family
+            It may draw them without a sampler.
+        model : Model
+            What is fit.
+        dataset : Dataset
+            To which data.
+        count : int
+            How many at most.
+        """
         visits = self._visit(family, model, dataset)
         chosen = [place.values for place, is_typical in zip(visits.places, visits.typical, strict=True) if is_typical]
         return (chosen or [place.values for place in visits.places])[:count]

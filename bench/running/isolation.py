@@ -130,7 +130,22 @@ class Worker:
         return self._guard.pid
 
     def prepare(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Prepared:
-        """Bind a model to a dataset, or do nothing if that is what was bound last."""
+        """Bind a model to a dataset, or do nothing if that is what was bound last.
+
+        Parameters
+        ----------
+        model : Model
+            What to build.
+        dataset : Dataset
+            For which data.
+        timeout : float, optional
+            Seconds that it may take; None lets it run.
+
+        Raises
+        ------
+        WorkerError
+            If the build fails, takes too long or crashes.
+        """
         subject = (model.digest, dataset.digest)
         if self.prepared is None or self.subject != subject:
             self.prepared, self.subject = None, subject
@@ -138,7 +153,22 @@ class Worker:
         return self.prepared
 
     def describe(self, model: Model, dataset: Dataset, timeout: float | None = None) -> Description:
-        """Names and shapes of a model, which is not compiled for it where that can be avoided."""
+        """Names and shapes of a model, which is not compiled for it where that can be avoided.
+
+        Parameters
+        ----------
+        model : Model
+            Which program.
+        dataset : Dataset
+            Its data, on which shapes depend.
+        timeout : float, optional
+            Seconds that it may take; None lets it run.
+
+        Raises
+        ------
+        WorkerError
+            If the program or the data can't be used.
+        """
         if self.prepared is not None and self.subject == (model.digest, dataset.digest):
             return cast(Description, self._call("description", timeout=timeout))
         return cast(Description, self._call("describe", model, dataset.data, timeout=timeout))
@@ -176,15 +206,27 @@ class Worker:
         return cast(list[Floats], self._call("unconstrain", values, timeout=self._timeout))
 
     def starts(self, count: int, seed: Sequence[int]) -> list[Values]:
-        """Draw starts where the density is finite."""
+        """Draw starts where the density is finite; see `bench.running.worker.Session.starts`."""
         return cast(list[Values], self._call("starts", count, seed, timeout=self._timeout))
 
     def explore(self, count: int, seed: int, timeout: float | None = None) -> Floats:
-        """Return positions where the posterior has its mass."""
+        """Return positions where the posterior has its mass; see `bench.running.worker.Session.explore`.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds that it may take; None lets it run.
+        """
         return cast(Floats, self._call("explore", count, seed, timeout=timeout))
 
     def repeat_gradient(self, values: Sequence[Values], repeats: int, timeout: float | None = None) -> float:
-        """Mean seconds of one evaluation of log density and gradient."""
+        """Return the mean seconds of one evaluation; see `bench.running.worker.Session.repeat_gradient`.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds that it may take; None lets it run.
+        """
         return cast(float, self._call("repeat_gradient", values, repeats, timeout=timeout))
 
     def sample(
@@ -195,7 +237,18 @@ class Worker:
         keep: Sequence[str],
         timeout: float | None = None,
     ) -> float:
-        """Sample in the worker and return the wall seconds from the call to all draws in memory there."""
+        """Sample in the worker, where the fit stays until `fetch`; see `bench.running.worker.Session.sample`.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds that it may take; None lets it run.
+
+        Raises
+        ------
+        WorkerError
+            If the fit fails, takes too long, crashes or holds too much memory.
+        """
         return cast(float, self._call("sample", settings, seed, start, keep, timeout=timeout))
 
     def replay(self, where: Sequence[tuple[int, int]]) -> list[float]:
@@ -375,7 +428,15 @@ class _Unpickler(pickle.Unpickler):
 
 
 class Workers:
-    """One worker a backend, started when it is first asked for and again after it was lost."""
+    """One worker a backend, started when it is first asked for and again after it was lost.
+
+    Parameters
+    ----------
+    memory_limit : int, optional
+        Bytes that each worker and its children may hold.
+    timeout : float, optional
+        Seconds that a worker's imports, and each comparison with another program, may take.
+    """
 
     def __init__(self, memory_limit: int | None = None, timeout: float | None = None) -> None:
         """Start none."""

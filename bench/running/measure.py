@@ -95,7 +95,15 @@ class Replicates:
         return self._workers[self.case.backend]
 
     def refuse(self, status: Status, reason: str) -> None:
-        """Record that none of the replicates can be made."""
+        """Record that none of the replicates can be made.
+
+        Parameters
+        ----------
+        status : str
+            Of their records, such as `unsupported`.
+        reason : str
+            Why.
+        """
         while self._numbers:
             self._status, self._reason = status, reason
             self.record()
@@ -244,7 +252,25 @@ def digest(fit: Fit) -> str:
 
 
 def save(fit: Fit, path: Path) -> dict[str, Any]:
-    """Keep draws and sampler statistics as NetCDF groups that `arviz.from_netcdf` reads, 0.23 and 1.x alike."""
+    """Keep draws and sampler statistics as NetCDF groups that `arviz.from_netcdf` reads, 0.23 and 1.x alike.
+
+    Parameters
+    ----------
+    fit : Fit
+        What to keep.
+    path : Path
+        The file to write, whole or not at all; its folder is made if it is missing.
+
+    Returns
+    -------
+    dict of str to str or int
+        Fields of a record: `draws_file`, relative to the run's folder, and `draws_bytes`.
+
+    Raises
+    ------
+    OSError
+        If it can't be written.
+    """
     import xarray
 
     if path.parent.is_symlink():

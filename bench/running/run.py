@@ -26,10 +26,24 @@ class UsageError(ValueError):
 def choose(kind: str, names: str | None, known: Mapping[str, T]) -> list[T]:
     """Pick by comma-separated names, in the order of the registry.
 
+    Parameters
+    ----------
+    kind : str
+        What they are the names of, for the message.
+    names : str, optional
+        What was typed; None takes all.
+    known : mapping of str to object
+        The registry.
+
     Raises
     ------
     UsageError
         If a name is unknown; the message lists the known ones.
+
+    Examples
+    --------
+    >>> choose("model", "noncentered, centered", {"centered": 1, "noncentered": 2, "other": 3})
+    [1, 2]
     """
     if names is None:
         return list(known.values())
@@ -144,7 +158,23 @@ _IMMATERIAL = {("environment", "commit")} | {("asked", name) for name in ("fit_t
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Name everything in which two descriptions of a run ask for different measurements."""
+    """Name everything in which two descriptions of a run ask for different measurements.
+
+    What changes no measured figure is passed over: the commit, limits of time and memory, whether draws are
+    kept, and more replicates.
+
+    Parameters
+    ----------
+    before : mapping
+        What `run.json` says.
+    now : mapping
+        What `Plan.describe` says.
+
+    Returns
+    -------
+    list of str
+        One line for each, with both values; empty where the run may go on.
+    """
     found = []
     for part in ("datasets", "models", "backends", "asked", "settings", "environment"):
         old, new = before.get(part, {}), json.loads(json.dumps(now[part]))

@@ -51,14 +51,30 @@ class Session:
         self._fit: Fit | None = None
 
     def prepare(self, model: Model, data: Data) -> Prepared:
-        """Bind a model to data; the posterior stays here."""
+        """Bind a model to data; the posterior stays here.
+
+        Parameters
+        ----------
+        model : Model
+            What to build.
+        data : mapping of str to int, float or array
+            The data block of the Stan program.
+        """
         self._posterior = self._fit = None
         started = time.perf_counter()
         self._posterior = self._backend.prepare(model, data)
         return Prepared(time.perf_counter() - started, self._posterior.cache)
 
     def describe(self, model: Model, data: Data) -> Description:
-        """Names and shapes of a model; what is prepared stays."""
+        """Names and shapes of a model; what is prepared stays.
+
+        Parameters
+        ----------
+        model : Model
+            Which program.
+        data : mapping of str to int, float or array
+            The data block of the Stan program.
+        """
         return self._backend.describe(model, data)
 
     def description(self) -> Description:
@@ -104,7 +120,20 @@ class Session:
         return found
 
     def starts(self, count: int, seed: Sequence[int]) -> list[Values]:
-        """Draw starts, uniform on (-2, 2) on the unconstrained scale, where the density is finite."""
+        """Draw starts, uniform on (-2, 2) on the unconstrained scale, where the density is finite.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        seed : sequence of int
+            Of the draws.
+
+        Raises
+        ------
+        ValueError
+            If none of `TRIES` draws has a finite density and gradient.
+        """
         rng = np.random.default_rng(seed)
         found: list[Values] = []
         for _ in range(count):
@@ -121,9 +150,21 @@ class Session:
         return found
 
     def explore(self, count: int, seed: int) -> Floats:
-        """Return positions where the posterior has its mass, by a short run of this sampler, shape (count, dimension).
+        """Return positions where the posterior has its mass, by a short run of this sampler.
 
         Trajectories are kept so short that the run takes some seconds even where a gradient is dear.
+
+        Parameters
+        ----------
+        count : int
+            How many, up to 100.
+        seed : int
+            Of the run.
+
+        Returns
+        -------
+        array of shape (count, dimension)
+            On the unconstrained scale; fewer rows where a draw can't be mapped back.
         """
         start = self.starts(1, [seed])
         position = self._ready.unconstrain(start[0])
@@ -141,7 +182,15 @@ class Session:
         return found[np.isfinite(found).all(axis=1)]
 
     def repeat_gradient(self, values: Sequence[Values], repeats: int) -> float:
-        """Mean seconds of one evaluation of log density and gradient, over `repeats` passes over the values."""
+        """Mean seconds of one evaluation of log density and gradient.
+
+        Parameters
+        ----------
+        values : sequence of Values
+            Where to evaluate; they are mapped to vectors before the clock starts.
+        repeats : int
+            Passes over all of them.
+        """
         positions = [self._ready.unconstrain(each) for each in values]
         started = time.perf_counter()
         for _ in range(repeats):
@@ -150,7 +199,24 @@ class Session:
         return (time.perf_counter() - started) / (repeats * len(positions))
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> float:
-        """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory."""
+        """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory.
+
+        Parameters
+        ----------
+        settings : Settings
+            What is asked.
+        seed : int
+            Seed of all chains.
+        start : sequence of Values, optional
+            Values of all parameters, one mapping a chain; None for the backend's own starts.
+        keep : sequence of str
+            Parameters and transformed quantities whose draws are wanted.
+
+        Raises
+        ------
+        TypeError
+            If the backend returns something else than a `Fit`.
+        """
         self._fit = None
         if start is not None:
             self._ready.get_ready(settings, seed, start)
