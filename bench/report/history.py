@@ -122,9 +122,9 @@ def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
     ----------
     logs : array of shape (n,)
         Independent but for the steps.
-    alpha : float
+    alpha : float, default `ALPHA`
         Chance of a mark in a series without a step, whatever its distribution.
-    seed : int
+    seed : int, default 0
         Of the permutations.
 
     Notes
@@ -134,6 +134,15 @@ def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
     permutations. Then each step is placed anew between its neighbours. Slow drifts and correlated runs are no part of
     this model, and would be marked as steps. A step of 3 standard deviations of a run is placed exactly four times in
     five, else a run or two beside; one of 6 nearly always exactly.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).normal(0, 0.02, 20)
+    >>> slower = np.log(1.5) * (np.arange(20) >= 12)  # from the thirteenth run on
+    >>> [(step.at, round(step.ratio, 1)) for step in steps(noise + slower)]
+    [(12, 1.5)]
+    >>> steps(noise)
+    []
     """
     x = np.asarray(logs, dtype=float)
     rng = np.random.default_rng(seed)

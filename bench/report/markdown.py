@@ -95,6 +95,12 @@ def table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> Iterator[str]
 
 
 def plain(text: str) -> str:
-    """Escape what Markdown or HTML would read as anything but text."""
+    r"""Escape what Markdown or HTML would read as anything but text.
+
+    Examples
+    --------
+    >>> print(plain("a|b <i>*"))
+    a\|b &lt;i&gt;\*
+    """
     flat = printable(" ".join(text.split()))
     return flat.translate(ESCAPES)

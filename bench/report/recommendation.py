@@ -29,11 +29,11 @@ class About:
     lines : tuple of str
         What the data are like, in words.
     theory : str
-        The parameterization that theory takes, as `centered`; or `undecided`.
+        The parameterization that theory takes, such as `centered`; or `undecided`.
     theory_says : str
         Why, as the beginning of a sentence.
     measure : str
-        The number by which theory decides, as `n omega²/sigma²`.
+        The number by which theory decides, such as `n omega²/sigma²`.
     information : (float, float, float)
         Low end, median and high end of its interval for these data.
     limits : (float, float)
@@ -66,7 +66,7 @@ class Recommendation:
     rows : tuple of Row
         Every case that was measured.
     forms : mapping of str to str
-        The parameterization of each model, as `centered`. Empty where there is no such notion: then the answer is
+        The parameterization of each model, such as `centered`. Empty where there is no such notion: then the answer is
         about the backend alone.
     about : About, optional
         What is known of the data beforehand.
@@ -114,7 +114,7 @@ class Recommendation:
         target_ess : float
             Smallest bulk ESS that is wanted.
         cases : sequence of str
-            All that could be measured, as `centered on stanli`.
+            All that could be measured, such as `centered on stanli`.
         forms, about : optional
             As in the class.
         """

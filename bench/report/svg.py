@@ -142,7 +142,13 @@ class Scale:
 
 
 def short(value: float) -> str:
-    """Write a round number in few characters."""
+    """Write a round number in few characters.
+
+    Examples
+    --------
+    >>> [short(value) for value in (0.5, 20.0, 1500.0, 2e6)]
+    ['0.5', '20', '1.5k', '2M']
+    """
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
             return f"{value / limit:.3g}{unit}"

@@ -233,7 +233,13 @@ def summarise(records: Sequence[Record]) -> list[Row]:
 
 
 def run_letter(number: int) -> str:
-    """Name the number-th of several runs: A, B, ..., Z, A1, ..."""
+    """Name the number-th of several runs, counted from 0: A, B, ..., Z, A1, ...
+
+    Examples
+    --------
+    >>> [run_letter(i) for i in (0, 25, 26, 53)]
+    ['A', 'Z', 'A1', 'B2']
+    """
     return chr(ord("A") + number % 26) + (str(number // 26) if number >= 26 else "")
 
 
@@ -244,8 +250,13 @@ def number(value: float | None, digits: int = 3) -> str:
     ----------
     value : float, optional
         The number.
-    digits : int
+    digits : int, default 3
         How many.
+
+    Examples
+    --------
+    >>> [number(value) for value in (12345.6, 0.012345, 1e-9, None)]
+    ['12,300', '0.0123', '1.00e-09', '–']
     """
     if value is None or not math.isfinite(value):
         return NOTHING

@@ -55,6 +55,13 @@ def league_words(league: tuple[str, str], families: int) -> str:
         Family and target.
     families : int
         How many families there are beside each other.
+
+    Examples
+    --------
+    >>> league_words(("normal_means", "finite_population"), families=1)
+    'finite-population posterior'
+    >>> league_words(("normal_means", "finite_population"), families=2)
+    'normal means, finite-population posterior'
     """
     family, target = league[0].replace("_", " "), league[1].replace("_", "-")
     return f"{family}, {target} posterior" if families > 1 else f"{target} posterior"
