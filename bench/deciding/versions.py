@@ -43,11 +43,12 @@ class Combination:
     Attributes
     ----------
     packages : tuple of str
-        What is pinned, as `name==version`; all else is the newest that goes with it.
+        What is pinned, such as `name==version`; all else is the newest that goes with it.
     backends : tuple of str
         What is run in it.
     python : str, optional
-        Its Python, as `3.12`; by default that of this process, else the first that these versions can be installed on.
+        Its Python, such as `3.12`; by default that of this process, else the first that these versions can be
+        installed on.
     """
 
     packages: tuple[str, ...]
