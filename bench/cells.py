@@ -152,7 +152,7 @@ def rival(found: Sequence[T], best: Cell, forms: Mapping[str, str]) -> T | None:
     best : Cell
         The cell that it is a rival of.
     forms : mapping of str to str
-        The parameterization of each model, as `centered`; empty where there is no such notion, and so no rival.
+        The parameterization of each model, such as `centered`; empty where there is no such notion, and so no rival.
     """
     own = forms.get(best.model)
     others = [cell for cell in found if cell.fits and own and forms.get(cell.model, own) != own]
@@ -165,11 +165,23 @@ def rival(found: Sequence[T], best: Cell, forms: Mapping[str, str]) -> T | None:
 
 
 def geometric_mean(values: Sequence[float | None]) -> float | None:
-    """Geometric mean of the positive values, or None if there is none."""
+    """Geometric mean of the positive values, or None if there is none.
+
+    Examples
+    --------
+    >>> round(geometric_mean([1.0, None, 100.0]), 6)
+    10.0
+    """
     logs = [math.log(value) for value in values if value]
     return math.exp(fmean(logs)) if logs else None
 
 
 def printable(text: str) -> str:
-    """Escape control characters, so that text from a reader's table can do nothing to a terminal."""
+    r"""Escape control characters, so that text from a reader's table can do nothing to a terminal.
+
+    Examples
+    --------
+    >>> print(printable("ward \x1b[31m7"))
+    ward \x1b[31m7
+    """
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

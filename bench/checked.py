@@ -23,6 +23,13 @@ def misfit(name: str, value: Any, kind: Any) -> str:
         As JSON has it.
     kind : type
         As annotated: plain types, `Literal`, unions, and lists and dicts of these. A float is any finite number.
+
+    Examples
+    --------
+    >>> misfit("seed", "1", int)
+    "seed is '1', not int"
+    >>> misfit("ebfmi", [0.9, 1], list[float])
+    ''
     """
     if _check(kind)(value):
         return ""

@@ -8,12 +8,17 @@ from pathlib import Path
 
 
 def encodable(text: str) -> str:
-    """Escape what UTF-8 has no bytes for: halves of surrogate pairs, as in a file name that is not UTF-8.
+    r"""Escape what UTF-8 has no bytes for: halves of surrogate pairs, as in a file name that is not UTF-8.
 
     Parameters
     ----------
     text : str
         Any.
+
+    Examples
+    --------
+    >>> print(encodable("omega \udcff Ω"))
+    omega \udcff Ω
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -48,7 +48,7 @@ class Quantity:
     ess_bulk, ess_tail, rhat : float
         As in `bench.correctness.diagnostics`.
     element : str
-        Which scalar this is of: the quantity itself, or the element with the smallest bulk ESS, as `mu_g[3]`,
+        Which scalar this is of: the quantity itself, or the element with the smallest bulk ESS, such as `mu_g[3]`,
         counted from 0.
     """
 
@@ -359,7 +359,20 @@ class Journal:
             raise
 
     def go_on(self, command: Sequence[str], replicates: int) -> None:
-        """Note in `run.json` the command line that goes on with the run, and the replicates it asks for if more."""
+        """Note in `run.json` the command line that goes on with the run, and the replicates it asks for if more.
+
+        Parameters
+        ----------
+        command : sequence of str
+            The words of the command line.
+        replicates : int
+            Fits of each case that it asks for.
+
+        Raises
+        ------
+        RunError
+            If it can't be written.
+        """
         asked = self.asked.get("asked", {})
         more = {**asked, "replicates": max(replicates, asked.get("replicates", 0))}
         self.asked = {**self.asked, "asked": more, "then": [*self.asked.get("then", ()), list(command)]}
@@ -474,6 +487,13 @@ def named(folder: Path) -> str:
 
 def find_run(name: str | Path, runs: Path = RUNS) -> Path:
     """Find a run's folder by its id, its path, or `latest`.
+
+    Parameters
+    ----------
+    name : str or Path
+        What was typed.
+    runs : Path, default `RUNS`
+        Folder of all runs.
 
     Raises
     ------

@@ -45,7 +45,23 @@ class Settings:
             raise ValueError(f"target_accept is {self.target_accept}; give a number between 0 and 1, e.g. 0.9")
 
     def override(self, **changes: float | None) -> "Settings":
-        """Replace the fields whose given value is not None."""
+        """Replace the fields whose given value is not None.
+
+        Parameters
+        ----------
+        **changes : float, optional
+            New values, by the names of the fields.
+
+        Raises
+        ------
+        ValueError
+            If no sampler could use them.
+
+        Examples
+        --------
+        >>> Settings(chains=2, draws=500).override(draws=None, target_accept=0.9).target_accept
+        0.9
+        """
         return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
 
     @property
@@ -164,6 +180,13 @@ def positive(flag: str, value: float, example: str) -> float:
     ------
     ValueError
         If it is 0, negative, infinite or NaN.
+
+    Examples
+    --------
+    >>> positive("--budget", -1.0, "e.g. --budget 60")
+    Traceback (most recent call last):
+        ...
+    ValueError: --budget is -1; give e.g. --budget 60
     """
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{flag} is {value:g}; give {example}")
@@ -171,6 +194,21 @@ def positive(flag: str, value: float, example: str) -> float:
 
 
 def fit_seed(seed: int, dataset_id: str, replicate: int) -> int:
-    """Seed of one fit, in [1, 2**30): the same for every model and backend, on every platform."""
+    """Seed of one fit, in [1, 2**30): the same for every model and backend, on every platform.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    dataset_id : str
+        Id of the data.
+    replicate : int
+        Number of the replicate, from 0.
+
+    Examples
+    --------
+    >>> fit_seed(1, "rubin", 0), fit_seed(1, "rubin", 1)
+    (745070202, 639549362)
+    """
     digest = hashlib.sha256(f"{seed}/{dataset_id}/{replicate}".encode()).digest()
     return int.from_bytes(digest[:4], "little") % (2**30 - 1) + 1
