@@ -137,7 +137,7 @@ def _failed(why: str, code: int) -> int:
 
 
 def _silence() -> None:
-    """Send what was not printed yet nowhere, for it can't be printed."""
+    """Drop what was not printed yet, because it can't be printed."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError, AttributeError):  # a standard output that is closed, or no file
         os.dup2(nowhere, sys.stdout.fileno())

@@ -189,7 +189,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with 130 after Ctrl-C, as programs do; with 1 if a backend was not there, or the records were for a while."""
+    """End with 130 after Ctrl-C, as programs do; with 1 if a backend was missing or the records had to be rewritten."""
     run = session.config.stash.get(RUN, None)
     if run is None:
         return

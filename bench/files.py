@@ -39,7 +39,7 @@ def write(path: Path, content: str | bytes) -> None:
     Raises
     ------
     OSError
-        If it can't be written, or is there and no file.
+        If it can't be written, or something that is not a file has its name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():

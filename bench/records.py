@@ -315,7 +315,7 @@ class Journal:
     records : list of Record
         All of them.
     lost : str
-        Says so where the files were deleted during the run and written anew.
+        What happened, if the files were deleted during the run and written anew; else empty.
 
     Raises
     ------

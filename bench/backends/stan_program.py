@@ -89,7 +89,7 @@ class StanPosterior(Posterior):
 
     @cached_property
     def _maps(self) -> Any:
-        """Only parameters, for a generated quantity that raises must not keep anybody from mapping them."""
+        """Maps of the parameters alone: a generated quantity that raises must not keep anybody from mapping them."""
         import stanli
 
         return stanli.bridgestan_model(stan_code=jacobian_program(self._program.code), data=to_json(self._data_block))

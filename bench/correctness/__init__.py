@@ -1,1 +1,1 @@
-"""From records to tables, figures and pages; no sampler is needed here."""
+"""Whether programs are the same posterior, and whether draws are healthy and right; no sampler is known here."""

@@ -22,7 +22,7 @@ NOT_NEGATIVE = ("gradients", "depth", "acceptance")
 
 
 def malformed(fit: Fit) -> str:
-    """Say what of a fit is not of the type that can be read at all; empty where all is.
+    """Say which part of a fit has a type that can't be read at all; empty where none has.
 
     Parameters
     ----------

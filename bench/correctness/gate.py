@@ -299,7 +299,7 @@ def judge(
 
 
 def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, names: tuple[str, str]) -> list[str]:
-    """Name the parameters whose support only one side has, by values that one side's maps reach and the other's don't.
+    """Name the parameters whose supports differ, by values that one side's maps reach and the other's don't.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""From records to tables, figures and pages; no sampler is needed here."""
+"""Questions that many fits answer: which programs are the same, which model, backend or version to take."""

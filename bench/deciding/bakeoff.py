@@ -24,7 +24,7 @@ def bake_off(
 ) -> bool:
     """Measure until the budget is used or nothing is left that would tell more.
 
-    Every fit goes into the run's journal as it ends, by the same way as those of `pytest bench/`.
+    Every fit goes into the run's journal as it ends, in the same way as those of `pytest bench/`.
 
     Parameters
     ----------

@@ -320,7 +320,7 @@ def recommend(
 
 
 def _written(question: Question, plan: Plan, run: Run, notes: list[str]) -> Recommendation:
-    """Answer from the records of a run, and put the answer into its folder; what goes wrong there costs no answer."""
+    """Answer from the records of a run, and put the answer into its folder; an error there does not cost the answer."""
     folder = run.journal.folder
     records = run.journal.records
     if not any(record.status == "ok" for record in records):

@@ -116,7 +116,7 @@ def read_data(path: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If it is no JSON object of numbers and lists.
+        If it is not a JSON object of numbers and lists.
     """
     check_file(path)
     try:

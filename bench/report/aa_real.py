@@ -38,7 +38,7 @@ def halves(records: Sequence[Record], rng: np.random.Generator) -> tuple[list[Re
 
 
 def slowed(record: Record, factor: float) -> Record:
-    """Return a record whose fit took longer by a factor, as by a sleep in proportion.
+    """Return a record whose fit took longer by a factor, as if it had slept in proportion.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ class Effect:
 
         `same` by two one-sided tests (Schuirmann 1987), done as an interval that lies within the margin; else `faster`
         or `slower` if the adjusted p value is at most alpha; else how many replicates bring the half-width
-        down to the margin, or to the half of it where it is there already, and so on.
+        down to the margin, or to half of it if it is there already, and so on.
 
         Parameters
         ----------

@@ -98,7 +98,7 @@ class Way:
 def ways(rows: Sequence[Row]) -> list[Way]:
     """Return in which numbers the data of some cases differ, sizes first.
 
-    Of numbers that change together, as observations and groups of 20 each, the last is taken.
+    Of numbers that change together, such as observations and groups of 20 each, the last is taken.
     """
     found: list[Way] = []
     seen: set[tuple[float | None, ...]] = set()

@@ -77,7 +77,7 @@ class Recommendation:
     folder : Path
         Of the run.
     notes : tuple of str
-        What went wrong beside the fits, as pages that could not be written.
+        What went wrong beside the fits, such as pages that could not be written.
     """
 
     run: str
@@ -108,7 +108,7 @@ class Recommendation:
         Parameters
         ----------
         records : sequence of Record
-            Whatever became of them; a fit that was stopped, for the budget was used, says nothing of its case.
+            Whatever became of them; a fit that was stopped because the budget was used says nothing of its case.
         target : str
             The posterior that was asked for.
         target_ess : float
@@ -153,7 +153,7 @@ class Recommendation:
 
     @cached_property
     def other(self) -> Row | None:
-        """The best case of another parameterization, be it healthy or not."""
+        """The best case of another parameterization, healthy or not."""
         return rival(self._wanted, self.first, self.forms) if self.first else None
 
     @cached_property
@@ -187,7 +187,7 @@ class Recommendation:
 
     @property
     def parameterization(self) -> str:
-        """That of the first, as `centered`; `none` where no case was healthy, empty where there is no such notion."""
+        """That of the first, such as `centered`; `none` if no case was healthy, empty if there is no such notion."""
         if not self.forms:
             return ""
         return self.forms[self.first.model] if self.first else "none"

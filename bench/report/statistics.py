@@ -164,8 +164,8 @@ def moderate(contrasts: Sequence[Contrast]) -> list[Contrast]:
     Parameters
     ----------
     contrasts : sequence of Contrast
-        Those without a variance, or with none at all (bit-identical results), are returned as they are; so
-        are all when fewer than `MIN_POOL` have one.
+        Those whose variance is unknown, or 0 (bit-identical results), are returned as they are; so are all
+        when fewer than `MIN_POOL` have one.
 
     Notes
     -----

@@ -246,7 +246,7 @@ def _range(values: Sequence[float], of: str = "") -> str:
 
 
 def _varying(records: Sequence[Record], part: str, most: int = 4) -> list[str]:
-    """Names in `sizes` or `generated_with` to tell the range of; of generating values those that differ."""
+    """Names in `sizes` or `generated_with` whose range is told; of generating values only those that differ."""
     found: dict[str, set[float]] = {}
     for record in records:
         for name, value in getattr(record, part).items():

@@ -1,1 +1,1 @@
-"""From records to tables, figures and pages; no sampler is needed here."""
+"""From a plan to records: workers, the equality gate, timed fits and the life of a run."""

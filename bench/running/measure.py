@@ -109,7 +109,7 @@ class Replicates:
             self.record()
 
     def prepare(self) -> None:
-        """Have, untimed, a worker with the posterior in it, shown to be equal."""
+        """Build the posterior in a worker and pass the equality gate; neither is part of a fit's time."""
         if self._hopeless:
             return
         self._status, self._reason, self._build = "ok", "", {}
@@ -161,7 +161,7 @@ class Replicates:
             self._status, self._reason = error.status, str(error)
 
     def record(self) -> None:
-        """Diagnose, untimed, the fit and put its record on the disk."""
+        """Diagnose the fit, untimed, and put its record on the disk."""
         number = self._numbers.pop(0)
         measured: dict[str, Any] = dict(self._build)
         if self._gate:

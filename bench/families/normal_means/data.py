@@ -21,7 +21,7 @@ MAX_ROWS = 5_000_000
 MAX_BYTES = 2 * 2**30
 PARQUET = (".parquet", ".pq")
 EMPTY: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-"""What a CSV file says by an empty cell, and by no text: nothing was observed."""
+"""In a CSV file an empty cell says that nothing was observed; no text does, `NA` included."""
 FURTHEST, NEAREST = 1e100, 1e-100
 """Observations beyond these overflow when they are squared, or vanish."""
 
