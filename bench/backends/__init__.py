@@ -8,4 +8,6 @@ from bench.backends.pymc import PyMC
 from bench.backends.pystan import PyStan
 from bench.backends.stanli import Stanli
 
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (CmdStan(), Stanli(), PyStan(), NutpieStan(), PyMC(), Nutpie())}
+BACKENDS: dict[str, Backend] = {
+    backend.name: backend for backend in (CmdStan(), Stanli(), PyStan(), NutpieStan(), PyMC(), Nutpie())
+}

@@ -1,7 +1,7 @@
 """nutpie's sampler on Stan programs: gradients by stanli's runtime, no compiler.
 
-nutpie can load a Stan program only with starts of its own. So it is given what it is given for a PyMC model: the address
-of a C function, here one that calls stanli, and a function that makes starts.
+nutpie can load a Stan program only with starts of its own. So it is given what it is given for a PyMC model: the
+address of a C function, here one that calls stanli, and a function that makes starts.
 """
 
 from collections.abc import Mapping, Sequence

@@ -88,7 +88,9 @@ _IMPORTS = {
     "stanli": _PLAIN + "import stanli",
     "cmdstan": "from pathlib import Path\n\nimport cmdstanpy\n" + _PLAIN.lstrip(),
     "pystan": _PLAIN + "import stan",
-    "nutpie_stan": "import nutpie\n" + _PLAIN.lstrip() + "import stanli\nfrom nutpie.compile_stan import CompiledStanModel",
+    "nutpie_stan": "import nutpie\n"
+    + _PLAIN.lstrip()
+    + "import stanli\nfrom nutpie.compile_stan import CompiledStanModel",
     "pymc": _OF_PYMC,
     "nutpie": _OF_PYMC,
 }
