@@ -81,7 +81,8 @@ def simulated_run(
 
     Logarithms of the wall time vary by 5 to 10 %, those of the ESS by 10 to 20 %, each cell with its own spread that
     any run has again; in 3 % of the fits the machine was busy, and the wall time is longer by a third on average.
-    Gradients vary by 4 %, the CPU seconds of one by 1 %. A quarter of the cells diverge, in clusters: once a fit on average, in a third of the fits.
+    Gradients vary by 4 %, the CPU seconds of one by 1 %. A quarter of the cells diverge, in clusters: once a fit on
+    average, in a third of the fits.
 
     Parameters
     ----------

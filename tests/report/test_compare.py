@@ -143,7 +143,13 @@ def test_wall_time_decides_where_the_ess_is_too_noisy() -> None:
     rng = np.random.default_rng(1)
     a, b = (
         [
-            simulated_record(run=run, replicate=i, wall_seconds=w * np.exp(rng.normal(0, 0.02)), min_ess_bulk=e)
+            simulated_record(
+                run=run,
+                replicate=i,
+                wall_seconds=w * np.exp(rng.normal(0, 0.02)),
+                min_ess_bulk=e,
+                gradients=int(12_000 * w) + i,
+            )
             for i, e in enumerate(rng.lognormal(7, 0.5, 20))
         ]
         for run, w in (("a", 2.0), ("b", 2.4))
