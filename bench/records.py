@@ -90,7 +90,9 @@ class Record:
         Flags from the draws; an `ok` fit with flags enters no ranking.
     wall_seconds : float
         From the call to all draws of all chains in memory as arrays.
-    prepare_seconds, prepare_cache : float, str
+    cpu_seconds : float, optional
+        User and system seconds of the worker and all that it starts, over the same time; None where no clock ran.
+    prepare_seconds, prepare_cpu_seconds, prepare_cache : float, float, str
         What the build of this posterior cost, and what served it (see `Posterior.cache`).
     warmup_seconds, sampling_seconds : list of float, optional
         By chain, by the sampler's own clock.
@@ -152,7 +154,9 @@ class Record:
     reason: str = ""
     health: list[str] = field(default_factory=list)
     wall_seconds: float | None = None
+    cpu_seconds: float | None = None
     prepare_seconds: float | None = None
+    prepare_cpu_seconds: float | None = None
     prepare_cache: str | None = None
     warmup_seconds: list[float] | None = None
     sampling_seconds: list[float] | None = None
@@ -189,6 +193,24 @@ class Record:
     def healthy(self) -> bool:
         """Whether it may be ranked."""
         return self.status == "ok" and not self.health
+
+    def same_trajectories(self, other: "Record") -> bool:
+        """Whether another fit took the same steps: the same draws, or as many gradients in warm-up and after it."""
+        if self.draws_digest is not None and self.draws_digest == other.draws_digest:
+            return True
+        taken = (self.warmup_gradients, self.gradients)
+        return None not in taken and taken == (other.warmup_gradients, other.gradients)
+
+    @property
+    def cpu_per_gradient(self) -> float | None:
+        """CPU seconds of a gradient evaluation, all else that the fit does included; warm-up counts."""
+        evaluations = (self.gradients or 0) + (self.warmup_gradients or 0)
+        return self.cpu_seconds / evaluations if self.cpu_seconds and evaluations else None
+
+    @property
+    def ess_per_cpu_second(self) -> float | None:
+        """`min_ess_bulk` by CPU seconds."""
+        return self.min_ess_bulk / self.cpu_seconds if self.min_ess_bulk and self.cpu_seconds else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; a number that is not finite becomes None."""

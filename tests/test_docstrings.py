@@ -93,7 +93,9 @@ def test_examples_give_what_they_say(name):
 @pytest.mark.parametrize("path", [path for path, (given, _) in FUNCTIONS.items() if len(given) > 1])
 def test_a_function_of_several_parameters_tells_what_each_is(path):
     given, doc = FUNCTIONS[path]
-    missing = set(given) - documented(doc) - inherited(path)
+    missing = set(given) - documented(doc)
+    if missing:
+        missing -= inherited(path)
     assert not missing, f"{path} does not tell what these are: {sorted(missing)}"
 
 

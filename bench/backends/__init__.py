@@ -3,8 +3,11 @@
 from bench.backends.base import Backend
 from bench.backends.cmdstan import CmdStan
 from bench.backends.nutpie import Nutpie
+from bench.backends.nutpie_stan import NutpieStan
 from bench.backends.pymc import PyMC
 from bench.backends.pystan import PyStan
 from bench.backends.stanli import Stanli
 
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (CmdStan(), Stanli(), PyStan(), PyMC(), Nutpie())}
+BACKENDS: dict[str, Backend] = {
+    backend.name: backend for backend in (CmdStan(), Stanli(), PyStan(), NutpieStan(), PyMC(), Nutpie())
+}

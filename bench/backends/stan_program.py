@@ -106,8 +106,8 @@ class StanPosterior(Posterior):
         import stanli
 
         whole = stanli.bridgestan_model(stan_code=self._program.code, data=to_json(self._data_block))
-        parameters = _shapes(whole.param_names())
-        every = _shapes(whole.param_names(include_tp=True, include_gq=True))
+        parameters = flat_shapes(whole.param_names())
+        every = flat_shapes(whole.param_names(include_tp=True, include_gq=True))
         return Description(parameters, {name: shape for name, shape in every.items() if name not in parameters})
 
     @property
@@ -142,7 +142,7 @@ def plain(data: Data) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in data.items()}
 
 
-def _shapes(names: Sequence[str]) -> dict[str, Shape]:
+def flat_shapes(names: Sequence[str]) -> dict[str, Shape]:
     """Read shapes from flat names such as `theta.2.1`, whose indices count from 1."""
     shapes: dict[str, Shape] = {}
     for flat in names:

@@ -81,7 +81,8 @@ def simulated_run(
 
     Logarithms of the wall time vary by 5 to 10 %, those of the ESS by 10 to 20 %, each cell with its own spread that
     any run has again; in 3 % of the fits the machine was busy, and the wall time is longer by a third on average.
-    Gradients vary by 4 %. A quarter of the cells diverge, in clusters: once a fit on average, in a third of the fits.
+    Gradients vary by 4 %, the CPU seconds of one by 1 %. A quarter of the cells diverge, in clusters: once a fit on
+    average, in a third of the fits.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def simulated_run(
     run : str
         Run id.
     slow : dict, optional
-        Factors on the wall time of some cells, by (dataset, model, backend).
+        Factors on the wall and CPU time of some cells, by (dataset, model, backend).
     """
     records = []
     for number, cell in enumerate(product(DATASETS, MODELS, BACKENDS)):
@@ -101,6 +102,7 @@ def simulated_run(
         wall *= np.where(rng.random(replicates) < 0.03, 1 + rng.exponential(0.33, replicates), 1)
         ess = np.exp(rng.normal(0, 0.1 + 0.1 * (number % 7) / 6, replicates))
         gradients = np.exp(rng.normal(0, 0.04, replicates))
+        cpu = 0.001 * np.exp(rng.normal(0, 0.01, replicates)) * (1 + number)
         diverging = rng.negative_binomial(0.4, 0.3, replicates) if number % 4 == 0 else np.zeros(replicates)
         for i in range(replicates):
             records.append(
@@ -111,6 +113,7 @@ def simulated_run(
                     backend=backend,
                     replicate=i,
                     wall_seconds=2 * (1 + number) * wall[i] * (slow or {}).get(cell, 1.0),
+                    cpu_seconds=cpu[i] * 28_000 * gradients[i] * (slow or {}).get(cell, 1.0),
                     min_ess_bulk=1500 * ess[i],
                     warmup_gradients=int(16_000 * gradients[i]),
                     gradients=int(12_000 * gradients[i]),

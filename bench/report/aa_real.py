@@ -45,11 +45,16 @@ def slowed(record: Record, factor: float) -> Record:
     record : Record
         What was measured.
     factor : float
-        On its wall time.
+        On its wall and CPU time.
     """
     if record.wall_seconds is None or record.ess_per_second is None:
         return record
-    return replace(record, wall_seconds=factor * record.wall_seconds, ess_per_second=record.ess_per_second / factor)
+    return replace(
+        record,
+        wall_seconds=factor * record.wall_seconds,
+        cpu_seconds=record.cpu_seconds and factor * record.cpu_seconds,
+        ess_per_second=record.ess_per_second / factor,
+    )
 
 
 def compare_halves(

@@ -10,7 +10,7 @@ from scipy.stats import fisher_exact
 
 from bench.cells import printable
 from bench.records import Record
-from bench.report.comparison import LEVEL, MEASURES, WITHIN, Change, Comparison, Difference, Effect
+from bench.report.comparison import COSTS, LEVEL, MEASURES, WITHIN, Change, Comparison, Difference, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import holm, mean_of, moderate, paired, rate_ratio, welch
 
@@ -78,7 +78,7 @@ def compare_runs(
     if different and not anyway:
         runs = [*runs_a, *runs_b] if by == "version" else runs_a
         raise IncomparableError(different, f"hierbench compare {printable(' '.join(runs))} --by {by} --anyway")
-    rows = _moderated([_row(match) for match in matches])
+    rows = _moderated([_row(match, by) for match in matches])
     rows, means = _decided(rows, _means(rows, by), within, alpha)
     notes = [*_versions(matches, by), *(f"passed over: {text}" for text in different if anyway)]
     return Comparison(
@@ -93,13 +93,14 @@ def compare_runs(
     )
 
 
-def _row(match: Match) -> Difference:
+def _row(match: Match, by: By) -> Difference:
     """Measure the contrasts of two cells; nothing is decided yet."""
     a, b = match.a, match.b
     pairs = match.paired
+    same = by == "version" and pairs and all(x.same_trajectories(y) for x, y in zip(a.records, b.records, strict=True))
     effects = []
     if a.healthy and b.healthy:
-        for measure in MEASURES:
+        for measure in COSTS if same else MEASURES:  # what can't differ is not tested
             x, y = ([getattr(record, measure) or 0.0 for record in cell.records] for cell in (a, b))
             if min(x) > 0 and min(y) > 0:
                 effects.append(Effect(measure, (paired if pairs else welch)(x, y)))
@@ -123,6 +124,7 @@ def _row(match: Match) -> Difference:
         rate=rate,
         unhealthy=(sick[0], sick[1]),
         health=health or "a measure is missing",
+        same_draws=same,
     )
 
 

@@ -14,8 +14,19 @@ from bench.report.statistics import Contrast, RateRatio
 Kind = Literal["faster", "slower", "same", "not enough", "not ranked"]
 Change = Literal["", "worse", "better"]
 
-MEASURES = {"wall_seconds": "wall time", "ess_per_second": "min ESS/s", "ess_per_gradient": "ESS/gradient"}
-"""Positive numbers of a record whose ratios are compared; all but the wall time are better when larger."""
+MEASURES = {
+    "wall_seconds": "wall time",
+    "ess_per_second": "min ESS/s",
+    "cpu_per_gradient": "CPU/gradient",
+    "ess_per_gradient": "ESS/gradient",
+}
+"""Positive numbers of a record whose ratios are compared.
+
+The last two are the two effects apart: what a gradient costs is the engine's, how many effective draws it buys is the
+sampler's.
+"""
+COSTS = ("wall_seconds", "cpu_per_gradient")
+"""Those that are better when smaller."""
 WITHIN = 0.10
 """Ratios inside 1/1.1 to 1.1 count as the same: two backends that close differ by less than two machines do."""
 LEVEL = 0.95
@@ -65,7 +76,7 @@ class Effect:
     @property
     def slowdown(self) -> float:
         """The factor by which B is worse: above 1 for more time, or for fewer effective draws."""
-        return self.ratio if self.measure == "wall_seconds" else 1 / self.ratio
+        return self.ratio if self.measure in COSTS else 1 / self.ratio
 
     def decide(self, p: float, within: float, alpha: float) -> "Effect":
         """Return the effect with its verdict.
@@ -120,6 +131,8 @@ class Difference:
         Unhealthy or broken replicates and all replicates, of A, and of B.
     health : str
         What is wrong with either side.
+    same_draws : bool
+        Whether both sides walked the same trajectories in every replicate, so that only their speed can differ.
     divergence_change, health_change : str
         `worse` is a regression.
     """
@@ -136,6 +149,7 @@ class Difference:
     rate: RateRatio | None = None
     unhealthy: tuple[tuple[int, int], tuple[int, int]] | None = None
     health: str = ""
+    same_draws: bool = False
     divergence_change: Change = ""
     health_change: Change = ""
 
@@ -149,9 +163,12 @@ class Difference:
         """The effect that stands for the row.
 
         It is the smallest ESS per second. Where its noise leaves the verdict open, the wall time decides if it surely
-        differs, unless the ESS per second leans the other way.
+        differs, unless the ESS per second leans the other way. Where both sides walked the same trajectories, it is
+        the CPU time of a gradient, which is far less noisy.
         """
         effects = {effect.measure: effect for effect in self.effects}
+        if self.same_draws and "cpu_per_gradient" in effects:
+            return effects["cpu_per_gradient"]
         rate, wall = effects.get("ess_per_second"), effects.get("wall_seconds")
         if rate is None or wall is None or rate.kind != "not enough" or wall.kind not in ("faster", "slower"):
             return rate or wall
@@ -180,6 +197,8 @@ class Difference:
             words.append(f"same within {100 * effect.resolution:.3g} %")
         else:
             words.append(effect.kind + (" (wall time)" if effect.measure == "wall_seconds" else ""))
+        if self.same_draws:
+            words.append("same draws, only speed can differ")
         return "; ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
@@ -195,6 +214,7 @@ class Difference:
             "verdict": self.kind,
             "text": self.verdict,
             "regression": self.regression,
+            "same_draws": self.same_draws,
             "measures": {
                 effect.measure: {
                     "ratio": effect.ratio,
@@ -288,7 +308,7 @@ class Comparison:
     def how(self) -> str:
         """Return how to read the numbers."""
         return (
-            f"Ratios are B/A (wall time: below 1 is faster; ESS: above 1 is better), each with its own {LEVEL:.0%} "
+            f"Ratios are B/A (time: below 1 is faster; ESS: above 1 is better), each with its own {LEVEL:.0%} "
             f"interval. Verdicts hold for the whole table at once: Holm, a false alarm in at most {self.alpha:.0%} of "
             f"tables. Same: the interval lies within a factor of {1 + self.within:g}."
         )
@@ -332,7 +352,7 @@ class Comparison:
             self.how(),
             "",
             "| " + " | ".join(self.heads()) + " |",
-            "|---" * 8 + "|",
+            "|---" * len(self.heads()) + "|",
         ]
         lines += ["| " + " | ".join(map(_cell, values)) + " |" for values in self.table()]
         lines += ["", *(f"- {_cell(note)}" for note in self.notes), "", self.summary()]

@@ -20,7 +20,7 @@ from bench.report.timeline import timeline
 
 NamedBy = Literal["date", "version"]
 """What names a run."""
-UNITS = {"wall_seconds": "s", "ess_per_second": "1/s", "ess_per_gradient": "per gradient"}
+UNITS = {"wall_seconds": "s", "ess_per_second": "1/s", "ess_per_gradient": "per gradient", "cpu_per_gradient": "s"}
 MAX_PICTURED = 240
 
 

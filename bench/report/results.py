@@ -150,7 +150,9 @@ def fields(every: Records) -> Iterator[Field]:
         "health", TEXT, "", "flags from the draws, joined by '; '", lambda r: "; ".join(r.health) if r.health else ""
     )
     yield _own("wall_seconds", REAL, "s", "from the call to all draws of all chains in memory")
+    yield _own("cpu_seconds", REAL, "s", "user and system seconds of the worker and all that it starts, over that time")
     yield _own("prepare_seconds", REAL, "s", "the build of this posterior, not part of the wall time")
+    yield _own("prepare_cpu_seconds", REAL, "s", "CPU seconds of the build")
     yield _own("prepare_cache", TEXT, "", "what served the build")
     for name, field in (("warm-up", "warmup"), ("sampling", "sampling"), ("other", "other")):
         yield Field(
@@ -173,6 +175,14 @@ def fields(every: Records) -> Iterator[Field]:
     yield _own("ess_per_second", REAL, "1/s", "min_ess_bulk by wall_seconds")
     yield _own("ess_per_chain_second", REAL, "1/s", "min_ess_bulk by the chains' seconds added up")
     yield _own("ess_per_gradient", REAL, "", "min_ess_bulk by gradient evaluations, warm-up included")
+    yield _each("ess_per_cpu_second", REAL, "1/s", "min_ess_bulk by cpu_seconds", lambda r: r.ess_per_cpu_second)
+    yield _each(
+        "cpu_per_gradient",
+        REAL,
+        "s",
+        "cpu_seconds by gradient evaluations, warm-up included",
+        lambda r: r.cpu_per_gradient,
+    )
     yield _each("ebfmi_min", REAL, "", "smallest E-BFMI of the chains", lambda r: min(r.ebfmi) if r.ebfmi else None)
     yield _each(
         "step_size_mean",

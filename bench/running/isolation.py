@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend, Description, Fit
 from bench.correctness.places import Found, Place
 from bench.families.base import Dataset, Model, Values
-from bench.running.worker import Prepared
+from bench.running.worker import Prepared, Spent
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ _LONGEST = 1e6  # seconds: a socket takes no longer timeout
 _ANSWERS = {
     "bench.backends.base": ("Description", "Fit"),
     "bench.correctness.places": ("Found", "Place"),
-    "bench.running.worker": ("Prepared",),
+    "bench.running.worker": ("Prepared", "Spent"),
     "numpy": ("dtype", "ndarray"),
     "numpy._core.multiarray": ("_reconstruct", "scalar"),
     "numpy._core.numeric": ("_frombuffer",),
@@ -236,7 +236,7 @@ class Worker:
         start: Sequence[Values] | None,
         keep: Sequence[str],
         timeout: float | None = None,
-    ) -> float:
+    ) -> Spent:
         """Sample in the worker, where the fit stays until `fetch`; see `bench.running.worker.Session.sample`.
 
         Parameters
@@ -249,7 +249,7 @@ class Worker:
         WorkerError
             If the fit fails, takes too long, crashes or holds too much memory.
         """
-        return cast(float, self._call("sample", settings, seed, start, keep, timeout=timeout))
+        return cast(Spent, self._call("sample", settings, seed, start, keep, timeout=timeout))
 
     def replay(self, where: Sequence[tuple[int, int]]) -> list[float]:
         """Evaluate the log density again at draws of the last fit, by chain and draw."""

@@ -18,6 +18,7 @@ from bench.records import Journal, Record, RunError, Status, named
 from bench.running.environment import environment
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
+from bench.running.worker import Spent
 from bench.settings import Asked, fit_seed
 
 Floats = NDArray[np.float64]
@@ -85,7 +86,7 @@ class Replicates:
         self._status: Status = "ok"
         self._reason = ""
         self._hopeless = False
-        self._seconds = 0.0
+        self._spent = Spent(0.0, 0.0)
         self._gate: dict[str, Any] = {}
         self._build: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -116,7 +117,11 @@ class Replicates:
         case = self.case
         try:
             prepared = self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
-            self._build = {"prepare_seconds": prepared.seconds, "prepare_cache": prepared.cache}
+            self._build = {
+                "prepare_seconds": prepared.seconds,
+                "prepare_cpu_seconds": advanced(prepared.cpu_seconds),
+                "prepare_cache": prepared.cache,
+            }
             if not self._gate:
                 self._compare()
                 self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)  # if the gate lost it
@@ -156,7 +161,7 @@ class Replicates:
             if self.asked.protocol == "matched":
                 start = self._equality.starts(case.family, case.model, case.dataset, [seed, 1], self.settings.chains)
                 self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
-            self._seconds = self._worker.sample(self.settings, seed, start, list(self._shapes), self.asked.fit_timeout)
+            self._spent = self._worker.sample(self.settings, seed, start, list(self._shapes), self.asked.fit_timeout)
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
@@ -209,8 +214,11 @@ class Replicates:
             raise WorkerError(problem)
         fingerprint = digest(fit)
         measured: dict[str, Any] = {
-            "wall_seconds": self._seconds, "peak_memory": peak or None, "draws_digest": fingerprint,
-        }  # fmt: skip
+            "wall_seconds": self._spent.seconds,
+            "cpu_seconds": advanced(self._spent.cpu_seconds),
+            "peak_memory": peak or None,
+            "draws_digest": fingerprint,
+        }
         try:
             flags = audit(self.settings, fit, self._shapes)
             if not flags and not (case.backend.rounds_draws and not np.isfinite(again).any()):
@@ -227,7 +235,7 @@ class Replicates:
             shown = {name: draws[name] for name in wanted if name in draws}
             truth = case.family.truth(case.model.target, case.dataset)
             headline = target.headline or [name for name, array in shown.items() if array.ndim == 2]
-            measured |= diagnose(fit, shown, truth, headline, self._seconds, flags)
+            measured |= diagnose(fit, shown, truth, headline, self._spent.seconds, flags)
             measured["further"] = case.family.further(case.model, case.dataset, draws, rngs[1])
         except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
             measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
@@ -241,6 +249,11 @@ class Replicates:
                     f"{path} can't be written ({error}); free space, then go on: --resume {named(self._journal.folder)}"
                 ) from error
         return measured
+
+
+def advanced(cpu_seconds: float) -> float | None:
+    """Return CPU seconds, or None where the clock stood still or went back."""
+    return cpu_seconds if cpu_seconds > 0 else None
 
 
 def digest(fit: Fit) -> str:

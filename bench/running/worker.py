@@ -15,6 +15,7 @@ from bench.backends.base import Backend, Cache, Description, Fit, Posterior
 from bench.correctness import places
 from bench.correctness.places import Found, Place
 from bench.families.base import Data, Model, Values
+from bench.running.cpu import cpu_seconds
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -27,10 +28,19 @@ EXPLORING = 4.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a build cost: seconds, and what served it (see `Posterior.cache`)."""
+    """What a build cost: wall and CPU seconds, and what served it (see `Posterior.cache`)."""
 
     seconds: float
+    cpu_seconds: float
     cache: Cache
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a fit cost: wall and CPU seconds, from the call to all draws in memory."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Session:
@@ -61,9 +71,10 @@ class Session:
             The data block of the Stan program.
         """
         self._posterior = self._fit = None
-        started = time.perf_counter()
+        cpu, started = cpu_seconds(), time.perf_counter()
         self._posterior = self._backend.prepare(model, data)
-        return Prepared(time.perf_counter() - started, self._posterior.cache)
+        seconds = time.perf_counter() - started
+        return Prepared(seconds, cpu_seconds() - cpu, self._posterior.cache)
 
     def describe(self, model: Model, data: Data) -> Description:
         """Names and shapes of a model; what is prepared stays.
@@ -198,8 +209,8 @@ class Session:
                 self._ready.log_density_and_gradient(position)
         return (time.perf_counter() - started) / (repeats * len(positions))
 
-    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> float:
-        """Sample, keep the fit here, and return the wall seconds from the call to all draws in memory.
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Spent:
+        """Sample, keep the fit here, and return what it cost.
 
         Parameters
         ----------
@@ -220,13 +231,13 @@ class Session:
         self._fit = None
         if start is not None:
             self._ready.get_ready(settings, seed, start)
-        started = time.perf_counter()
+        cpu, started = cpu_seconds(), time.perf_counter()
         fit = self._ready.sample(settings, seed, start, keep)
-        seconds = time.perf_counter() - started
+        spent = Spent(time.perf_counter() - started, cpu_seconds() - cpu)
         if not isinstance(fit, Fit):
             raise TypeError(f"{self._backend.name} returned {type(fit).__name__} instead of a Fit")
         self._fit = fit
-        return seconds
+        return spent
 
     def replay(self, where: Sequence[tuple[int, int]]) -> list[float]:
         """Evaluate the sampler's log density again at draws of the last fit, by chain and draw; NaN where it raises."""

@@ -12,7 +12,7 @@ from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
 from bench.report.aa_real import compare_halves, halves
 from bench.report.compare import compare_runs
-from bench.report.comparison import Comparison, Difference, Effect
+from bench.report.comparison import MEASURES, Comparison, Difference, Effect
 from bench.report.matching import CompareError, IncomparableError
 
 SICK: dict[str, Any] = {"health": ["R-hat: 1.05"]}
@@ -25,12 +25,11 @@ def cell(
     """Return the replicates of one cell."""
     rng = np.random.default_rng([seed, run == "b"])
     wall, ess = np.exp(rng.normal(0, cv, (2, n)))
-    made = {"wall_seconds": 2.0, "min_ess_bulk": 1500.0}
+    gradients = rng.integers(11_900, 12_100, n)
+    made = {"wall_seconds": 2 * factor * wall, "min_ess_bulk": 1500 * ess, "gradients": gradients}
     return [
-        simulated_record(
-            run=run, replicate=i, **made | {"wall_seconds": 2 * factor * w, "min_ess_bulk": 1500 * e} | changes
-        )
-        for i, (w, e) in enumerate(zip(wall, ess, strict=True))
+        simulated_record(run=run, replicate=i, **{name: values[i].item() for name, values in made.items()} | changes)
+        for i in range(n)
     ]
 
 
@@ -59,6 +58,32 @@ def test_a_slow_down_is_found_with_its_size() -> None:
     assert effect(row, "ess_per_gradient").kind == "same"
     assert row.pairs
     assert row.n == 20
+
+
+def test_the_same_draws_leave_only_the_speed_to_test() -> None:
+    a = [dataclasses.replace(record, cpu_seconds=1.0 + 0.001 * record.replicate) for record in cell()]
+    b = [dataclasses.replace(record, run="b", cpu_seconds=1.1 * (record.cpu_seconds or 0)) for record in a]
+    row = only(compare_runs(a, b, within=0.05))
+    assert row.same_draws
+    assert {e.measure for e in row.effects} == {"wall_seconds", "cpu_per_gradient"}
+    assert row.deciding is effect(row, "cpu_per_gradient")
+    assert row.deciding.ratio == pytest.approx(1.1)
+    assert row.verdict == "slower; same draws, only speed can differ"
+    other = [dataclasses.replace(record, gradients=(record.gradients or 0) + 1) for record in b]
+    assert not only(compare_runs(a, other)).same_draws
+    digests = [[dataclasses.replace(r, draws_digest=f"draws {r.replicate}") for r in side] for side in (a, other)]
+    assert only(compare_runs(*digests)).same_draws
+
+
+def test_cpu_time_of_a_gradient_is_compared_where_both_sides_have_it() -> None:
+    a, b = cell(), cell("b", seed=1)
+    assert {e.measure for e in only(compare_runs(a, b)).effects} == set(MEASURES) - {"cpu_per_gradient"}
+    b = [dataclasses.replace(record, cpu_seconds=3.0) for record in b]
+    assert "cpu_per_gradient" not in {e.measure for e in only(compare_runs(a, b)).effects}
+    a = [dataclasses.replace(record, cpu_seconds=1.0) for record in a]
+    found = effect(only(compare_runs(a, b)), "cpu_per_gradient")
+    assert found.ratio == pytest.approx(3.0, rel=0.01)
+    assert found.kind == "slower"
 
 
 def test_the_verdict_turns_with_the_sides() -> None:
@@ -118,7 +143,13 @@ def test_wall_time_decides_where_the_ess_is_too_noisy() -> None:
     rng = np.random.default_rng(1)
     a, b = (
         [
-            simulated_record(run=run, replicate=i, wall_seconds=w * np.exp(rng.normal(0, 0.02)), min_ess_bulk=e)
+            simulated_record(
+                run=run,
+                replicate=i,
+                wall_seconds=w * np.exp(rng.normal(0, 0.02)),
+                min_ess_bulk=e,
+                gradients=int(12_000 * w) + i,
+            )
             for i, e in enumerate(rng.lognormal(7, 0.5, 20))
         ]
         for run, w in (("a", 2.0), ("b", 2.4))

@@ -181,7 +181,7 @@ def test_repeats_are_as_many_as_were_asked_for() -> None:
 def test_a_backend_gets_ready_for_given_starts_before_the_clock() -> None:
     backend = Noting()
     made = session(backend=backend)
-    assert made.sample(SETTINGS, 1, START, KEEP) > 0
+    assert made.sample(SETTINGS, 1, START, KEEP).seconds > 0
     assert backend.asked == ["get_ready", "sample"]
     made.sample(SETTINGS, 1, None, KEEP)
     assert backend.asked == ["get_ready", "sample", "sample"]

@@ -11,7 +11,7 @@ from bench.families.normal_means.data import EMPTY, PARQUET
 from bench.families.normal_means.forms import FORMS
 from bench.settings import Settings
 
-STAN, PYMC = ("stanli", "cmdstan", "pystan"), ("pymc", "nutpie")
+STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie")
 """Backends that `program` can write for, by language."""
 
 
@@ -88,6 +88,9 @@ _IMPORTS = {
     "stanli": _PLAIN + "import stanli",
     "cmdstan": "from pathlib import Path\n\nimport cmdstanpy\n" + _PLAIN.lstrip(),
     "pystan": _PLAIN + "import stan",
+    "nutpie_stan": "import nutpie\n"
+    + _PLAIN.lstrip()
+    + "import stanli\nfrom nutpie.compile_stan import CompiledStanModel",
     "pymc": _OF_PYMC,
     "nutpie": _OF_PYMC,
 }
@@ -170,6 +173,19 @@ def _sampling(model: Model, backend: str, settings: Settings, seed: int) -> list
             f"iter_warmup={s.warmup}, iter_sampling={s.draws}, adapt_delta={s.target_accept}, "
             f"max_treedepth={s.max_treedepth})",
             f"{', '.join(names)} = (fit.stan_variable(name) for name in {names!r})",
+        ]
+    if backend == "nutpie_stan":
+        return [
+            data,
+            "# nutpie loads stanli's runtime as it loads a compiled Stan program; the program travels with the data",
+            'payload = {"build_id": stanli.build_id(), "mir": stanli.stan_to_mir(PROGRAM), "name": "model"}',
+            "runtime = nutpie._lib.StanLibrary(str(stanli._runtime_lib_path()))",
+            "model = CompiledStanModel(",
+            '    dims={}, _coords={}, code="", data={**data, "__stanli": payload}, library=runtime, model=None',
+            ").with_data()",
+            f"fit = nutpie.sample(model, chains={s.chains}, cores={s.parallel_chains}, seed={seed}, tune={s.warmup}, "
+            f"draws={s.draws}, target_accept={s.target_accept}, maxdepth={s.max_treedepth}, progress_bar=False)",
+            f"{', '.join(names)} = (fit.posterior[name].values for name in {names!r})",
         ]
     return [
         data,

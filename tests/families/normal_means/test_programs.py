@@ -22,6 +22,7 @@ SETTINGS = Settings(chains=2, warmup=1000, draws=4000, target_accept=0.95, cores
 RUN = [(model, "stanli") for model in MODELS] + [
     ("centered", "pymc"),
     ("zerosum_centered", "nutpie"),
+    ("noncentered", "nutpie_stan"),
     ("zerosum_noncentered", "pystan"),
     ("finite_zerosum_centered", "cmdstan"),
 ]
