@@ -16,12 +16,12 @@ from bench.cells import printable
 from bench.families.normal_means.data import GRIDS
 from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
-from bench.report.comparison import MEASURES
+from bench.report.comparison import MEASURES, Comparison
 from bench.settings import add_options, overrides
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 a condition or the machine failed, 2 usage."""
+    """Run the command and return its exit code: 0 done, 1 a condition or the machine failed, 2 usage, 3 can't tell."""
     open_terminal()
     try:
         Path.cwd()
@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compare.add_argument("run", nargs="+", help="A and B, or one run with --by backend, model or case")
     compare.add_argument("--by", choices=["backend", "model", "case", "version"], default="version")
     compare.add_argument("--reference", help="backend, model or case that the others are compared with")
-    compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%")
+    compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%; 3: can't tell")
+    compare.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
     compare.add_argument("--json", action="store_true", help="print JSON for machines")
 
@@ -85,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_options(versions.add_argument)
     versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on, or add --replicates")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
-    versions.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if a later one is, e.g., slower:10%%")
+    versions.add_argument("--fail-on", metavar="CONDITION", help="1: a later one is, e.g., slower:10%%; 3: can't tell")
+    versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
     recommend = commands.add_parser(
@@ -203,7 +205,18 @@ def _compare(options: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict(), indent=1))
     else:
         print("\n".join(result.lines()))
-    return int(options.fail_on is not None and result.fails(options.fail_on))
+    return _gate(options, [result])
+
+
+def _gate(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> int:
+    """Say whether the condition of `--fail-on` holds, and return the exit code: 0 passes, 1 fails, 3 can't tell."""
+    from bench.report.outcome import EXIT_CODES, outcome
+
+    if options.fail_on is None:
+        return 0
+    found = outcome(comparisons, options.fail_on)
+    print(f"--fail-on {options.fail_on}: {found}", file=sys.stderr if options.json else sys.stdout)
+    return 0 if found.state == "can't tell" and options.undecided == "pass" else EXIT_CODES[found.state]
 
 
 def _exact(options: argparse.Namespace) -> int:
@@ -297,8 +310,7 @@ def _versions(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         print("\n".join(["", *found.lines(), "", f"page: {folder / 'versions.html'}"]))
-    failed = options.fail_on is not None and any(each.fails(options.fail_on) for _, each in found.comparisons)
-    return int(failed or len(found.notes) > 0)
+    return _gate(options, [each for _, each in found.comparisons]) or int(len(found.notes) > 0)
 
 
 def _recommend(options: argparse.Namespace) -> int:

@@ -298,6 +298,7 @@ def test_hints_repeat_the_folder_of_runs(runs: Path, tmp_path: Path, capsys: Cap
     assert "--resume part --runs 'my runs'" in (tmp_path / "page" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_without_asserts_and_docstrings_all_works(runs: Path, tmp_path: Path) -> None:
     optimised = {"PYTHONOPTIMIZE": "2"}
     for arguments in (["doctor"], ["report", "one"], ["compare", "one", "--by", "backend"]):
@@ -311,6 +312,7 @@ def test_without_asserts_and_docstrings_all_works(runs: Path, tmp_path: Path) ->
     assert [record.status for record in read_records(run)] == ["ok"]
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_is_no_fault_of_a_fit(small_disk: Path, tmp_path: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     fit = measure(tmp_path / "runs", "--backend", "stanli", HOME=str(small_disk), XDG_CACHE_HOME=str(small_disk))

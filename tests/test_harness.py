@@ -242,6 +242,7 @@ def test_the_default_run_is_72_fits_and_names_what_is_missing(tmp_path: Path) ->
     assert len(ids) == len(set(ids)) == 72
 
 
+@pytest.mark.slow
 def test_builds_are_timed_when_they_are_named_and_cold_ones_when_asked_for(tmp_path: Path) -> None:
     arguments = ("--grid", "smoke", "--backend", "stanli", "--model", "centered")
     stored = tmp_path / "stored.json"
@@ -254,6 +255,7 @@ def test_builds_are_timed_when_they_are_named_and_cold_ones_when_asked_for(tmp_p
     assert "test_prepare" not in none.stdout
 
 
+@pytest.mark.slow
 def test_stock_runs_each_backend_with_its_own_defaults(tmp_path: Path) -> None:
     done = bench(
         tmp_path / "runs", "--grid", "smoke", "--backend", "stanli", "--model", "centered", "--protocol", "stock"

@@ -14,6 +14,7 @@ from bench.records import Record, find_run, read_records
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, TABLES, Count, Power, claims
 from bench.report.compare import compare_runs
+from bench.report.outcome import outcome
 
 OUTPUT = SIMULATED.with_name("aa-real.md")
 
@@ -90,7 +91,7 @@ def compare_halves(
         planted = compare_runs(a, [slowed(record, factor) if key_of(record) == slow else record for record in b])
         hit = [row for row in planted.rows if (row.family, row.dataset, row.model, row.backend) == slow]
         found += sum(row.kind == "slower" for row in hit)
-        failed += planted.fails("slower:10%")
+        failed += outcome([planted], "slower:10%").state == "fails"
         wrong += sum(claims([row for row in planted.rows if row not in hit]))
     return (
         Count(size, tables, verdicts, alarms, alarmed, same, cases),

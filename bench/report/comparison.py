@@ -1,14 +1,13 @@
 """What a comparison found: effects, rows with one verdict each, and how all of it is written down."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal, get_args
 
 from bench.cells import printable
-from bench.report.matching import By, CompareError
+from bench.report.matching import By
 from bench.report.statistics import Contrast, RateRatio
 
 Kind = Literal["faster", "slower", "same", "not enough", "not ranked"]
@@ -77,6 +76,12 @@ class Effect:
     def slowdown(self) -> float:
         """The factor by which B is worse: above 1 for more time, or for fewer effective draws."""
         return self.ratio if self.measure in COSTS else 1 / self.ratio
+
+    @property
+    def slowdowns(self) -> tuple[float, float]:
+        """95 % confidence interval of `slowdown`."""
+        low, high = self.interval
+        return (low, high) if self.measure in COSTS else (1 / high, 1 / low if low else math.inf)
 
     def decide(self, p: float, within: float, alpha: float) -> "Effect":
         """Return the effect with its verdict.
@@ -272,32 +277,6 @@ class Comparison:
     def regressions(self) -> list[Difference]:
         """Rows in which B diverges more or is unhealthy more often."""
         return [row for row in self.rows if row.regression]
-
-    def fails(self, condition: str) -> bool:
-        """Tell whether B is too slow, or less healthy.
-
-        Parameters
-        ----------
-        condition : str
-            `slower`, or `slower:10%`: some case or geometric mean has the verdict `slower` (adjusted p value at most
-            `alpha`, not `same within`) and its estimated slow-down is at least a factor of 1.1 in the
-            measure that decided (time over time, or ESS/s of A over that of B). A slow-down below `within` may be
-            called `same`: lower `within` for a stricter gate. Regressions of health and divergences always fail.
-
-        Raises
-        ------
-        CompareError
-            If the condition can't be read.
-        """
-        match = re.fullmatch(r"slower(?::\s*(\d+(?:\.\d+)?)\s*%)?", condition.strip())
-        if match is None:
-            raise CompareError(f"{condition!r} is no condition; type e.g. --fail-on slower:10%")
-        least = 1 + float(match[1] or 0) / 100
-        slow = any(
-            effect is not None and effect.kind == "slower" and effect.slowdown >= least
-            for effect in (row.deciding for row in (*self.rows, *self.means))
-        )
-        return slow or bool(self.regressions)
 
     def summary(self) -> str:
         """Return the outcome in one line."""

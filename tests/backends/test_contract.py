@@ -26,8 +26,8 @@ FAMILY = NormalMeans()
 G = 5
 DATASETS = {
     "balanced": normal_means(1.0, [20] * G),
-    "unbalanced": normal_means(10.0, [1, 40, 3, 7, 12]),
-    "small omega": normal_means(0.01, [8] * G),
+    "unbalanced": normal_means(10.0, [1, 60, 3, 16, 20]),
+    "small omega": normal_means(0.01, [20] * G),
 }
 DATASET = DATASETS["balanced"]
 SETTINGS = Settings(chains=2, warmup=150, draws=100, target_accept=0.9, max_treedepth=8, cores=2)

@@ -45,6 +45,7 @@ def asked(path: Path, *more: str) -> list[str]:
         for i, case in enumerate(cases)
     ],
 )
+@pytest.mark.slow
 def test_far_from_the_boundary_it_picks_what_theory_picks(
     parameterization: str, omega: float, sizes: list[int], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,8 +64,9 @@ def test_far_from_the_boundary_it_picks_what_theory_picks(
 
 @pytest.mark.parametrize(
     ("omega", "sizes", "seed"),
-    [(0.168, [20] * 8, 11), pytest.param(0.2, [10] * 12, 13, marks=pytest.mark.slow)],
+    [(0.168, [20] * 8, 11), (0.2, [10] * 12, 13)],
 )
+@pytest.mark.slow
 def test_near_the_boundary_the_order_is_open(
     omega: float, sizes: list[int], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +100,7 @@ def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: py
     assert [each.name for each in (tmp_path / "runs").iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 def test_a_table_far_from_the_priors_is_brought_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
     table = pd.read_csv(path)
@@ -173,6 +176,7 @@ def test_bad_options_are_refused(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_measuring_with_the_answer_so_far(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
     command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
@@ -225,6 +229,7 @@ def test_a_pair_gets_an_answer_about_the_backend_alone(tmp_path: Path, capsys: p
     assert answer["programs"] == {}
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_not_the_same_is_not_ranked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = a_pair(tmp_path / "mine", stan=STAN, py=PYMC.replace('"mu", 0, 5', '"mu", 0, 4'))
     assert main([*command, "--budget", "30", "--backend", "stanli,nutpie"]) == 0

@@ -39,7 +39,7 @@ def test_pins_become_combinations_that_run_their_own_backend() -> None:
 
 def test_a_package_that_is_no_backend_runs_the_default_ones() -> None:
     (combination,) = read_matrix("numpy==2.3.0").combinations
-    assert set(combination.backends) == {"cmdstan", "stanli", "pymc", "nutpie"}
+    assert set(combination.backends) == {"cmdstan", "stanli", "pymc", "nutpie", "nutpie_stan"}
 
 
 def test_a_matrix_is_read_from_toml_and_back(tmp_path: Path) -> None:
@@ -107,6 +107,7 @@ def test_a_bad_matrix_is_refused(text: str, message: str, tmp_path: Path) -> Non
         read_matrix(str(path))
 
 
+@pytest.mark.slow
 def test_a_version_that_is_not_there_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -126,6 +127,7 @@ def fake_environments(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> None
     monkeypatch.setattr(versions, "environment", made)
 
 
+@pytest.mark.slow
 def test_fits_are_made_in_turn_compared_and_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +164,7 @@ def test_fits_are_made_in_turn_compared_and_resumed(
     assert [len(path.read_text().splitlines()) for path in kept] == [6, 6]
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_environments(monkeypatch)
     real = versions._run

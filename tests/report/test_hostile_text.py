@@ -117,6 +117,7 @@ def recommend(path: Path, runs: Path) -> "subprocess.CompletedProcess[bytes]":
     )
 
 
+@pytest.mark.slow
 def test_recommend_answers_for_a_file_whose_name_is_not_utf_8_in_a_terminal_of_ascii(tmp_path: Path) -> None:
     done = recommend(table(tmp_path, b"caf\xe9 \xff.csv"), tmp_path / "runs")
     assert done.returncode in (0, 1), done.stderr.decode()
@@ -134,6 +135,7 @@ def test_recommend_answers_for_a_file_whose_name_is_not_utf_8_in_a_terminal_of_a
         assert "東京".encode() in fit.stdout
 
 
+@pytest.mark.slow
 def test_recommend_answers_where_a_page_cannot_be_written(tmp_path: Path) -> None:
     """A folder stands where the page should be, from the first moment of the run on."""
     path, runs = table(tmp_path, b"t.csv"), tmp_path / "runs"

@@ -95,6 +95,7 @@ def test_what_has_no_variance_is_not_moderated() -> None:
 @pytest.mark.parametrize("noise", ["log-normal", "Student t, 3 df", "outliers"])
 @pytest.mark.parametrize("replicates", [3, 5, 20])
 @pytest.mark.parametrize("mixed", [False, True], ids=["alike", "mixed"])
+@pytest.mark.slow
 def test_false_alarms_of_a_table_are_controlled(noise: Noise, replicates: int, mixed: bool) -> None:
     # 1 % of 300 tables is 3; more than 9 has probability 0.1 %
     assert false_alarms(np.random.default_rng([replicates, mixed]), noise, replicates, mixed, tables=300) <= 9 / 300

@@ -57,7 +57,8 @@ OFTEN = (
 """Faults of every kind, which are always tried; the others are slow."""
 
 
-@pytest.mark.parametrize("faults", [OFTEN, pytest.param((*EXPECTED,), marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize("faults", [OFTEN, (*EXPECTED,)], ids=["some", "all"])
+@pytest.mark.slow
 def test_every_fault_has_a_record_that_says_what_happened_and_costs_nothing_else(
     faults: tuple[str, ...], bench: Bench
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_run_that_is_killed_keeps_its_records_and_leaves_nothing(
         assert bench.left_behind() == []
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_unbroken_one_in_all_but_times(bench: Bench, tmp_path: Path) -> None:
     arguments = ("--backend", "slow", "--model", "centered,zerosum_centered", "--replicates", "2", "--save-draws")
     unbroken = Bench(tmp_path / "unbroken")
@@ -172,6 +174,7 @@ def timeless(record: Record) -> dict[str, object]:
     }  # somebody may commit meanwhile
 
 
+@pytest.mark.slow
 def test_resume_is_refused_where_anything_differs_and_says_how_to_override(bench: Bench) -> None:
     assert bench("--backend", "stanli") == 0
     run = bench.run / "run.json"

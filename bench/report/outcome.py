@@ -1,0 +1,95 @@
+"""Pass, fail, or can't tell: what a comparison means for a condition such as `slower:10%`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.cells import printable
+from bench.report.comparison import Comparison, Difference, Effect
+from bench.report.matching import CompareError
+
+State = Literal["passes", "fails", "can't tell"]
+EXIT_CODES: dict[State, int] = {"passes": 0, "fails": 1, "can't tell": 3}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A state, and the sentence that says why."""
+
+    state: State
+    why: str
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"{self.state}: {self.why}"
+
+
+def outcome(comparisons: Sequence[Comparison], condition: str) -> Outcome:
+    """Hold comparisons against a condition.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        All that were made; together they pass or fail.
+    condition : str
+        `slower`, or `slower:10%`.
+
+    Returns
+    -------
+    Outcome
+        `fails` if some case or geometric mean has the verdict `slower` with an estimated slow-down of at least that
+        much in the measure that decided, or some case is less healthy or diverges more. `can't tell` if else some
+        case may still be that much slower by its interval, or none could be ranked. `passes` if neither.
+
+    Raises
+    ------
+    CompareError
+        If the condition can't be read.
+    """
+    match = re.fullmatch(r"slower(?::\s*(\d+(?:\.\d+)?)\s*%)?", condition.strip())
+    if match is None:
+        raise CompareError(f"{condition!r} is no condition; type e.g. --fail-on slower:10%")
+    most = 1 + float(match[1] or 0) / 100
+    by = f" by more than {match[1]} %" if match[1] else ""
+    rows = [row for each in comparisons for row in each.rows]
+    bad = [_worse(row) for row in rows if row.regression]
+    for row in [*rows, *(mean for each in comparisons for mean in each.means)]:
+        effect = row.deciding
+        if effect is not None and effect.kind == "slower" and effect.slowdown >= most:
+            low, high = effect.slowdowns
+            bad.append(f"{_name(row)} is {effect.slowdown:.2f} times as slow [{low:.2f}, {high:.2f}]")
+    if bad:
+        more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return Outcome("fails", bad[0] + more)
+    ranked = [(row, row.deciding) for row in rows if row.deciding is not None]
+    if not ranked:
+        return Outcome("can't tell", "no case is healthy on both sides; choose others with --model, or more --draws")
+    undecided = [(row, effect) for row, effect in ranked if _undecided(effect, most)]
+    if undecided:
+        row, effect = max(undecided, key=lambda found: found[1].slowdowns[1])
+        return Outcome(
+            "can't tell",
+            f"{len(undecided)} of {len(ranked)} cases may be slower{by}, {_name(row)} by up to a factor of "
+            f"{effect.slowdowns[1]:.2f}; it takes some {max(effect.more, 1)} more replicates",
+        )
+    return Outcome("passes", f"none of {len(ranked)} cases is slower{by}")
+
+
+def _undecided(effect: Effect, most: float) -> bool:
+    """Whether a case that does not fail may yet be too slow."""
+    return effect.kind == "not enough" if most == 1 else effect.slowdowns[1] > most
+
+
+def _worse(row: Difference) -> str:
+    """Say in what a case got worse beside its speed."""
+    words = [word for word, change in _REGRESSIONS.items() if getattr(row, change) == "worse"]
+    return f"{_name(row)}: {' and '.join(words)}"
+
+
+_REGRESSIONS = {"less healthy": "health_change", "more divergences": "divergence_change"}
+
+
+def _name(row: Difference) -> str:
+    """Name a case, or a geometric mean over datasets."""
+    return printable(f"{row.model} on {row.backend}, {row.dataset or 'mean over datasets'}")
