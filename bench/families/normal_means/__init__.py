@@ -28,7 +28,7 @@ SIZES = (1, 1, 2, 2, 3)
 
 
 class NormalMeans(Family):
-    """y_i ~ normal(mu_g[g_i], sigma), sigma ~ half-normal(1), omega ~ half-normal(10); DESIGN.md has the models."""
+    """y_i ~ normal(mu_g[g_i], sigma), sigma ~ half-normal(1), omega ~ half-normal(10); mu_g as in `forms`."""
 
     name = "normal_means"
     models = MODELS
@@ -44,7 +44,7 @@ class NormalMeans(Family):
         return _truth(cast(Groups, dataset), target)
 
     def reference(self, model: Model, dataset: Dataset, values: Values) -> tuple[float, Values] | None:
-        """Evaluate the density of DESIGN.md in NumPy."""
+        """Evaluate the density in NumPy; see `bench.families.normal_means.reference`."""
         return log_density_and_gradient(FORMS[model.name], cast(Groups, dataset), values)
 
     def points(self, model: Model, dataset: Dataset, rng: np.random.Generator) -> Values:

@@ -28,7 +28,12 @@ BLOCK = 1 << 17  # elements of a temporary array, so that it stays in cache
 
 
 class _Given(NamedTuple):
-    """What follows from sigma and omega, in the words of DESIGN.md; each of shape (K,)."""
+    """What follows from sigma and omega; each of shape (K,).
+
+    The mean of a group has the weight n a / sigma^2, a = sigma^2 / (sigma^2 + n omega^2). W is the sum of the weights,
+    P that of weights times means. k is 1 for the superpopulation and 1 - omega^2 / G for the finite population, and
+    D = 1 + k W.
+    """
 
     log_likelihood: Floats
     mu_mean: Floats
