@@ -23,12 +23,12 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep together, with -n, what shares what was compiled: the tests of a backend in a file, and all of PyStan's.
 
     PyStan keeps models and fits in one folder, where two processes would delete each other's.
     """
-    for item in items:
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
         named = [name for name in _ids(item.nodeid) if name in BACKENDS]
         group = "pystan" if "pystan" in named else "-".join([item.path.name, *named[:1]])
         item.add_marker(pytest.mark.xdist_group(group))
