@@ -79,18 +79,27 @@ class Cell:
 
     @property
     def healthy(self) -> bool:
-        """Whether it may be ranked: every replicate gave draws, and all were healthy."""
-        return all(record.healthy for record in self.records)
+        """Whether it may be ranked, by its healthy fits.
+
+        Not if there are none, or if of its replicates more than one in five, and at least two, broke or were unhealthy.
+        """
+        sick = len(self.records) - len(self.healthy_fits)
+        return sick < len(self.records) and (sick < 2 or 5 * sick <= len(self.records))
+
+    @property
+    def counted(self) -> list[Record]:
+        """The fits that its numbers are made of: the healthy ones where it may be ranked, else all that gave draws."""
+        return self.healthy_fits if self.healthy else self.fits
 
     @property
     def wall_seconds(self) -> float | None:
         """Geometric mean of the wall time."""
-        return geometric_mean([record.wall_seconds for record in self.fits])
+        return geometric_mean([record.wall_seconds for record in self.counted])
 
     @property
     def ess_per_second(self) -> float | None:
         """Geometric mean of the smallest bulk ESS per second of wall time."""
-        return geometric_mean([record.ess_per_second for record in self.fits])
+        return geometric_mean([record.ess_per_second for record in self.counted])
 
     @property
     def divergences(self) -> int:
@@ -100,6 +109,10 @@ class Cell:
     @property
     def verdict(self) -> str:
         """Health in a few words, or why there is no fit."""
+        if self.healthy and len(self.healthy_fits) < len(self.records):
+            kinds = dict.fromkeys(flag.split(":")[0] for record in self.records for flag in record.health)
+            kinds |= dict.fromkeys(record.status for record in self.records if record.status != "ok")
+            return f"{len(self.healthy_fits)} of {len(self.records)} healthy (else {', '.join(kinds)})"
         broken = next((record for record in self.records if record.status != "ok"), None)
         if broken is not None:
             count = sum(record.status != "ok" for record in self.records)

@@ -18,6 +18,8 @@ WorkerOf = Callable[[str], Worker]
 def pytest_configure() -> None:
     if not __debug__:
         raise pytest.UsageError("tests need their asserts; run them without -O, -OO and PYTHONOPTIMIZE")
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]  # the runs that tests start are none of xdist's
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would ignore Ctrl-C
     if unknown := REQUIRED - BACKENDS.keys():
         raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")

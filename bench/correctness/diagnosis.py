@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Fit
 from bench.correctness import diagnostics
 from bench.correctness.grading import grade, seconds_to_error
-from bench.correctness.health import health
+from bench.correctness.health import MAX_RHAT, health
 from bench.correctness.truth import PROBABILITIES, Truth, elements
 from bench.records import Quantity
 
@@ -34,14 +34,15 @@ class Estimates:
         The quantity that each is an element of.
     draws : array of shape (chain, draw, element)
         Their draws.
-    bulk, rhat : array of shape (element,)
-        Bulk ESS and R-hat.
+    bulk, tail, rhat : array of shape (element,)
+        Bulk and tail ESS, and R-hat.
     """
 
     names: list[str]
     quantity: list[str]
     draws: Floats
     bulk: Floats
+    tail: Floats
     rhat: Floats
 
     @classmethod
@@ -62,7 +63,8 @@ class Estimates:
             quantity += [name] * int(keep.sum())
             columns.append(flat[..., keep])
         everything = np.concatenate(columns, axis=-1)
-        return cls(names, quantity, everything, diagnostics.ess(everything, "bulk"), diagnostics.rhat(everything))
+        estimated = (diagnostics.ess(everything), diagnostics.ess(everything, "tail"), diagnostics.rhat(everything))
+        return cls(names, quantity, everything, *estimated)
 
     @property
     def worst(self) -> int:
@@ -74,6 +76,18 @@ class Estimates:
         bulk = np.where(np.isfinite(self.bulk), self.bulk, -1)
         return min(indices, key=lambda i: bulk[i])
 
+    def suspect_rhat(self) -> float:
+        """Return the largest R-hat of those beyond 1.01 that do not come by chance; 1 if there are none.
+
+        One that is not finite counts.
+        """
+        beyond = [
+            self.rhat[i]
+            for i in np.flatnonzero(~(self.rhat <= MAX_RHAT))
+            if not diagnostics.rhat_excess(self.draws[..., i], len(self.names)) <= 0
+        ]
+        return float(np.max(beyond, initial=1.0))
+
     def quantities(self) -> dict[str, Quantity]:
         """Summarise each quantity by its worst element."""
         of: dict[str, list[int]] = {}
@@ -81,7 +95,7 @@ class Estimates:
             of.setdefault(name, []).append(i)
         at = {name: self.worst_of(indices) for name, indices in of.items()}
         shown = self.draws[..., list(at.values())]
-        tail, mcse = diagnostics.ess(shown, "tail"), diagnostics.mcse(shown)
+        mcse = diagnostics.mcse(shown)
         q3, q50, q97 = np.quantile(shown, PROBABILITIES, axis=(0, 1))
         return {
             name: Quantity(
@@ -92,7 +106,7 @@ class Estimates:
                 q97=float(q97[i]),
                 mcse=float(mcse[i]),
                 ess_bulk=float(self.bulk[element]),
-                ess_tail=float(tail[i]),
+                ess_tail=float(self.tail[element]),
                 rhat=float(self.rhat[element]),
                 element=self.names[element],
             )
@@ -145,7 +159,7 @@ def diagnose(
     worst, max_rhat = estimates.worst, float(np.max(estimates.rhat))
     min_ess = float(estimates.bulk[worst])
     ebfmi = diagnostics.ebfmi(fit.energy)
-    flags = flags + health(fit, min_ess, min(q.ess_tail for q in quantities.values()), max_rhat, ebfmi)
+    flags = flags + health(fit, min_ess, float(np.min(estimates.tail)), estimates.suspect_rhat(), ebfmi)
     shown = [name for name in headline if name in quantities]
     graded = None
     if truth is not None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,60 @@ def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"]
 def rhat(draws: Floats) -> Floats:
     """Rank-normalised split R-hat (Vehtari et al. 2021), shape of `draws` without its first two axes."""
     return _estimate("rhat", draws, method="rank")
+
+
+def rhat_limit(ess: float, chains: int, quantities: int) -> float:
+    """Largest R-hat that may come by chance, if chains agree.
+
+    The split R-hat of agreeing chains is 1 plus the variance of the means of half-chains, which is chi-squared. The
+    limit is exceeded in 1 of 100 fits by any of so many quantities (Bonferroni, over both kinds of R-hat).
+
+    Parameters
+    ----------
+    ess : float
+        Effective draws of the quantity within chains, all chains together.
+    chains : int
+        Chains of the fit.
+    quantities : int
+        Quantities whose R-hat is looked at.
+
+    Returns
+    -------
+    float
+        Infinite where there are no effective draws.
+
+    Examples
+    --------
+    >>> round(rhat_limit(4000, 4, 1), 4), round(rhat_limit(4000, 4, 1000), 4), round(rhat_limit(400, 4, 1), 4)
+    (1.0029, 1.0053, 1.0286)
+    """
+    if not ess > 0:
+        return float("inf")
+    freedom = 2 * chains - 1
+    mean_square = chi2.isf(0.01 / (2 * quantities), freedom) / freedom
+    return float(np.sqrt(1 + mean_square * (freedom + 1) / ess))
+
+
+def rhat_excess(draws: Floats, quantities: int) -> float:
+    """By how much the R-hat of one quantity is beyond what may come by chance; negative where it is not.
+
+    Parameters
+    ----------
+    draws : array of shape (chain, draw)
+        Draws of one quantity.
+    quantities : int
+        Quantities whose R-hat is looked at.
+
+    Notes
+    -----
+    Location and scale (draws folded at their median) each have an R-hat, and effective draws of their own, estimated
+    within each chain, so that a chain that is stuck elsewhere does not widen its own limit.
+    """
+    excess = []
+    for method, seen in (("z_scale", draws), ("folded", np.abs(draws - np.median(draws)))):
+        within = sum(float(ess(chain[None])) for chain in seen)
+        excess.append(float(_estimate("rhat", draws, method=method)) - rhat_limit(within, len(draws), quantities))
+    return float(np.max(excess))
 
 
 def mcse(draws: Floats, method: Literal["mean", "sd", "quantile"] = "mean", prob: float | None = None) -> Floats:

@@ -5,7 +5,7 @@ import numpy as np
 from bench.backends.base import Fit
 
 MAX_RHAT = 1.01
-"""Vehtari et al. 2021."""
+"""Vehtari et al. 2021; beyond it a fit is unhealthy unless that may come by chance, see `diagnostics.rhat_limit`."""
 MIN_ESS_PER_CHAIN = 100
 """Vehtari et al. 2021: below it, the estimates of ESS and R-hat can't be relied on."""
 MIN_EBFMI = 0.3

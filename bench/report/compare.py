@@ -97,12 +97,15 @@ def _row(match: Match, by: By) -> Difference:
     """Measure the contrasts of two cells; nothing is decided yet."""
     a, b = match.a, match.b
     pairs = match.paired
-    same = by == "version" and pairs and all(x.same_trajectories(y) for x, y in zip(a.records, b.records, strict=True))
+    left, right = ({record.replicate: record for record in cell.counted} for cell in (a, b))
+    both = left.keys() & right.keys() if pairs else left.keys() | right.keys()  # the partner of a sick fit is left out
+    sides = [[record for number, record in side.items() if number in both] for side in (left, right)]
+    same = by == "version" and pairs and bool(both) and all(x.same_trajectories(y) for x, y in zip(*sides, strict=True))
     effects = []
     if a.healthy and b.healthy:
         for measure in COSTS if same else MEASURES:  # what can't differ is not tested
-            x, y = ([getattr(record, measure) or 0.0 for record in cell.records] for cell in (a, b))
-            if min(x) > 0 and min(y) > 0:
+            x, y = ([getattr(record, measure) or 0.0 for record in side] for side in sides)
+            if min(x, default=0) > 0 and min(y, default=0) > 0:
                 effects.append(Effect(measure, (paired if pairs else welch)(x, y)))
     sick = [(sum(not record.healthy for record in cell.records), len(cell.records)) for cell in (a, b)]
     health = "; ".join(f"{side}: {cell.verdict}" for side, cell in (("A", a), ("B", b)) if not cell.healthy)
@@ -117,7 +120,7 @@ def _row(match: Match, by: By) -> Difference:
         model=b.model,
         backend=b.backend,
         versus=match.versus,
-        n=len(b.records),
+        n=len(sides[1]),
         pairs=pairs,
         effects=tuple(effects),
         divergences=(a.divergences, b.divergences),

@@ -211,7 +211,7 @@ def _series(group: Sequence[Cell], measure: str, same: dict[str, str]) -> Series
 
 
 def _point(cell: Cell, measure: str) -> Point:
-    values = [getattr(record, measure) for record in cell.fits]
+    values = [getattr(record, measure) for record in cell.counted]
     logs = [math.log(value) for value in values if value]
     value = low = high = None
     if logs:

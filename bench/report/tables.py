@@ -48,7 +48,7 @@ class Row(Cell):
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the rate, Student's t on its logarithm; None for fewer than two replicates."""
-        logs = [math.log(record.ess_per_second) for record in self.fits if record.ess_per_second]
+        logs = [math.log(record.ess_per_second) for record in self.counted if record.ess_per_second]
         if len(logs) < 2:
             return None
         contrast = mean_of(logs)
@@ -111,7 +111,7 @@ class Row(Cell):
         The root mean square over these and all replicates.
         """
         squares = []
-        for record in self.fits:
+        for record in self.counted:
             known = known_of(record)
             squares += [
                 ((record.quantities[name].mean - known[name]["mean"]) / known[name]["sd"]) ** 2
@@ -124,7 +124,7 @@ class Row(Cell):
     @property
     def seconds_to_error(self) -> float | None:
         """Seconds to the stated error of the slowest headline quantity; the mean over replicates."""
-        slowest = [value for record in self.fits if (value := seconds_to_error(record)) is not None]
+        slowest = [value for record in self.counted if (value := seconds_to_error(record)) is not None]
         return fmean(slowest) if slowest else None
 
     @cached_property
@@ -304,7 +304,8 @@ def _build(row: Row) -> str:
 
 
 def _rate(row: Row, best: float | None) -> str:
-    return number(row.rate)
+    healthy, fits = len(row.healthy_fits), len(row.records)
+    return number(row.rate) + (f" ({healthy} of {fits} fits)" if row.healthy and healthy < fits else "")
 
 
 def _largest(row: Row, best: float | None) -> str:

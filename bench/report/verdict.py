@@ -29,8 +29,8 @@ def ratio(pairs: Sequence[tuple[Row, Row]]) -> Contrast:
         return mean_of([fmean(values) for values in logs.values()])
     shared: dict[int, list[float]] = {}
     for a, b in pairs:
-        others = {record.replicate: record.ess_per_second for record in b.fits}
-        for record in a.fits:
+        others = {record.replicate: record.ess_per_second for record in b.counted}
+        for record in a.counted:
             if record.ess_per_second and others.get(record.replicate):
                 shared.setdefault(record.replicate, []).append(
                     math.log(record.ess_per_second / (others[record.replicate] or 1))

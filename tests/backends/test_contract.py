@@ -78,7 +78,7 @@ class Fits:
         model = self.model(name)
         self._worker.prepare(model, DATASET)
         start = start or starts(model, DATASET, settings.chains)
-        seconds = self._worker.sample(settings, seed, start, list(keep(name)))
+        seconds = self._worker.sample(settings, seed, start, list(keep(name))).seconds
         return self._worker.fetch(), seconds
 
     def __getitem__(self, key: tuple[str, int]) -> Fit:

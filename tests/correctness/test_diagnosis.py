@@ -161,3 +161,60 @@ def test_a_summary_has_an_end(fit: Fit) -> None:
 def test_a_sampler_without_a_clock_of_its_own(fit: Fit) -> None:
     found = diagnose(replace(fit, warmup_seconds=None, sampling_seconds=None), fit.draws, None, SCALARS, 2.0, [])
     assert found["warmup_seconds"] is found["sampling_seconds"] is found["ess_per_chain_second"] is None
+
+
+def autoregressive(rng: np.random.Generator, rho: float, count: int) -> np.ndarray:
+    """Draws of four chains that agree, with so much autocorrelation, of so many quantities."""
+    noise = rng.normal(size=(4, 1000, count)) * np.sqrt(1 - rho**2)
+    draws = np.empty_like(noise)
+    draws[:, 0] = rng.normal(size=(4, count))
+    for i in range(1, 1000):
+        draws[:, i] = rho * draws[:, i - 1] + noise[:, i]
+    return draws
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "fits"), [(3, 400), (50, 200), (1000, 60)])
+@pytest.mark.parametrize("rho", [-0.4, 0.0, 0.5, 0.7])
+def test_correct_fits_are_seldom_suspect_however_many_quantities_they_have(count: int, fits: int, rho: float) -> None:
+    """At most 1 of 100; two more are allowed for the luck of so few fits."""
+    rng = np.random.default_rng([count, fits])
+    suspects = sum(Estimates.of({"x": autoregressive(rng, rho, count)}).suspect_rhat() > 1 for _ in range(fits))
+    assert suspects <= 0.01 * fits + 2
+
+
+@pytest.mark.parametrize(("count", "fits"), [(3, 60), (300, 20)])
+@pytest.mark.parametrize("rho", [0.0, 0.4])
+def test_a_chain_that_is_stuck_half_an_sd_off_is_found(count: int, fits: int, rho: float) -> None:
+    rng = np.random.default_rng([count, fits])
+    found = 0
+    for _ in range(fits):
+        draws = autoregressive(rng, rho, count)
+        draws[0, :, 0] += 0.5
+        found += Estimates.of({"x": draws}).suspect_rhat() > 1
+    assert found >= 0.95 * fits
+
+
+def test_rhat_beyond_the_usual_limit_that_comes_by_chance_is_not_suspect() -> None:
+    rng = np.random.default_rng(3)
+    draws = autoregressive(rng, 0.8, 50)
+    estimates = Estimates.of({"x": draws})
+    assert estimates.rhat.max() > 1.01
+    assert estimates.suspect_rhat() == 1.0
+
+
+def test_rhat_that_can_not_be_computed_is_suspect() -> None:
+    draws = np.random.default_rng(3).normal(size=(4, 100, 2))
+    draws[1, 3, 1] = np.nan
+    assert np.isnan(Estimates.of({"x": draws}).suspect_rhat())
+
+
+def test_the_tail_of_every_element_counts() -> None:
+    """An element whose middle mixes and whose tail does not, beside one with a smaller bulk ESS."""
+    rng = np.random.default_rng(1)
+    visits = np.where(np.arange(1000) < 30, 6.0, rng.normal(size=(4, 1000)))  # a tail that each chain visits once
+    draws = np.stack([visits, autoregressive(rng, 0.8, 1)[..., 0]], axis=-1)
+    estimates = Estimates.of({"x": draws})
+    assert estimates.bulk[1] < estimates.bulk[0]
+    assert estimates.tail[0] < 0.5 * estimates.tail[1]
+    assert estimates.quantities()["x"].ess_tail == estimates.tail[1]

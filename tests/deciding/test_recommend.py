@@ -39,11 +39,7 @@ def asked(path: Path, *more: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("parameterization", "omega", "sizes", "seed"),
-    [
-        pytest.param(name, *case, marks=[pytest.mark.slow] if i else [])
-        for name, cases in FAR.items()
-        for i, case in enumerate(cases)
-    ],
+    [(name, *case) for name, cases in FAR.items() for case in cases],
 )
 @pytest.mark.slow
 def test_far_from_the_boundary_it_picks_what_theory_picks(

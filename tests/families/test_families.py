@@ -202,7 +202,7 @@ def test_a_fit_of_one_of_its_models_is_healthy_and_right(
         worker.prepare(model, dataset)
         described = equality.description(model, dataset, backend)
         keep = [*described.parameters, *(name for name in described.transformed if name in wanted)]
-        seconds = worker.sample(SETTINGS, 1, starts, keep)
+        seconds = worker.sample(SETTINGS, 1, starts, keep).seconds
         fit = worker.fetch()
         draws = family.derive(model, dataset, fit.draws, np.random.default_rng(1))
         shown = {name: draws[name] for name in wanted}

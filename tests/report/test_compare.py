@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cells import cells
 from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
 from bench.report.aa_real import compare_halves, halves
@@ -254,13 +255,34 @@ def test_newly_unhealthy_is_a_regression_and_never_ranked(broken: dict[str, Any]
     assert state(back, "slower") != "fails"
 
 
-def test_one_unhealthy_replicate_of_many_is_said_but_is_no_regression() -> None:
-    b = cell("b")
-    b[3] = dataclasses.replace(b[3], health=["R-hat: 1.011"])
+def test_one_unhealthy_replicate_of_many_is_left_out_with_its_partner_and_is_no_regression() -> None:
+    b = cell("b", factor=1.5)
+    b[3] = dataclasses.replace(b[3], health=["R-hat: 1.023"], wall_seconds=1e6)
     result = compare_runs(cell(), b)
-    assert only(result).kind == "not ranked"
-    assert "1 of 20 unhealthy: R-hat" in only(result).verdict
-    assert state(result, "slower") != "fails"
+    row = only(result)
+    assert row.kind == "slower"
+    assert row.n == 19
+    assert row.unhealthy == ((0, 20), (1, 20))
+    assert effect(row, "wall_seconds").ratio == pytest.approx(1.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("sick", "ranked"), [(0, True), (1, True), (2, True), (4, True), (5, False), (20, False)])
+def test_a_case_is_ranked_by_its_healthy_fits_unless_more_than_one_in_five_are_not(sick: int, ranked: bool) -> None:
+    b = [dataclasses.replace(r, health=["R-hat: 1.023"]) if r.replicate < sick else r for r in cell("b")]
+    (found,) = cells(b)
+    assert found.healthy is ranked
+    assert len(found.counted) == (20 - sick if ranked else 20)
+    row = only(compare_runs(cell(), b))
+    assert (row.kind != "not ranked") is ranked
+    assert found.verdict.startswith(
+        {0: "healthy", 4: "16 of 20 healthy (else R-hat)", 5: "5 of 20 unhealthy"}.get(sick, "")
+    )
+
+
+@pytest.mark.parametrize(("sick", "n", "ranked"), [(1, 1, False), (1, 2, True), (2, 2, False), (2, 5, False)])
+def test_of_few_replicates_two_unhealthy_ones_are_too_many(sick: int, n: int, ranked: bool) -> None:
+    b = [dataclasses.replace(r, health=["R-hat: 1.023"]) if r.replicate < sick else r for r in cell("b", n=n)]
+    assert cells(b)[0].healthy is ranked
 
 
 def test_more_divergences_are_a_regression() -> None:

@@ -20,7 +20,7 @@ SETTINGS = Settings(chains=2, warmup=20, draws=20)
 
 def sample(worker: Worker, timeout: float) -> float:
     worker.prepare(MODEL, DATASET, 60)
-    return worker.sample(SETTINGS, 1, None, ["mu"], timeout)
+    return worker.sample(SETTINGS, 1, None, ["mu"], timeout).seconds
 
 
 @pytest.mark.parametrize("fault", [answer_torn, answer_slowly])
