@@ -79,6 +79,8 @@ def wheel(session: nox.Session, python: str) -> None:
         "python -m bench --grid smoke --model centered --backend stanli",
         "hierbench report latest",
         "hierbench recommend --pair pair --backend stanli --budget 5",
+        "hierbench versions --try $(pip freeze | grep ^stanli==) --model centered --replicates 1",
     ):
         session.run("bash", "-ec", command, external=True, env=environment)
     assert (folder / "reports" / "runs").is_dir()
+    assert list((folder / "reports" / "versions").glob("*/versions.html"))

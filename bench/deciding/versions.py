@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import distribution, requires
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from bench.backends import BACKENDS
@@ -28,7 +31,8 @@ from bench.running.run import UsageError, choose
 from bench.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).parents[2]
-VERSIONS = ROOT / "reports" / "versions"
+CHECKOUT = (ROOT / "pyproject.toml").exists()
+VERSIONS = (ROOT if CHECKOUT else Path()) / "reports" / "versions"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!-]*)")
 MEASURED = ("wall_seconds", "ess_per_second")
@@ -206,12 +210,13 @@ def _combination(table: Any) -> Combination:
 
 def _known() -> list[str]:
     """Name the packages whose version can matter to a backend."""
-    if not (ROOT / "pyproject.toml").exists():
-        raise UsageError("hierbench versions installs this project into each environment; run it in a checkout of it")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["pystan"]]
-    own = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in lines}
+    own = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in _requirements()}
     return sorted({*own, "pytensor", "numba", "llvmlite", "httpstan", "arviz-stats", "arviz-base", "xarray"})
+
+
+def _requirements() -> list[str]:
+    """Return what this project needs, but for its tests."""
+    return [line for line in requires("hierbench") or [] if not re.search(r"extra\s*==\s*.test", line)]
 
 
 def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None]) -> History:
@@ -348,7 +353,9 @@ def environment(combination: Combination, say: Callable[[str], None]) -> Path:
         made = _run([interpreter, "-m", "venv", str(folder)])
         if made.returncode == 0:
             extra = "[pystan]" if "pystan" in combination.backends else ""
-            made = _run([str(python), "-m", "pip", "install", "-q", "-e", f"{ROOT}{extra}", *combination.packages])
+            with TemporaryDirectory() as place:
+                itself = ["-e", f"{ROOT}{extra}"] if CHECKOUT else [f"{_wheel(Path(place))}{extra}"]
+                made = _run([str(python), "-m", "pip", "install", "-q", *itself, *combination.packages])
         if made.returncode == 0:
             (folder / "ready").touch()
             return python
@@ -374,8 +381,35 @@ def _interpreters(wanted: str | None) -> Iterator[tuple[str, str]]:
 
 def _key(combination: Combination, version: str) -> str:
     """Name an environment by all that goes into it."""
-    parts = [version, *combination.packages, *combination.backends, (ROOT / "pyproject.toml").read_text(), str(ROOT)]
+    parts = [version, *combination.packages, *combination.backends, *_requirements(), str(ROOT), _installed_at()]
     return f"{combination.folder}-py{version}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:8]}"
+
+
+def _installed_at() -> str:
+    """Say when this project was installed from a wheel; a checkout is used as it is."""
+    return "" if CHECKOUT else str(Path(__file__).stat().st_mtime_ns)
+
+
+def _wheel(folder: Path) -> Path:
+    """Pack this project, as it is installed, into a wheel again.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the wheel goes.
+
+    Notes
+    -----
+    A wheel is a ZIP file of what is installed (PEP 427), without what pip adds and the commands it makes.
+    """
+    here = distribution("hierbench")
+    path = folder / f"hierbench-{here.version}-py3-none-any.whl"
+    added = ("INSTALLER", "REQUESTED", "direct_url.json")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in here.files or []:
+            if ".." not in file.parts and "__pycache__" not in file.parts and file.name not in added:
+                archive.write(str(file.locate()), str(file))
+    return path
 
 
 def _environments() -> Path:
@@ -388,7 +422,7 @@ def _fit(matrix: Matrix, combination: Combination, python: Path, folder: Path, r
     if replicates < max(begun, default=0):
         return None
     command = [
-        *(str(python), "-m", "pytest", "bench/test_sample.py", "--benchmark-only", "-q", "-p", "no:cacheprovider"),
+        *(str(python), "-P", "-m", "bench", "-k", "test_sample", "-q"),
         *("--family", matrix.families, "--grid", matrix.grid, "--backend", ",".join(combination.backends)),
         *("--replicates", str(replicates)),
         *("--runs", str(folder.resolve())),
@@ -428,7 +462,7 @@ def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=gettempdir(),  # the current folder may be deleted, or hold modules of the same names
             env=clean,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

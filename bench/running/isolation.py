@@ -64,6 +64,19 @@ class WorkerCrashedError(WorkerError):
     status = "crashed"
 
 
+def homeless(backend: Backend) -> Mapping[str, str]:
+    """Return environment variables that move a backend's compilation cache where the home can't be written.
+
+    Parameters
+    ----------
+    backend : Backend
+        The engine.
+    """
+    if os.access(Path.home(), os.W_OK):
+        return {}
+    return backend.cache_environment(Path(tempfile.gettempdir()) / f"hierbench-cache-{os.getuid()}")
+
+
 class Worker:
     """A process in which one backend lives; a guard (see `bench.running.guard`) ends it with all its children.
 
@@ -113,7 +126,7 @@ class Worker:
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                     **THREADS,
-                    **(environment or {}),
+                    **(homeless(backend) if environment is None else environment),
                 },
             )
         self._incoming = _Incoming(self._socket)
