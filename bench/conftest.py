@@ -1,6 +1,8 @@
 """The harness as pytest sees it: options, parametrization, and the life of a run."""
 
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +194,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     """End with 130 after Ctrl-C, as programs do; with 1 if a backend was not there, or the records were for a while.
 
-    Ctrl-C while pages are written is one too, and the last look at the folder comes after them.
+    Ctrl-C while pages are written is one too, and the last look at the folder comes after them. Then Ctrl-C ends the
+    process at once: pytest would show a traceback, and nothing is left to be stopped.
     """
     run = session.config.stash.get(RUN, None)
-    stopped = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    stopped = run is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED
     incomplete, said = False, []
     try:
         yield
@@ -214,6 +217,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
             said.append(str(error))
         if journal.lost:
             said.append(f"{journal.lost}; for its pages: hierbench report {named(journal.folder)}")
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     for line in said:
         session.config.get_terminal_writer().line(printable(line), red=True)
     if stopped:

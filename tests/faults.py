@@ -51,7 +51,7 @@ ENDINGS = {".html": b"</html>", ".svg": b"</svg>", ".csv": b"\n", ".md": b"\n", 
 CODES: dict[str, tuple[int, ...]] = {
     "kill": (-signal.SIGKILL, 0),
     "terminate": (-signal.SIGTERM, 0),
-    "interrupt": (130, 0),
+    "interrupt": (130, -signal.SIGINT, 0),
     "worker": (0, 1),
     "guard": (0, 1),
     "full disk": (0, 1, 2),
