@@ -1,9 +1,10 @@
 """A campaign of faults at random moments, and what must hold after each: `python -m tests.faults --seed 1`.
 
 One fault in five strikes a real run: signals at pytest, its worker or its guard, a disk that takes no more, a folder
-that is deleted. The others damage a finished run's files, and the command and a resumed run are asked what they make of
-them. What a fault does follows from the seed and its number alone, so that `--seed S --only N` repeats it; real runs
-are never as fast twice, so a moment is when so many records are on the disk, and some milliseconds more.
+that is deleted. The others damage a finished run's files, and the command and a journal are asked what is left. The
+seed and a fault's number decide what it does, so that `--seed S --only N` repeats it; no two runs are as fast, so a
+moment is when so many records are on the disk, and some milliseconds more. Damage that leaves a valid record, as a
+digit that became another one, is nobody's to see. It needs Linux, which limits the files of a process that runs.
 """
 
 import argparse
@@ -34,106 +35,79 @@ from tests.running.processes import Bench, until
 from tests.running.test_faults import timeless
 from tests.test_cli_faults import WRONG, changed, leaves, one_line
 
-ASKED = (
-    *("--backend", "stanli", "--model", "centered,noncentered", "--replicates", "4", "--warmup", "20", "--draws", "20"),
-    *("-p", "pytest_benchmark.plugin"),
-)
-QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+ASKED = ("--backend=stanli", "--model=centered,noncentered", "--replicates=4", "--warmup=20", "--draws=20")
+QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_benchmark.plugin", "PYTHONUNBUFFERED": "1"}
 """Other plugins of pytest take longer to import than the run takes."""
-RECORDS = 8
-"""Records of such a run."""
-JOBS = 2
-"""Faults at a time."""
-REAL_EVERY = 5
-"""Every so manyth fault strikes a real run."""
-ENDINGS = {".html": b"</html>", ".svg": b"</svg>", ".csv": b"\n", ".md": b"\n", ".parquet": b"PAR1"}
+RECORDS, JOBS, REAL, GO_ON = 8, 2, 5, 0.3
+"""Of such a run; faults at a time; one in so many strikes a real run; the share that is gone on with, if not all."""
+PAGES = ("index.html", "report.md", "results.csv", "results.parquet", "columns.md")
+ENDINGS = {".html": b"</html>", ".svg": b"</svg>\n", ".csv": b"\n", ".md": b"\n", ".parquet": b"PAR1"}
 """How files end that are there whole."""
-CODES: dict[str, tuple[int, ...]] = {
-    "kill": (-signal.SIGKILL, 0),
-    "terminate": (-signal.SIGTERM, 0),
-    "interrupt": (130, -signal.SIGINT, 0),
-    "worker": (0, 1),
-    "guard": (0, 1),
-    "full disk": (0, 1, 2),
-    "deleted folder": (0, 1),
-}
-"""Faults of real runs, and the exit codes that a run may end with."""
-SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM, "interrupt": signal.SIGINT}
+CODES = {"SIGKILL": (-9, 0), "SIGTERM": (-15, 0), "SIGINT": (130, -2, 0), "worker": (0, 1), "guard": (0, 1)}
+CODES |= {"deleted folder": (0, 1), "full disk": (0, 1, 2)}
 DAMAGE = ("cut", "flipped byte", "doubled line", "other type", "garbage")
-"""Faults of the files of a finished run."""
+"""Faults of real runs, with the exit codes that these may end with, and of the files of a finished one."""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is asked: the seed, the numbers of the faults, until when, and an undisturbed run to hold others against."""
+    """What is asked: the seed, the faults' numbers, until when, and an undisturbed run to hold the others against."""
 
     seed: int
     numbers: Sequence[int]
     deadline: float
     resume_check: bool
     undisturbed: Path
-    seconds: float
 
     def work(self, job: int) -> Counter[str]:
-        """Make every fault that falls to a job, print what is violated, and count the kinds."""
+        """Make the faults that fall to a job, print what they violate, and count both."""
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would ignore Ctrl-C
         tally: Counter[str] = Counter()
         for number in self.numbers[job::JOBS]:
             if time.monotonic() > self.deadline:
                 break
-            kind, violations = self.make(number)
-            tally[kind] += 1
-            tally["violations"] += len(violations)
+            rng = random.Random(f"{self.seed} {number}")
+            kinds, make = (DAMAGE, self.damage) if number % REAL else ((*CODES,), self.strike)
+            kind, violations = rng.choice(kinds), list[str]()
+            with tempfile.TemporaryDirectory(prefix="faults-") as folder, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    violations.extend(make(kind, rng, Path(folder)))
+                except Exception as error:  # whatever it is, it should not be
+                    violations.append(f"{type(error).__name__}: {error}")
             for violation in violations:
-                again = f"python -m tests.faults --seed {self.seed} --only {number}"
-                print(f"fault {number}, {kind}: {violation}\n  again: {again}", flush=True)
+                print(f"fault {number}, {kind}: {violation}\n  again: --seed {self.seed} --only {number}", flush=True)
+            tally.update({kind: 1, "violations": len(violations)})
         return tally
 
-    def make(self, number: int) -> tuple[str, list[str]]:
-        """Make one fault; return its kind and what it violates."""
-        rng = random.Random(f"{self.seed} {number}")
-        real = number % REAL_EVERY == 0
-        kind = rng.choice(list(CODES) if real else DAMAGE)
-        with tempfile.TemporaryDirectory(prefix="faults-") as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return kind, list((self.strike if real else self.damage)(kind, rng, Path(folder)))
-            except Exception as error:  # whatever it is, it should not be
-                return kind, [f"{type(error).__name__}: {error}"]
-
     def strike(self, kind: str, rng: random.Random, folder: Path) -> Iterator[str]:
-        """Let a fault strike a real run at a random moment, look at what is left, and go on with the run."""
+        """Strike a real run: at any moment, shortly after a record, or while pages are written; then go on with it."""
         bench = Bench(folder)
-        process = bench.start(*ASKED, **QUICK)
-        try:
-            self.wait(bench.runs, process, rng)
+        lines, seconds = rng.choice(((0, 4.0), (rng.randint(1, RECORDS), 0.1), (RECORDS, 2.0)))
+        with bench.running(*ASKED, **QUICK) as process:
+            until(lambda: len(journal(bench.runs)) >= lines or process.poll() is not None)
+            time.sleep(rng.uniform(0, seconds))
             before = journal(bench.runs)
             strike(kind, bench, process, rng)
-        finally:
+            late = " passed in " in bench.log.read_text()  # then comes its last look at the folder
             code = bench.finish(process, 60)
         started = "test session starts" in bench.output  # before it, Python and pytest print what they like
         if started and code not in CODES[kind]:
             yield f"exit code {code}"
-        if kind == "full disk" and code and "can't be written" not in bench.output:
+        if code in (1, 2) and kind == "full disk" and "can't be written" not in bench.output:
             yield "not a word on the disk"
-        if not journal(bench.runs).startswith(before):
+        if not late and journal(bench.runs)[: len(before)] != before:
             yield "records that were on the disk are not there"
         yield from left(bench, started)
-        if list(bench.runs.glob("*/run.json")) and (self.resume_check or rng.random() < 0.3):
-            if kind == "kill" and rng.random() < 0.5:  # and the power was cut
-                with (find_run("latest", bench.runs) / "records.jsonl").open("ab") as file:
-                    file.write(rng.randbytes(rng.randrange(100)).replace(b"\n", b""))
-            if code := bench(*ASKED, "--resume", **QUICK):
-                yield f"exit code {code} of --resume: {bench.output[-300:]}"
-            yield from (f"after --resume: {each}" for each in left(bench, True))
-            yield from self.complete(find_run("latest", bench.runs), killed=kind in ("worker", "guard"))
-
-    def wait(self, runs: Path, process: "subprocess.Popen[str]", rng: random.Random) -> None:
-        """Wait for a random moment: any, or shortly after a record, or while the pages are written."""
-        when = rng.randrange(3)
-        lines = (0, rng.randint(1, RECORDS), RECORDS)[when]
-        until(lambda: journal(runs).count(b"\n") >= lines or process.poll() is not None)
-        time.sleep(rng.uniform(0, (self.seconds, 0.1, self.seconds / 3)[when]))
+        if not list(bench.runs.glob("*/run.json")) or not (self.resume_check or rng.random() < GO_ON):
+            return
+        if kind == "SIGKILL" and rng.random() < 0.5:  # and the power was cut
+            with (find_run("latest", bench.runs) / "records.jsonl").open("ab") as file:
+                file.write(rng.randbytes(rng.randrange(100)).replace(b"\n", b""))
+        if code := bench(*ASKED, "--resume", **QUICK):
+            yield f"exit code {code} of --resume: {bench.output[-300:]}"
+        yield from (f"after --resume: {each}" for each in left(bench, True))
+        yield from self.complete(find_run("latest", bench.runs), killed=kind in ("worker", "guard"))
 
     def complete(self, run: Path, *, killed: bool) -> Iterator[str]:
         """Hold a run's records against those of the undisturbed one; of a killed worker's, those that it made."""
@@ -141,46 +115,40 @@ class Campaign:
         if [record.key for record in found] != [record.key for record in asked]:
             yield f"{len(found)} records, not those that were asked for"
         for record, other in zip(found, asked, strict=False):
-            if killed and record.status == "crashed":
-                if "SIGKILL" not in record.reason:
-                    yield f"a record does not say what killed its worker: {record.reason}"
-            elif timeless(record) != timeless(other):
+            said = killed and record.status == "crashed" and "killed by SIG" in record.reason
+            if not said and timeless(record) != timeless(other):
                 yield f"a record is not that of an undisturbed run: {record.key} {record.status} {record.reason}"
-        for page in ("index.html", "report.md", "results.csv", "results.parquet", "columns.md"):
-            if not (run / page).exists():
-                yield f"no {page}"
+        yield from (f"no {page}" for page in PAGES if not (run / page).exists())
 
     def damage(self, kind: str, rng: random.Random, folder: Path) -> Iterator[str]:
-        """Damage a finished run's files, and ask the command and a journal for what is left."""
-        run = folder / "runs" / "one"
+        """Damage a finished run's files, and ask the command and a journal what is left."""
+        run, pages = folder / "runs" / "one", folder / "pages"
         run.mkdir(parents=True)
         for name in ("run.json", "records.jsonl"):
             shutil.copy(self.undisturbed / name, run)
-        records = dict(zip(lines(run), read_records(run), strict=True))
+        records = dict(zip(journal(run.parent), read_records(run), strict=True))
         damaged = run / ("records.jsonl" if kind == "doubled line" or rng.random() < 0.8 else "run.json")
-        damaged.write_bytes(content := spoilt(kind, damaged.read_bytes(), rng))
-        there = list(dict.fromkeys(line for line in lines(run) if line in records))  # once, whole and undamaged
-
-        told, said = io.StringIO(), io.StringIO()
-        with warnings.catch_warnings(record=True) as warned, redirect_stdout(told), redirect_stderr(said):
+        damaged.write_bytes(spoilt(kind, damaged.read_bytes(), rng))
+        content = (run / "records.jsonl").read_bytes().split(b"\n")
+        whole = set(content[:-1]) & records.keys()
+        said = io.StringIO()
+        with warnings.catch_warnings(record=True) as warned, redirect_stdout(io.StringIO()), redirect_stderr(said):
             warnings.simplefilter("always")
-            code = hierbench(["report", "one", "--runs", str(run.parent), "--output", str(folder / "pages")])
-        yield from torn(folder / "pages")
+            code = hierbench(["report", "one", "--runs", str(run.parent), "--output", str(pages)])
         if code not in (0, 2) or "Traceback" in said.getvalue() or (code == 2 and not one_line(said.getvalue())):
             yield f"report ended with {code} and said {said.getvalue()!r}"
+        yield from torn(pages)
         try:
             opened = Journal(run)
         except RunError as error:
-            if code == 0:
-                yield f"a run is reported and not resumed: {error}"
-            if damaged.name not in str(error):
-                yield f"the damaged file is not named: {error}"
+            if code != 2 or damaged.name not in str(error):
+                yield f"report ended with {code}, and a resumed run says {error}"
             return
         if code == 2 and opened.records:
             yield f"a run is resumed and not reported: {said.getvalue()}"
-        if not all(opened.records.count(records[line]) == 1 for line in there):
+        if not all(opened.records.count(records[line]) == 1 for line in whole):
             yield "an undamaged record is not there once"
-        if damaged.name == "records.jsonl" and len(opened.records) < len(content.splitlines()) and not warned and there:
+        if len(opened.records) < len(content) - (content[-1] == b"") and not warned:
             yield "a line is left out without a word"
         opened.append(replace(next(iter(records.values())), replicate=99))
         opened.close()
@@ -190,28 +158,25 @@ class Campaign:
 
 def strike(kind: str, bench: Bench, process: "subprocess.Popen[str]", rng: random.Random) -> None:
     """Do harm to a run."""
-    if kind in SIGNALS:
-        process.send_signal(SIGNALS[kind])
-    elif kind == "deleted folder":
-        until(lambda: list(bench.runs.glob("*/run.json")) or process.poll() is not None)
-        if " passed in " not in bench.log.read_text():  # after its last look at the folder nothing can be asked of it
-            shutil.rmtree(bench.run, ignore_errors=True)
-    elif kind == "full disk":
-        with suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (rng.randint(8_000, 45_000), resource.RLIM_INFINITY))
-    else:
-        until(lambda: victims(kind, process.pid) or process.poll() is not None)
-        with suppress(psutil.Error):
-            for victim in victims(kind, process.pid):
-                victim.kill()
 
-
-def victims(kind: str, pid: int) -> list[psutil.Process]:
-    """Guards that a pytest has, or their workers."""
-    with suppress(psutil.Error):
-        guards = [child for child in psutil.Process(pid).children() if "bench.running.guard" in child.cmdline()]
+    def victims() -> list[psutil.Process]:
+        guards = [child for child in psutil.Process(process.pid).children() if "bench.running.guard" in child.cmdline()]
         return guards if kind == "guard" else [worker for guard in guards for worker in guard.children()]
-    return []
+
+    with suppress(psutil.Error, ProcessLookupError):  # it ended meanwhile
+        if kind.startswith("SIG"):
+            process.send_signal(signal.Signals[kind])
+        elif kind == "full disk":
+            limit = rng.randint(8_000, 45_000)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        elif kind == "deleted folder":
+            until(lambda: list(bench.runs.glob("*/run.json")) or process.poll() is not None)
+            for run in bench.runs.glob("*"):
+                shutil.rmtree(run, ignore_errors=True)
+        else:
+            until(lambda: process.poll() is not None or victims())
+            for victim in victims():
+                victim.send_signal(rng.choice((signal.SIGKILL, signal.SIGTERM)))
 
 
 def spoilt(kind: str, content: bytes, rng: random.Random) -> bytes:
@@ -223,49 +188,37 @@ def spoilt(kind: str, content: bytes, rng: random.Random) -> bytes:
         return content[:at] + bytes([content[at] ^ rng.randint(1, 255)]) + content[at + 1 :]
     if kind == "garbage":
         return content + rng.choice((rng.randbytes(rng.randint(1, 300)), content[:at], b"{}\n", b"\n", b"null\n[]\n"))
-    whole = content.splitlines(keepends=True) if content.count(b"\n") == RECORDS else [content]
-    number = rng.randrange(len(whole))
+    lines = content.splitlines(keepends=True) if content.count(b"\n") == RECORDS else [content]
+    number = rng.randrange(len(lines))
     if kind == "doubled line":
-        whole.insert(rng.randint(0, len(whole)), whole[number])
+        lines.insert(rng.randint(0, len(lines)), lines[number])
     else:
-        value = json.loads(whole[number])
-        whole[number] = json.dumps(changed(value, rng.choice([*leaves(value)]), rng.choice(WRONG))).encode() + b"\n"
-    return b"".join(whole)
+        value = json.loads(lines[number])
+        lines[number] = json.dumps(changed(value, rng.choice([*leaves(value)]), rng.choice(WRONG))).encode() + b"\n"
+    return b"".join(lines)
 
 
-def lines(run: Path) -> list[bytes]:
-    """Lines of a journal that have an end."""
-    return (run / "records.jsonl").read_bytes().split(b"\n")[:-1]
-
-
-def journal(runs: Path) -> bytes:
-    """Whole lines of the newest journal, nothing where there is none."""
+def journal(runs: Path) -> list[bytes]:
+    """Whole lines of the newest run's journal, none where there is none."""
     with suppress(RunError, OSError):
-        content = (find_run("latest", runs) / "records.jsonl").read_bytes()
-        return content[: content.rfind(b"\n") + 1]
-    return b""
+        return (find_run("latest", runs) / "records.jsonl").read_bytes().split(b"\n")[:-1]
+    return []
 
 
 def torn(folder: Path) -> Iterator[str]:
     """Name pages that are there in part."""
-    for path in folder.rglob("*"):
-        if path.suffix in ENDINGS and not path.read_bytes().endswith(
-            (ENDINGS[path.suffix], ENDINGS[path.suffix] + b"\n")
-        ):
-            yield f"{path.name} is there in part"
+    pages = ((path, ENDINGS[path.suffix]) for path in folder.rglob("*.*") if path.suffix in ENDINGS)
+    yield from (f"{path.name} is there in part" for path, ending in pages if not path.read_bytes().endswith(ending))
 
 
 def left(bench: Bench, started: bool) -> Iterator[str]:
-    """Name what a run that has ended should not have left: processes, temporary files, half pages, tracebacks."""
-    yield from (f"left behind: {each}" for each in bench.left_behind())
-    yield from (f"left behind: {path}" for path in bench.temporary.iterdir())
+    """Name what a run should not have left: processes, temporary files, half pages, tracebacks, records twice."""
+    yield from (f"left behind: {each}" for each in [*bench.left_behind(), *bench.temporary.iterdir()])
     yield from torn(bench.runs)
     if started and "Traceback (most recent call last)" in bench.output:
-        yield f"a traceback: {bench.output[bench.output.index('Traceback') :]}"
-    if list(bench.runs.glob("*/records.jsonl")):
-        keys = [record.key for record in read_records(find_run("latest", bench.runs))]
-        if len(keys) > len(set(keys)):
-            yield "a record is there twice"
+        yield bench.output[bench.output.index("Traceback") :]
+    if (lines := journal(bench.runs)) and len(lines) > len(read_records(find_run("latest", bench.runs))):
+        yield "a record is there twice"
 
 
 def main() -> int:
@@ -275,26 +228,21 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--minutes", type=float, help="go on for so long instead")
     parser.add_argument("--only", type=int, metavar="N", help="make this fault alone, and go on with its run")
-    parser.add_argument("--resume-check", action="store_true", help="go on with every run, not with three in ten")
+    parser.add_argument("--resume-check", action="store_true", help="go on with every run, not with some")
     options = parser.parse_args()
-    started = time.monotonic()
-    numbers = range(sys.maxsize) if options.minutes else range(options.faults)
-    deadline = started + 60 * options.minutes if options.minutes else float("inf")
+    started, alone = time.monotonic(), options.only is not None
+    numbers = [options.only] if alone else range(10**9 if options.minutes else options.faults)
+    deadline = started + 60 * (options.minutes or 10**6)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         bench = Bench(Path(folder))
         if code := bench(*ASKED, **QUICK):
-            print(bench.output)
-            return code
-        seconds = time.monotonic() - started
-        campaign = Campaign(options.seed, numbers, deadline, options.resume_check, bench.run, seconds)
-        if options.only is not None:
-            tally = replace(campaign, numbers=[options.only], resume_check=True).work(0)
-        else:
-            with ProcessPoolExecutor(JOBS, get_context("spawn")) as pool:
-                tally = sum(pool.map(campaign.work, range(JOBS)), Counter())
-    violations = tally.pop("violations", 0)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.items()))
-    print(f"{tally.total()} faults in {time.monotonic() - started:.0f} s ({kinds}): {violations} violations")
+            sys.exit(f"a run without any fault ends with {code}:\n{bench.output}")
+        campaign = Campaign(options.seed, numbers, deadline, alone or options.resume_check, bench.run)
+        with ProcessPoolExecutor(JOBS, get_context("spawn")) as pool:
+            tally = sum(pool.map(campaign.work, range(JOBS)), Counter[str]())
+    violations, seconds = tally.pop("violations", 0), time.monotonic() - started
+    kinds = ", ".join(f"{tally[kind]} {kind}" for kind in (*CODES, *DAMAGE))
+    print(f"{tally.total()} faults in {seconds:.0f} s ({kinds}): {violations} violations")
     return int(violations > 0)
 
 
