@@ -36,7 +36,7 @@ def interpreter(session: nox.Session, python: str) -> str:
 @nox.session
 @nox.parametrize("python", LINES)
 def line(session: nox.Session, python: str) -> None:
-    """Run the tests by the README's command, smoke runs of the main job, ruff and mypy."""
+    """Run the tests by the README's command, smoke runs of the main job, what is slow or random, ruff and mypy."""
     shims = Path(session.create_tmp())
     (shims / "python3").write_text(f'#!/bin/sh\nexec {interpreter(session, python)} "$@"\n')
     (shims / "python3").chmod(0o755)
@@ -54,6 +54,9 @@ def line(session: nox.Session, python: str) -> None:
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed
     run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
+    if python == "3.12":
+        run(".venv/bin/pytest -m slow -n 2 --dist loadgroup", **required)
+        run(".venv/bin/python -m tests.faults --seed 1 --faults 200")  # at random moments
     run(".venv/bin/ruff format --check && .venv/bin/ruff check && .venv/bin/mypy")
 
 

@@ -1,6 +1,8 @@
 """The harness as pytest sees it: options, parametrization, and the life of a run."""
 
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +126,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Open the run; it is closed with the session, however that ends."""
+    """Open the run; its workers end with the session, however that ends, and its folder is released after the page."""
     config = request.config
     try:
         opened = Run(
@@ -138,7 +140,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         pytest.exit("\n".join(map(printable, str(error).split("\n"))), returncode=2)
     config.stash[RUN] = opened
     yield opened
-    opened.close()
+    opened.workers.close()
 
 
 @pytest.fixture
@@ -188,15 +190,41 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"page:    {page}")
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with 130 after Ctrl-C, as programs do; with 1 if a backend was missing or the records had to be rewritten."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """End with 130 after Ctrl-C, as programs do; with 1 if a backend was missing or records had to be rewritten.
+
+    Ctrl-C while pages are written is one too, and the last look at the folder comes after them. Then Ctrl-C ends the
+    process at once: pytest would show a traceback, and nothing is left to be stopped.
+    """
     run = session.config.stash.get(RUN, None)
-    if run is None:
-        return
-    if exitstatus == pytest.ExitCode.INTERRUPTED:
+    stopped = run is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED
+    incomplete, said = False, []
+    try:
+        yield
+    except KeyboardInterrupt:
+        stopped = True
+        said.append(
+            "stopped" if run is None else f"stopped; for its pages: hierbench report {named(run.journal.folder)}"
+        )
+    if run is not None:
+        journal = run.journal
+        incomplete = bool(journal.lost) or any(record.status == "unavailable" for record in journal.records)
+        journal.lost = ""
+        try:
+            journal.close()
+        except RunError as error:
+            said.append(str(error))
+        if journal.lost:
+            said.append(f"{journal.lost}; for its pages: hierbench report {named(journal.folder)}")
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for line in said:
+        session.config.get_terminal_writer().line(printable(line), red=True)
+    if stopped:
         session.exitstatus = INTERRUPTED
-    elif run.journal.lost or any(record.status == "unavailable" for record in run.journal.records):
-        session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
+    elif incomplete or said:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -264,3 +265,23 @@ def test_stock_runs_each_backend_with_its_own_defaults(tmp_path: Path) -> None:
     (record,) = read_records(only_run(tmp_path / "runs"))
     assert record.protocol == "stock"
     assert record.settings["chains"] == 4
+
+
+LATE = {
+    "KeyboardInterrupt": ("page.write_results = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)", 130),
+    "deleted": ("page.write_results = lambda folder, records: shutil.rmtree(folder)", 1),
+    "Ctrl-C after all": ("def pytest_unconfigure(): os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT),
+}
+"""What happens when every fit is made, and the exit code."""
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_what_happens_while_pages_are_written_costs_no_record_and_is_no_traceback(tmp_path: Path, late: str) -> None:
+    (tmp_path / "late.py").write_text(f"import os, shutil, signal\nimport bench.report.page as page\n{LATE[late][0]}\n")
+    runs, plugins = tmp_path / "runs", os.pathsep.join((str(tmp_path), str(ROOT)))
+    done = bench(runs, "--grid", "smoke", "--model", "centered", *FAST, "-p", "late", PYTHONPATH=plugins)
+    assert done.returncode == LATE[late][1], done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [record.status for record in read_records(only_run(runs))] == ["ok"]
+    assert (late == "deleted") == ("was deleted or replaced during the run" in done.stdout)
+    assert (late != "Ctrl-C after all") == (f"hierbench report {only_run(runs).name}" in done.stdout)

@@ -68,11 +68,11 @@ class Bench:
 
     def start(self, *arguments: str | Path, **environment: str) -> "subprocess.Popen[str]":
         """Start pytest on one model and one dataset, unless the arguments say otherwise."""
-        self._log = self.folder / f"{uuid4().hex}.log"
+        self.log = self.folder / f"{uuid4().hex}.log"
         defaults = {"--grid": "smoke", "--model": "centered", "--chains": "2", "--runs": str(self.runs)}
         for option in (str(argument) for argument in arguments):
             defaults.pop({"--data": "--grid"}.get(option, option), None)
-        with self._log.open("w") as log:
+        with self.log.open("w") as log:
             return subprocess.Popen(
                 [
                     *(sys.executable, "-m", "pytest", "bench/test_sample.py", "--benchmark-only", "--color=no"),
@@ -95,7 +95,7 @@ class Bench:
             code = process.wait(timeout=seconds)
         finally:
             process.kill()
-            self.output = self._log.read_text(errors="surrogateescape")
+            self.output = self.log.read_text(errors="surrogateescape")
         return code
 
     def __call__(self, *arguments: str | Path, **environment: str) -> int:
