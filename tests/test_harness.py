@@ -54,7 +54,11 @@ def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> 
     benchmarks = json.loads(stored.read_text())["benchmarks"]
     samples = [b for b in benchmarks if b["name"].startswith("test_sample")]
     assert [b["extra_info"]["records"] for b in samples] == [[record.to_dict()] for record in records]
-    assert len([b for b in benchmarks if b["name"].startswith("test_gradient")]) == 6
+    gradients = [b for b in benchmarks if b["name"].startswith("test_gradient")]
+    assert len(gradients) == 6
+    for b in gradients:
+        assert b["stats"]["rounds"] == 20
+        assert b["stats"]["iterations"] % 8 == 0  # passes over eight places
 
 
 def test_another_family_and_replicates_as_rounds(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import inspect
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ STOCK = Settings(chains=6, warmup=400, draws=1000, target_accept=0.8, max_treede
 """nutpie's own defaults."""
 _C_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_size_t] * 5)
 """What nutpie's Rust code calls: dimension, and the addresses of position, gradient, value and data."""
+
+
+@cache
+def _function(address: int) -> Any:
+    return _C_FUNCTION(address)
 
 
 class NutpieSampled(Posterior):
@@ -43,7 +49,7 @@ class NutpieSampled(Posterior):
         """Call the C function that nutpie's Rust code calls."""
         position = np.ascontiguousarray(position)
         gradient, value = np.empty_like(position), np.empty(())
-        function = _C_FUNCTION(self._compiled.compiled_logp_func.address)
+        function = _function(self._compiled.compiled_logp_func.address)
         arrays = (position, gradient, value, self._compiled.user_data)
         code = function(len(position), *(array.ctypes.data for array in arrays))
         if code != 0:
