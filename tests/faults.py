@@ -44,7 +44,7 @@ PAGES = ("index.html", "report.md", "results.csv", "results.parquet", "columns.m
 ENDINGS = {".html": b"</html>", ".svg": b"</svg>\n", ".csv": b"\n", ".md": b"\n", ".parquet": b"PAR1"}
 """How files end that are there whole."""
 CODES = {"SIGKILL": (-9, 0), "SIGTERM": (-15, 0), "SIGINT": (130, -2, 0), "worker": (0, 1), "guard": (0, 1)}
-CODES |= {"deleted folder": (0, 1), "full disk": (0, 1, 2)}
+CODES |= {"deleted folder": (0, 1, 2), "full disk": (0, 1, 2)}  # 2: refused before anything was measured
 DAMAGE = ("cut", "flipped byte", "doubled line", "other type", "garbage")
 """Faults of real runs, with the exit codes that these may end with, and of the files of a finished one."""
 
@@ -94,6 +94,8 @@ class Campaign:
         started = "test session starts" in bench.output  # before it, Python and pytest print what they like
         if started and code not in CODES[kind]:
             yield f"exit code {code}"
+        if code == 2 and before:
+            yield f"exit code 2, with {len(before)} records measured"
         if code in (1, 2) and kind == "full disk" and "can't be written" not in bench.output:
             yield "not a word on the disk"
         if not late and journal(bench.runs)[: len(before)] != before:
