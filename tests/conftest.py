@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep together, with -n, what shares what was compiled: the tests of a backend in a file, and all of PyStan's.
 
-    PyStan keeps models and fits in one folder, where two processes would delete each other's.
+    PyStan keeps models in one folder, where two processes would compile the same one into the same files.
     """
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
         named = [name for name in _ids(item.nodeid) if name in BACKENDS]

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -93,21 +94,25 @@ class PyStanPosterior(StanPosterior):
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
         """Sample with Stan's NUTS."""
-        # PyStan serves a fit with the same seed and settings from its disk: what we would time is reading a file.
-        shutil.rmtree(self._folder / "fits", ignore_errors=True)
+        import httpstan.cache
+
         options: dict[str, Any] = {}
         if start is not None:
             options["init"] = [natural(values) for values in start]
-        fit = dataclasses.replace(self._stan, random_seed=seed).sample(
-            num_chains=settings.chains,
-            num_warmup=settings.warmup,
-            num_samples=settings.draws,
-            delta=settings.target_accept,
-            max_depth=settings.max_treedepth,
-            save_warmup=True,
-            **options,
-        )
-        ended = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            # httpstan keeps fits in one folder for all processes and serves one with the same seed and settings again:
+            # we would time the reading of a file, or find that another run has deleted it. Each fit gets its own.
+            httpstan.cache.fit_path = lambda name: Path(folder, f"{name.rpartition('/')[2]}.jsonlines.gz")
+            fit = dataclasses.replace(self._stan, random_seed=seed).sample(
+                num_chains=settings.chains,
+                num_warmup=settings.warmup,
+                num_samples=settings.draws,
+                delta=settings.target_accept,
+                max_depth=settings.max_treedepth,
+                save_warmup=True,
+                **options,
+            )
+            ended = time.perf_counter()
 
         def of(name: str) -> Floats:
             """Return one quantity, shape (chain, iteration, ...)."""
