@@ -106,14 +106,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fit first, so that a fit's record says what its build cost; time builds only where that was asked for."""
+    """Fit first, so that a fit's record says what its build cost; time builds and gradients only where asked for."""
     cold = bool(config.getoption("cold"))
-    builds = cold or any("test_prepare" in argument for argument in config.invocation_params.args)
+
+    def named(stem: str) -> bool:
+        return any(stem in argument for argument in config.invocation_params.args)
 
     def wanted(item: pytest.Item) -> bool:
         if item.get_closest_marker("cold"):
             return cold
-        return builds or item.path.name != "test_prepare.py"
+        stem = item.path.stem
+        return stem == "test_sample" or named(stem) or (cold and stem == "test_prepare")
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = sorted(filter(wanted, items), key=lambda item: item.path.name != "test_sample.py")

@@ -89,7 +89,7 @@ class Record:
     health : list of str
         Flags from the draws; an `ok` fit with flags enters no ranking.
     wall_seconds : float
-        From the call to all draws of all chains in memory as arrays.
+        From the call to all draws of all chains in memory as arrays, those that are drawn after sampling too.
     cpu_seconds : float, optional
         User and system seconds of the worker and all that it starts, over the same time; None where no clock ran.
     prepare_seconds, prepare_cpu_seconds, prepare_cache : float, float, str
@@ -98,6 +98,8 @@ class Record:
         By chain, by the sampler's own clock.
     extraction_seconds : float
         Part of the wall time between the sampler's end and all arrays in memory.
+    derive_seconds : float
+        Part of the wall time in which what the model integrates out was drawn (`Family.derive`); not in `cpu_seconds`.
     warmup_gradients, gradients : int
         Gradient evaluations of all chains in warm-up and after it.
     divergences, saturated : int
@@ -161,6 +163,7 @@ class Record:
     warmup_seconds: list[float] | None = None
     sampling_seconds: list[float] | None = None
     extraction_seconds: float | None = None
+    derive_seconds: float | None = None
     warmup_gradients: int | None = None
     gradients: int | None = None
     divergences: int | None = None

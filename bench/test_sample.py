@@ -31,6 +31,8 @@ def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Pro
         )
     except RunError as error:  # what can't be recorded need not be measured
         pytest.exit(str(error), returncode=1)
+    # what stands in pytest-benchmark's table is the records' wall time, and no round trip to the worker
+    benchmark.stats.stats.data[:] = [record.wall_seconds or 0.0 for record in replicates.records]
     benchmark.extra_info["records"] = [record.to_dict() for record in replicates.records]
 
     failed = [record for record in replicates.records if record.status != "ok"]

@@ -217,8 +217,8 @@ class TableQuestion(Question):
 
     @property
     def forms(self) -> Mapping[str, str]:
-        """Centered or noncentered."""
-        return {name: "centered" if form.centered else "noncentered" for name, form in FORMS.items()}
+        """Centered, noncentered or marginal."""
+        return {name: form.kind for name, form in FORMS.items()}
 
     @cached_property
     def about(self) -> About:

@@ -146,7 +146,7 @@ def _advice() -> Iterator[str]:
         "- Say which mean is meant. For the mean of these groups keep the zero-sum effects; for that of the population "
         "use `centered` or `noncentered`, or recover it after sampling from the zero-sum draws. The popular recovery "
         "mu + normal(0, omega / sqrt(G)) is exact only under a flat prior on mu; "
-        "`bench/families/normal_means/population_mean.py` has the weights for normal(0, 1)."
+        "`bench/families/normal_means/recovered.py` has the weights for normal(0, 1)."
     )
     yield (
         "- Centre where n omega²/sigma² is well above 1 (`finite_zerosum_centered`, in PyMC "

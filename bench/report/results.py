@@ -165,6 +165,7 @@ def fields(every: Records) -> Iterator[Field]:
     yield _each("warmup_chain_seconds", REAL, "s", "warm-up, chains added up", lambda r: _total(r.warmup_seconds))
     yield _each("sampling_chain_seconds", REAL, "s", "sampling, chains added up", lambda r: _total(r.sampling_seconds))
     yield _own("extraction_seconds", REAL, "s", "part of the wall time: from the sampler's end to arrays in memory")
+    yield _own("derive_seconds", REAL, "s", "part of the wall time: drawing what the model integrates out")
     yield _own("warmup_gradients", WHOLE, "", "gradient evaluations in warm-up, all chains")
     yield _own("gradients", WHOLE, "", "gradient evaluations after warm-up, all chains")
     yield _own("divergences", WHOLE, "", "divergent transitions after warm-up")

@@ -51,6 +51,8 @@ CENTERED = ("zerosum_centered", "finite_zerosum_centered")
 NONCENTERED = ("zerosum_noncentered", "finite_zerosum_noncentered")
 WITH_M = ("zerosum_centered", "zerosum_noncentered")
 WITH_MU = tuple(name for name in ALL if name not in WITH_M)
+MARGINAL, FINITE_MARGINAL = ("marginal", "finite_marginal"), ("finite_marginal",)
+WITH_MU_G = tuple(name for name in ALL if name not in MARGINAL)
 WITH_Z = ("noncentered", *NONCENTERED)
 ONE, OTHER = ("centered",), ("finite_zerosum_noncentered",)  # for PyMC, which takes some seconds to build a model
 
@@ -81,8 +83,8 @@ _STAN_DEFECTS = (
     _stan("m's prior without G", WITH_M, OF_M, ("square(omega) / G", "square(omega)")),
     _stan("omega without constraint", WITH_Z, ANY, ("real<lower=0> omega;", "real omega;")),
     _stan("effects without constraint", CENTERED, ANY, ("sum_to_zero_vector[G] e;", "vector[G] e;")),
-    _stan("indices off by one", ALL, ANY, ("mu_g[group]", "append_row(mu_g[2:G], mu_g[1:1])[group]")),
-    _stan("variance for sd of y", ALL, ANY, (_LIKELIHOOD, "y ~ normal(mu_g[group], square(sigma))")),
+    _stan("indices off by one", WITH_MU_G, ANY, ("mu_g[group]", "append_row(mu_g[2:G], mu_g[1:1])[group]")),
+    _stan("variance for sd of y", WITH_MU_G, ANY, (_LIKELIHOOD, "y ~ normal(mu_g[group], square(sigma))")),
     _stan("variance for sd of effects", CENTERED, E, ("e ~ normal(0, omega)", "e ~ normal(0, square(omega))")),
     _stan(
         "variance for sd of effects",
@@ -111,7 +113,13 @@ _STAN_DEFECTS = (
         OMEGA,
         ("z ~ std_normal();", "omega * z ~ normal(0, omega); target += log(omega);"),
     ),
-    _stan("dropped observation", ALL, ANY, (_LIKELIHOOD, "y[2:N] ~ normal(mu_g[group[2:N]], sigma)")),
+    _stan("dropped observation", WITH_MU_G, ANY, (_LIKELIHOOD, "y[2:N] ~ normal(mu_g[group[2:N]], sigma)")),
+    _stan("lost degrees of freedom", MARGINAL, SIGMA, ("-(N - G) * log(sigma)", "-N * log(sigma)")),
+    _stan("lost sum of squares", MARGINAL, SIGMA, (" - within_ss / (2 * square(sigma))", "")),
+    _stan("indices off by one", MARGINAL, ANY, ("ybar[group[i]] += y[i]", "ybar[group[i] % G + 1] += y[i]")),
+    _stan("sd for variance of the means", ("marginal",), ANY, ("square(sigma) ./ n", "sigma ./ n")),
+    _stan("lost determinant", FINITE_MARGINAL, ("sigma", "omega"), ("log(r) + ", "")),
+    _stan("lost update", FINITE_MARGINAL, ANY, (" * w / r);", " * w);")),
 )
 
 _MU, _SIGMA, _OMEGA = 'pm.Normal("mu", 0, 1)', 'pm.HalfNormal("sigma", 1)', 'pm.HalfNormal("omega", 10)'
@@ -164,6 +172,8 @@ _PYMC_DEFECTS = (
         ANY,
         (_Y, _Y.replace("group_of", "group_of[1:]").replace("observed=observed", "observed=observed[1:]")),
     ),
+    _pymc("lost degrees of freedom", MARGINAL, SIGMA, ('spare = data["N"] - data["G"]', 'spare = data["N"]')),
+    _pymc("lost determinant", FINITE_MARGINAL, ("sigma", "omega"), ("pm.math.log(r) + ", "")),
     _pymc("observations doubled", OTHER, ANY, (_DATA, 'pm.Data("observed", 2 * data["y"])')),
     _pymc("float32 means", ONE, ANY, ("mu_g[group_of]", 'mu_g[group_of].astype("float32")')),
     _pymc("float32 observations", OTHER, ANY, ("observed=observed)", 'observed=observed.astype("float32"))')),

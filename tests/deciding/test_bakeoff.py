@@ -8,19 +8,21 @@ import pytest
 from bench.backends import BACKENDS
 from bench.deciding.bakeoff import ENOUGH, FEW, MOST, next_case
 from bench.families.normal_means.data import grid
-from bench.families.normal_means.forms import FORMS, MODELS
+from bench.families.normal_means.forms import FORMS
+from bench.families.normal_means.forms import MODELS as ALL
 from bench.families.registry import FAMILIES
 from bench.records import Record
 from bench.report.aa import simulated_record
 from bench.running.measure import Case
 
 DATASET = grid("smoke")[0]
+MODELS = {name: model for name, model in ALL.items() if FORMS[name].effects}
 CASES = [
     Case(FAMILIES["normal_means"], DATASET, model, BACKENDS[backend])
     for model in MODELS.values()
     for backend in ("cmdstan", "stanli", "pymc", "nutpie")
 ]
-CENTERED = {name: "centered" if form.centered else "noncentered" for name, form in FORMS.items()}
+CENTERED = {name: form.kind for name, form in FORMS.items()}
 ON_FIRST = [(name, "stanli") for name in MODELS]
 
 

@@ -1,4 +1,4 @@
-"""Normal means: observations in groups, six parameterizations, two posteriors, everything known exactly."""
+"""Normal means: observations in groups, eight parameterizations, two posteriors, everything known exactly."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from bench.families.base import Dataset, Family, Model, Target, Values
 from bench.families.normal_means.data import GRIDS, Groups, grid
 from bench.families.normal_means.exact import ExactPosterior, exact_posterior
 from bench.families.normal_means.forms import FORMS, MODELS, standardised
-from bench.families.normal_means.population_mean import recover_mu, reweighted_population_mean
+from bench.families.normal_means.recovered import recover_mu, recover_mu_g, reweighted_population_mean
 from bench.families.normal_means.reference import log_density_and_gradient
 
 Floats = NDArray[np.float64]
@@ -74,10 +74,13 @@ class NormalMeans(Family):
     def derive(
         self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
     ) -> dict[str, Floats]:
-        """Draw the population mean mu from m, where a model has m."""
-        if FORMS[model.name].location == "mu":
-            return dict(draws)
-        return {**draws, "mu": recover_mu(draws["m"], draws["omega"], cast(Groups, dataset).n_groups, rng)}
+        """Draw what a model integrates out: the population mean mu from m, or the group means."""
+        form, groups = FORMS[model.name], cast(Groups, dataset)
+        if form.location == "m":
+            return {**draws, "mu": recover_mu(draws["m"], draws["omega"], groups.n_groups, rng)}
+        if form.effects is None:
+            return {**draws, "mu_g": recover_mu_g(draws, groups, rng, zero_sum=form.zero_sum)}
+        return dict(draws)
 
     def further(
         self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator

@@ -1,4 +1,4 @@
-"""The six parameterizations, and how one place among the group means is written in each of them."""
+"""The eight parameterizations, and how one place among the group means is written in each of them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,28 +21,38 @@ class Form:
         `superpopulation` or `finite_population`.
     location : str
         Its location parameter: `mu`, or `m`, the mean of these G groups, from which mu is recovered.
-    effects : str
-        Its vector of G effects: `mu_g` itself, `z` (standardised), or `e` (centered, summing to zero).
+    effects : str, optional
+        Its vector of G effects: `mu_g` itself, `z` (standardised), or `e` (centered, summing to zero); None where they
+        are integrated out.
     zero_sum : bool
         Whether the effects sum to zero.
     """
 
     target: Literal["superpopulation", "finite_population"]
     location: Literal["mu", "m"]
-    effects: Literal["mu_g", "z", "e"]
+    effects: Literal["mu_g", "z", "e"] | None
     zero_sum: bool
 
     @property
-    def centered(self) -> bool:
-        """Whether the scale of the effects is omega."""
-        return self.effects != "z"
+    def parameters(self) -> tuple[str, ...]:
+        """Names of its parameters."""
+        return (self.location, "sigma", "omega", *([self.effects] if self.effects else []))
+
+    @property
+    def kind(self) -> Literal["centered", "noncentered", "marginal"]:
+        """What theory tells apart: effects whose scale is omega, standardised ones, or none."""
+        if self.effects is None:
+            return "marginal"
+        return "noncentered" if self.effects == "z" else "centered"
 
 
 FORMS: dict[str, Form] = {
+    "marginal": Form("superpopulation", "mu", None, zero_sum=False),
     "centered": Form("superpopulation", "mu", "mu_g", zero_sum=False),
     "noncentered": Form("superpopulation", "mu", "z", zero_sum=False),
     "zerosum_centered": Form("superpopulation", "m", "e", zero_sum=True),
     "zerosum_noncentered": Form("superpopulation", "m", "z", zero_sum=True),
+    "finite_marginal": Form("finite_population", "mu", None, zero_sum=True),
     "finite_zerosum_centered": Form("finite_population", "mu", "e", zero_sum=True),
     "finite_zerosum_noncentered": Form("finite_population", "mu", "z", zero_sum=True),
 }
@@ -67,7 +77,7 @@ def standardised(form: Form, mu: float, sigma: float, omega: float, z: Floats) -
     Returns
     -------
     mapping of str to array
-        Its location, `sigma`, `omega` and its effects, by name.
+        Its location, `sigma`, `omega` and its effects, if it has any, by name.
 
     Examples
     --------
@@ -81,6 +91,6 @@ def standardised(form: Form, mu: float, sigma: float, omega: float, z: Floats) -
     if form.zero_sum:
         location, z = mu + omega * float(np.mean(z)), z - np.mean(z)
         z = z - np.mean(z)  # once more, for the last bit: libraries check the sum
-    effects = {"z": z, "e": omega * z, "mu_g": mu + omega * z}[form.effects]
-    values = {form.location: location, "sigma": sigma, "omega": omega, form.effects: effects}
-    return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+    effects = {"z": z, "e": omega * z, "mu_g": mu + omega * z}
+    values = {form.location: location, "sigma": sigma, "omega": omega, **effects}
+    return {name: np.asarray(values[name], dtype=np.float64) for name in form.parameters}

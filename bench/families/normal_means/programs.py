@@ -127,6 +127,8 @@ def _main(model: Model, backend: str, table: Table, settings: Settings, seed: in
             "q = omega**2 / len(labels)",
             f"mu = np.random.default_rng({seed}).normal(m / (1 + q), np.sqrt(q / (1 + q)))",
         ]
+    if FORMS[model.name].effects is None:
+        lines += ["", *_group_means(zero_sum=FORMS[model.name].zero_sum, seed=seed)]
     back = (lambda name: f"{table.scale!r} * {name}") if scaled else (lambda name: name)
     of_mean = (lambda name: f"{table.centre!r} + {table.scale!r} * {name}") if scaled else (lambda name: name)
     lines += [
@@ -140,9 +142,23 @@ def _main(model: Model, backend: str, table: Table, settings: Settings, seed: in
     return "def main() -> None:\n" + "\n".join(indent(line, "    ") if line else "" for line in lines)
 
 
+def _group_means(*, zero_sum: bool, seed: int) -> list[str]:
+    """Return the lines that draw the group means, as `recover_mu_g` does."""
+    return [
+        "# the group means were integrated out; given the rest they are normal",
+        "n = np.bincount(group)",
+        "ybar = np.bincount(group, weights=y) / n",
+        "a = 1 / (1 + n * (omega / sigma)[..., None] ** 2)",
+        f"noise = np.random.default_rng({seed}).standard_normal(a.shape)",
+        "effects = (1 - a) * (ybar - mu[..., None]) + omega[..., None] * np.sqrt(a) * noise",
+        *(["effects -= a * effects.sum(-1, keepdims=True) / a.sum(-1, keepdims=True)"] if zero_sum else []),
+        "mu_g = mu[..., None] + effects",
+    ]
+
+
 def _sampling(model: Model, backend: str, settings: Settings, seed: int) -> list[str]:
     """Return the lines that sample and bring the draws into arrays, the groups last."""
-    names = (FORMS[model.name].location, "sigma", "omega", "mu_g")
+    names = (FORMS[model.name].location, "sigma", "omega", *(["mu_g"] if FORMS[model.name].effects else []))
     s = settings
     if backend in PYMC:
         return [

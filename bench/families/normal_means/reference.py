@@ -30,9 +30,11 @@ def log_density_and_gradient(form: Form, dataset: Groups, values: Values) -> tup
         Its partial derivatives, by parameter; those of zero-sum effects are meant along their hyperplane.
     """
     loc, sigma, omega = (float(values[name]) for name in (form.location, "sigma", "omega"))
-    effects, n_groups = values[form.effects], dataset.n_groups
+    effects, n_groups = values[form.effects] if form.effects else np.zeros(0), dataset.n_groups
     if not _supported(form, sigma, omega, effects):
         return -np.inf, {name: np.zeros_like(value) for name, value in values.items()}
+    if form.effects is None:
+        return _marginal(form, dataset, loc, sigma, omega)
     mu_g = {"mu_g": effects, "e": loc + effects, "z": loc + omega * effects}[form.effects]
 
     # y ~ normal(mu_g, sigma), sigma ~ half-normal(1), omega ~ half-normal(10)
@@ -68,7 +70,43 @@ def log_density_and_gradient(form: Form, dataset: Groups, values: Values) -> tup
     return float(value), {name: np.asarray(part, dtype=np.float64) for name, part in gradient.items()}
 
 
+def _marginal(form: Form, dataset: Groups, mu: float, sigma: float, omega: float) -> tuple[float, Values]:
+    """Do the same with the effects integrated out.
+
+    The means of the groups are normal with the covariance V = diag(d), d = omega^2 + sigma^2 / n, less omega^2 / G
+    everywhere where the effects sum to zero. By the matrix determinant lemma and the Sherman-Morrison formula det V is
+    r det diag(d), and the quadratic form sum((ybar - c)^2 / d) + (c - mu)^2 w / r, with w = sum(1 / d), c the mean of
+    ybar with the weights 1 / d, and r = 1 - w omega^2 / G = mean(sigma^2 / (n d)), or 1 where nothing sums to zero.
+    """
+    n = dataset.group_sizes
+    d = omega**2 + sigma**2 / n
+    a = sigma**2 / (n * d)
+    w, r = float(np.sum(1 / d)), float(np.mean(a)) if form.zero_sum else 1.0
+    c = float(np.sum(dataset.means / d)) / w
+    x = dataset.means - c
+    value = -(np.sum(np.log(d) + x**2 / d) + np.log(r) + (c - mu) ** 2 * w / r) / 2
+
+    def slope(of_d: Floats, of_a: Floats) -> float:
+        """Return the derivative of that where d and a have these derivatives; c is where the form is smallest."""
+        of_w, of_r = -np.sum(of_d / d**2), np.mean(of_a) if form.zero_sum else 0.0
+        change = np.sum(of_d / d - x**2 * of_d / d**2) + of_r / r + (c - mu) ** 2 * (of_w * r - w * of_r) / r**2
+        return float(-change / 2)
+
+    # y - ybar has N - G degrees of freedom; mu ~ normal(0, 1), sigma ~ half-normal(1), omega ~ half-normal(10)
+    spare = len(dataset.y) - dataset.n_groups
+    value -= spare * np.log(sigma) + dataset.within_ss / (2 * sigma**2) + (mu**2 + sigma**2 + omega**2 / 100) / 2
+    of_d = 2 * sigma / n
+    gradient = {
+        "mu": (c - mu) * w / r - mu,
+        "sigma": slope(of_d, of_d / d - a * of_d / d) + (dataset.within_ss / sigma**2 - spare) / sigma - sigma,
+        "omega": slope(np.full(len(d), 2 * omega), -2 * omega * a / d) - omega / 100,
+    }
+    return float(value), {name: np.asarray(part, dtype=np.float64) for name, part in gradient.items()}
+
+
 def _supported(form: Form, sigma: float, omega: float, effects: Floats) -> bool:
     """Tell whether scales are positive and effects sum to zero where they have to, but for rounding."""
-    off_plane = form.zero_sum and abs(np.sum(effects)) > 1e-8 * max(1.0, float(np.max(np.abs(effects))))
+    off_plane = (
+        form.zero_sum and len(effects) and abs(np.sum(effects)) > 1e-8 * max(1.0, float(np.max(np.abs(effects))))
+    )
     return sigma > 0 and omega > 0 and not off_plane

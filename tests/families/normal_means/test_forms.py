@@ -18,6 +18,7 @@ FAMILY = NormalMeans()
 DATASET = normal_means(1.0, [3, 1, 4, 2, 20])
 
 names = pytest.mark.parametrize("name", FORMS)
+WITH_EFFECTS = [name for name, form in FORMS.items() if form.effects]
 standard = st.floats(-5, 5)
 scale = st.floats(1e-6, 1e3)
 effects = arrays(np.float64, st.integers(2, 40), elements=standard)
@@ -25,6 +26,7 @@ effects = arrays(np.float64, st.integers(2, 40), elements=standard)
 
 def group_means(name: str, values: Values) -> Floats:
     form = FORMS[name]
+    assert form.effects is not None
     if form.effects == "mu_g":
         return values["mu_g"]
     offset = values["e"] if form.effects == "e" else values["omega"] * values["z"]
@@ -44,11 +46,13 @@ def test_standardised_values_are_the_same_place_in_every_form(
 ) -> None:
     form = FORMS[name]
     values = standardised(form, mu, sigma, omega, z)
-    assert group_means(name, values) == pytest.approx(mu + omega * z, rel=1e-12, abs=1e-12 * (1 + omega))
     assert (values["sigma"], values["omega"]) == (sigma, omega)
-    assert list(values) == [form.location, "sigma", "omega", form.effects]
-    if form.zero_sum:
+    assert tuple(values) == form.parameters
+    if form.effects:
+        assert group_means(name, values) == pytest.approx(mu + omega * z, rel=1e-12, abs=1e-12 * (1 + omega))
+    if form.zero_sum and form.effects:
         assert abs(values[form.effects].sum()) <= 1e-15 * len(z) * max(1, np.abs(values[form.effects]).max())
+    if form.zero_sum:
         assert values[form.location] == pytest.approx(np.mean(mu + omega * z), rel=1e-12, abs=1e-12 * (1 + omega))
     else:
         assert values[form.location] == mu
@@ -62,8 +66,14 @@ def test_standardised_leaves_its_argument_alone() -> None:
 
 
 def test_starts_are_the_same_place_in_every_model() -> None:
-    places = [[(p["sigma"], p["omega"], *group_means(name, p)) for p in starts(name, 4)] for name in FORMS]
+    places = [[(p["sigma"], p["omega"], *group_means(name, p)) for p in starts(name, 4)] for name in WITH_EFFECTS]
     assert np.allclose(places, places[0], rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize(("name", "like"), [("marginal", "centered"), ("finite_marginal", "finite_zerosum_centered")])
+def test_starts_of_marginal_models_are_those_of_the_others_less_their_effects(name: str, like: str) -> None:
+    for values, others in zip(starts(name, 4), starts(like, 4), strict=True):
+        assert dict(values) == {name: others[name] for name in ("mu", "sigma", "omega")}
 
 
 @names
@@ -84,7 +94,7 @@ def test_starts_fill_the_cube_on_which_stan_starts() -> None:
     assert np.corrcoef(cube.T) - np.eye(8) == pytest.approx(0, abs=0.12)
 
 
-@pytest.mark.parametrize("name", [name for name, form in FORMS.items() if form.zero_sum])
+@pytest.mark.parametrize("name", [name for name in WITH_EFFECTS if FORMS[name].zero_sum])
 def test_zero_sum_starts_satisfy_the_libraries(name: str) -> None:
     """Stan refuses a vector whose sum is not within 1e-8 of zero; ours are zero to the last bits."""
     many = normal_means(1.0, [2] * 500)

@@ -1,4 +1,4 @@
-"""The programs of the six forms, as they are written, and what is simulated for them."""
+"""The programs of the eight forms, as they are written, and what is simulated for them."""
 
 import re
 
@@ -32,17 +32,18 @@ def test_forms_and_models_are_the_same() -> None:
 @models
 def test_traits(model: Model) -> None:
     form = FORMS[model.name]
-    assert form.zero_sum == ("zerosum" in model.name)
-    assert form.centered == (not model.name.endswith("noncentered"))
+    assert form.zero_sum == ("zerosum" in model.name or model.name == "finite_marginal")
+    assert form.kind == re.sub("finite_|zerosum_", "", model.name)
     assert (form.target == "finite_population") == model.name.startswith("finite")
     assert (form.location == "m") == (form.zero_sum and form.target == "superpopulation")
+    assert (form.effects is None) == (form.kind == "marginal")
 
 
 @models
 def test_stan_program_declares_the_parameters_of_its_form(model: Model) -> None:
     form, declared = FORMS[model.name], block(model, "parameters")
-    assert re.findall(r"(\w+);", declared) == [form.location, "sigma", "omega", form.effects]
-    assert ("sum_to_zero_vector[G]" in declared) == form.zero_sum
+    assert tuple(re.findall(r"(\w+);", declared)) == form.parameters
+    assert ("sum_to_zero_vector[G]" in declared) == (form.zero_sum and form.effects is not None)
 
 
 @models
@@ -53,7 +54,7 @@ def test_stan_program_takes_the_data_of_a_dataset(model: Model) -> None:
 @models
 def test_stan_program_exposes_the_group_means_and_nothing_else(model: Model) -> None:
     declared = re.findall(r"vector\[G\] (\w+)", block(model, "parameters") + block(model, "transformed parameters"))
-    assert declared.count("mu_g") == 1
+    assert declared.count("mu_g") == (FORMS[model.name].effects is not None)
     assert len(re.findall(r"(?:real|vector\S*) (\w+) =", block(model, "transformed parameters"))) <= 1
     assert not block(model, "generated quantities")
 
@@ -62,8 +63,15 @@ def test_stan_program_exposes_the_group_means_and_nothing_else(model: Model) -> 
 def test_pymc_model_has_the_same_quantities_and_the_data(model: Model) -> None:
     assert model.pymc is not None
     form, built = FORMS[model.name], build(model.pymc, DATASET.data)
-    parameters = {form.location, "sigma", "omega", form.effects}
+    parameters = set(form.parameters)
     assert {variable.name for variable in built.free_RVs} == parameters
+    if form.effects is None:
+        assert not built.deterministics
+        assert {variable.name for variable in built.observed_RVs} == {"group_means"}
+        assert np.array_equal(built["n"].get_value(), DATASET.group_sizes)
+        assert built["ybar"].get_value() == pytest.approx(DATASET.means)
+        assert built["within_ss"].get_value() == pytest.approx(DATASET.within_ss)
+        return
     assert {variable.name for variable in built.deterministics} == {"mu_g"} - parameters
     assert {variable.name for variable in built.observed_RVs} == {"y"}
     assert built.named_vars["mu_g"].type.ndim == 1

@@ -1,4 +1,4 @@
-"""The superpopulation mean, recovered from draws after sampling.
+"""What models integrate out, recovered from draws after sampling: the superpopulation mean, and the group means.
 
 The zero-sum models know the mean m of these G groups; the population they came from has the mean mu. Given mu and
 omega, m ~ N(mu, q) with q = omega^2 / G, and the prior of mu is N(0, 1), so that
@@ -7,6 +7,10 @@ omega, m ~ N(mu, q) with q = omega^2 / G, and the prior of mu is N(0, 1), so tha
 
 A superpopulation model has this m | omega, and mu is drawn at once. A finite-population model has m ~ N(0, 1) instead,
 and each draw first takes the ratio of the two densities as its weight, (1 + q)^(-1/2) exp(m^2 q / (2 (1 + q))).
+
+The marginal models know mu, sigma and omega. Given these the effects mu_g - mu are independent, normal with the mean
+(1 - a) (ybar - mu) and the variance a omega^2, a = sigma^2 / (sigma^2 + n omega^2); or they are those given that they
+sum to zero.
 """
 
 from collections.abc import Mapping
@@ -16,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.correctness.diagnostics import mcse
+from bench.families.normal_means.data import Groups
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +77,38 @@ def recover_mu(m: Floats, omega: Floats, n_groups: int, rng: np.random.Generator
     """
     q = omega**2 / n_groups
     return rng.normal(m / (1 + q), np.sqrt(q / (1 + q)))
+
+
+def recover_mu_g(draws: Mapping[str, Floats], dataset: Groups, rng: np.random.Generator, *, zero_sum: bool) -> Floats:
+    """Draw the group means given mu, sigma and omega.
+
+    Parameters
+    ----------
+    draws : mapping of str to array of shape (chain, draw)
+        Draws of `mu`, `sigma` and `omega`.
+    dataset : Groups
+        The data.
+    rng : numpy.random.Generator
+        Source of the draws.
+    zero_sum : bool
+        Whether the effects sum to zero, so that mu is the mean of these groups.
+
+    Returns
+    -------
+    array of shape (chain, draw, G)
+        Draws of mu_g; of its posterior, if those given are.
+
+    Notes
+    -----
+    Independent normals are conditioned on their sum by taking off its excess in proportion to their variances, as in
+    Rue and Held (2005), Gaussian Markov Random Fields, section 2.3.3.
+    """
+    mu, sigma, omega = (draws[name][..., None] for name in ("mu", "sigma", "omega"))
+    a = 1 / (1 + dataset.group_sizes * (omega / sigma) ** 2)
+    effects = (1 - a) * (dataset.means - mu) + omega * np.sqrt(a) * rng.standard_normal(a.shape)
+    if zero_sum:
+        effects -= a * (effects.sum(axis=-1, keepdims=True) / a.sum(axis=-1, keepdims=True))
+    return np.asarray(mu + effects)
 
 
 def reweighted_population_mean(m: Floats, omega: Floats, n_groups: int, rng: np.random.Generator) -> PopulationMean:

@@ -1,4 +1,4 @@
-"""Recovery of the superpopulation mean, against the exact posterior."""
+"""Recovery of the superpopulation mean and of the group means, against the exact posterior."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import exact_posterior
-from bench.families.normal_means.population_mean import recover_mu, reweighted_population_mean
+from bench.families.normal_means.recovered import recover_mu, recover_mu_g, reweighted_population_mean
 
 DATASETS = {
     "balanced": normal_means(1.0, [20] * 5),
@@ -100,3 +100,22 @@ def test_large_weights_do_not_overflow() -> None:
     found = reweighted_population_mean(m, omega, 5, rng)
     assert np.isfinite([found.mean, found.sd, found.ess]).all()
     assert found.ess < 20
+
+
+@pytest.mark.parametrize("posterior", ["superpopulation", "finite_population"])
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_group_means_given_the_rest_are_those_of_the_posterior(dataset: Groups, posterior: str) -> None:
+    exact = exact_posterior(dataset, posterior)
+    rng = np.random.default_rng(7)
+    drawn = exact.draws(20_000, rng)
+    draws = {name: drawn[name].reshape(4, -1) for name in ("mu", "sigma", "omega")}
+    mu_g = recover_mu_g(draws, dataset, rng, zero_sum=posterior == "finite_population")
+    assert mu_g.shape == (4, 5000, dataset.n_groups)
+    for g in (0, dataset.n_groups - 1):
+        assert stats.kstest(mu_g[..., g].ravel()[::4], exact.group(g).cdf).pvalue > 1e-3
+    if posterior == "finite_population":
+        assert mu_g.mean(axis=-1) == pytest.approx(draws["mu"], rel=1e-9, abs=1e-9)
+    together = [np.cov(mu_g[..., 0].ravel(), draws[name].ravel())[0, 1] for name in draws]
+    expected = [np.cov(drawn["mu_g"][:, 0], drawn[name])[0, 1] for name in draws]
+    sds = [exact.mu_g_sd[0] * exact.sd(name) for name in draws]
+    assert np.array(together) / sds == pytest.approx(np.array(expected) / sds, abs=8 / np.sqrt(20_000))
