@@ -87,9 +87,11 @@ def _marginal(form: Form, dataset: Groups, mu: float, sigma: float, omega: float
     value = -(np.sum(np.log(d) + x**2 / d) + np.log(r) + (c - mu) ** 2 * w / r) / 2
 
     def slope(of_d: Floats, of_a: Floats) -> float:
-        """Return the derivative of that where d and a have these derivatives; c is where the form is smallest."""
+        """Return the derivative of that where d and a have these derivatives."""
         of_w, of_r = -np.sum(of_d / d**2), np.mean(of_a) if form.zero_sum else 0.0
-        change = np.sum(of_d / d - x**2 * of_d / d**2) + of_r / r + (c - mu) ** 2 * (of_w * r - w * of_r) / r**2
+        of_c = -np.sum(x * of_d / d**2) / w
+        change = np.sum(of_d / d - x**2 * of_d / d**2) + of_r / r  # c is where the sum of squares is smallest
+        change += 2 * (c - mu) * of_c * w / r + (c - mu) ** 2 * (of_w * r - w * of_r) / r**2
         return float(-change / 2)
 
     # y - ybar has N - G degrees of freedom; mu ~ normal(0, 1), sigma ~ half-normal(1), omega ~ half-normal(10)
