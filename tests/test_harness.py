@@ -43,22 +43,28 @@ def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     folder = only_run(runs)
     records = read_records(folder)
-    assert len(records) == len({record.key for record in records}) == 6
+    assert len(records) == len({record.key for record in records}) == 8
     assert {record.status for record in records} == {"ok"}
     assert read_run(folder)["datasets"] == {"omega1-G5-n20-s41": records[0].dataset_digest}
     for at, record in enumerate(records, 1):
-        assert f"[{at}/6] {record.dataset} {record.model} stanli" in done.stdout
+        assert f"[{at}/8] {record.dataset} {record.model} stanli" in done.stdout
     assert "fastest healthy, superpopulation" in done.stdout
     assert f"page:    {folder / 'index.html'}" in done.stdout
     assert (folder / "index.html").exists()
     benchmarks = json.loads(stored.read_text())["benchmarks"]
-    samples = [b for b in benchmarks if b["name"].startswith("test_sample")]
-    assert [b["extra_info"]["records"] for b in samples] == [[record.to_dict()] for record in records]
-    gradients = [b for b in benchmarks if b["name"].startswith("test_gradient")]
-    assert len(gradients) == 6
-    for b in gradients:
-        assert b["stats"]["rounds"] == 20
-        assert b["stats"]["iterations"] % 8 == 0  # passes over eight places
+    assert [b["extra_info"]["records"] for b in benchmarks] == [[record.to_dict()] for record in records]
+    assert [b["stats"]["mean"] for b in benchmarks] == [record.wall_seconds for record in records]
+
+
+def test_gradients_are_timed_when_they_are_named(tmp_path: Path) -> None:
+    stored = tmp_path / "stored.json"
+    arguments = ("--grid", "smoke", "--backend", "stanli", "--model", "centered", "--benchmark-json", str(stored))
+    done = bench(tmp_path / "runs", *arguments, files=("bench/test_gradient.py",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (benchmark,) = json.loads(stored.read_text())["benchmarks"]
+    assert benchmark["name"].startswith("test_gradient[")
+    assert benchmark["stats"]["rounds"] == 20
+    assert benchmark["stats"]["iterations"] % 8 == 0  # passes over eight places
 
 
 def test_another_family_and_replicates_as_rounds(tmp_path: Path) -> None:

@@ -231,6 +231,7 @@ class TableQuestion(Question):
         }
         return About(
             lines=tuple(seen.lines()),
+            between=("centered", "noncentered"),
             theory=seen.theory,
             theory_says=(
                 f"n omega²/sigma² is {information.median:.3g} in the median group (94 % interval {information.low:.3g} "

@@ -153,6 +153,11 @@ def _advice() -> Iterator[str]:
         '`e = pm.ZeroSumNormal("e", sigma=omega, dims="group")`), non-centre where it is well below.'
     )
     yield (
+        "- Or do neither: integrate the group means out (`marginal`, `finite_marginal`). The sizes and means of the "
+        "groups and the sum of squares within them are all that the likelihood needs, three parameters are left, and "
+        "mu_g is drawn afterwards from its normal conditional."
+    )
+    yield (
         "- In Stan, `e ~ normal(0, omega)` on a `sum_to_zero_vector` counts G dimensions where there are G - 1: add "
         "`target += log(omega)`, or the posterior is improper."
     )

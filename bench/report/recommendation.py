@@ -28,8 +28,10 @@ class About:
     ----------
     lines : tuple of str
         What the data are like, in words.
+    between : tuple of str
+        The parameterizations that theory chooses from.
     theory : str
-        The parameterization that theory takes, such as `centered`; or `undecided`.
+        The one that it takes, such as `centered`; or `undecided`.
     theory_says : str
         Why, as the beginning of a sentence.
     measure : str
@@ -43,6 +45,7 @@ class About:
     """
 
     lines: tuple[str, ...]
+    between: tuple[str, ...]
     theory: str
     theory_says: str
     measure: str
@@ -208,7 +211,12 @@ class Recommendation:
         if not self.forms:
             effect = self.effect(self.runner_up) if self.runner_up else None
             return effect is not None and effect.kind == "slower"
-        return self.measured and (self.about is None or self.about.theory != UNDECIDED)
+        return self.measured and (self.about is None or self.about.theory != UNDECIDED or not self._of_theory)
+
+    @property
+    def _of_theory(self) -> bool:
+        """Whether the first is of a parameterization that theory chooses from."""
+        return self.about is not None and self.parameterization in self.about.between
 
     @property
     def _other_forms(self) -> list[Row]:
@@ -257,6 +265,8 @@ class Recommendation:
         if self.about is None or not self.forms:
             return ""
         theory, said = self.about.theory, self.about.theory_says
+        if self.first is not None and not self._of_theory:
+            return f"{said}; {self.parameterization} models have no such choice to make"
         if theory == UNDECIDED:
             return said
         if not self.measured:

@@ -25,6 +25,9 @@ FAR = {  # omega, sizes, seed: five with n omega²/sigma² above 20 in every gro
 }  # fmt: skip
 
 
+WITH_EFFECTS = ("--model", ",".join(name for name, form in FORMS.items() if form.effects))
+
+
 def write(path: Path, omega: float, sizes: list[int], seed: int) -> Path:
     made = normal_means(omega, sizes, seed)
     rows = pd.DataFrame({"forest": [NAMES[g] for g in made.group], "height": made.y})
@@ -48,10 +51,10 @@ def test_far_from_the_boundary_it_picks_what_theory_picks(
     information = np.array(sizes) * (omega / 0.75) ** 2
     assert information.min() > 20 if parameterization == "centered" else information.max() < 0.05
     path = write(tmp_path / "t.csv", omega, sizes, seed)
-    assert main(asked(path, "--budget", "90", "--backend", "stanli", "--json")) == 0
+    assert main(asked(path, *WITH_EFFECTS, "--budget", "90", "--backend", "stanli", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["parameterization"] == parameterization
-    assert FORMS[answer["answer"]["model"]].centered == (parameterization == "centered")
+    assert FORMS[answer["answer"]["model"]].kind == parameterization
     if parameterization == "centered":  # with an omega near 0 the table itself can't tell how near
         assert answer["theory"] == "centered"
         assert answer["order"] == "sure"
@@ -67,16 +70,31 @@ def test_near_the_boundary_the_order_is_open(
     omega: float, sizes: list[int], seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "t.csv", omega, sizes, seed)
-    assert main(asked(path, "--budget", "90", "--backend", "stanli", "--json")) == 0
+    assert main(asked(path, *WITH_EFFECTS, "--budget", "90", "--backend", "stanli", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["order"] == "open"
     assert "the order is open" in answer["why"] or "leaves the order open" in answer["why"]
     assert "theory leaves the parameterization open" in answer["theory_and_measurement"]
 
 
+@pytest.mark.slow
+def test_with_many_groups_the_marginal_model_is_first_and_its_programs_recover_the_group_means(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = normal_means(1.0, [20] * 200)
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"forest": [f"f{g}" for g in made.group], "height": made.y}).to_csv(path, index=False)
+    assert main(asked(path, "--budget", "60", "--backend", "stanli", "--json")) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["answer"]["model"] == "marginal"
+    assert answer["why"].startswith("marginal, surely")
+    assert all("mu_g = mu[..., None] + effects" in text for text in answer["programs"].values())
+
+
 def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
-    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--draws", "8000", "--target-ess", "5000")) == 0
+    asked_for = ("--budget", "8", "--backend", "stanli", "--model", "marginal,centered", "--draws", "8000")
+    assert main(asked(path, *asked_for, "--target-ess", "5000")) == 0
     said = capsys.readouterr().out
     for words in ("160 observations in 8 groups of 20", "ESS 5,000", "runner-up", "parameterization", "fit_pymc.py"):
         assert words in said
@@ -91,7 +109,7 @@ def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: py
     assert f"hierbench recommend {path}" in (folder / "index.html").read_text(encoding="utf-8")
 
     before = len(read_records(folder))  # and it can be gone on with
-    assert main(asked(path, "--budget", "8", "--backend", "stanli", "--draws", "8000", "--resume", folder.name)) == 0
+    assert main(asked(path, *asked_for, "--resume", folder.name)) == 0
     assert len(read_records(folder)) > before
     assert [each.name for each in (tmp_path / "runs").iterdir()] == [folder.name]
 
@@ -158,7 +176,7 @@ def test_too_many_rows_are_refused_with_the_limit(
         ("--budget", "0", "--budget is 0; give seconds"),
         ("--budget", "nan", "--budget is nan"),
         ("--target-ess", "-1", "--target-ess is -1"),
-        ("--model", "centred", "no model 'centred'; there are: centered"),
+        ("--model", "centred", "no model 'centred'; there are: marginal, centered"),
         ("--backend", "stan", "there are: cmdstan"),
         ("--draws", "1", "draws is 1; give 4 or more"),
         ("--resume", "nothing", "no run 'nothing'"),

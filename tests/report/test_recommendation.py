@@ -18,15 +18,19 @@ from tests.report.simulated import HOSTILE
 TARGETS = {
     "centered": "superpopulation",
     "noncentered": "superpopulation",
+    "marginal": "superpopulation",
     "finite_zerosum_centered": "finite_population",
 }
-FORMS = {model: "noncentered" if "noncentered" in model else "centered" for model in TARGETS}
+FORMS = {"noncentered": "noncentered", "marginal": "marginal"} | dict.fromkeys(
+    ("centered", "finite_zerosum_centered"), "centered"
+)
 
 
 def about(information: float = 40.0) -> About:
     theory = "centered" if information >= 5 else "noncentered" if information <= 0.2 else "undecided"
     return About(
         lines=("160 observations in 8 groups of 20",),
+        between=("centered", "noncentered"),
         theory=theory,
         theory_says=f"n omega²/sigma² is {information:g}, where theory is {theory}",
         measure="n omega²/sigma²",
@@ -57,6 +61,16 @@ def fits(model: str, backend: str, rate: float, count: int = 10, cv: float = 0.0
 def answer(*records: list[Record], information: float = 40.0, cases: tuple[str, ...] = ()) -> Recommendation:
     every = [one for each in records for one in each]
     return Recommendation.of(every, "superpopulation", 1000.0, cases, forms=FORMS, about=about(information))
+
+
+@pytest.mark.parametrize("information", [0.01, 1.0, 40.0])
+def test_a_marginal_model_that_is_first_is_surely_so_whatever_theory_says_of_the_others(information: float) -> None:
+    found = answer(fits("marginal", "stanli", 2000.0), fits("centered", "stanli", 500.0), information=information)
+    assert (found.parameterization, found.sure) == ("marginal", True)
+    assert found.why.startswith("marginal, surely: its rate is ")
+    assert found.theory.endswith("marginal models have no such choice to make")
+    behind = answer(fits("marginal", "stanli", 200.0), fits("centered", "stanli", 500.0), information=information)
+    assert behind.sure == (information != 1.0)
 
 
 def test_the_first_is_recommended_with_its_runner_up() -> None:
