@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bench.backends import BACKENDS
+from bench.families.normal_means.forms import MODELS
 from bench.running.isolation import Worker, Workers
 
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
+
+COMPILED = {"pymc", "nutpie", "pystan", "cmdstan"}
+ALWAYS = {"noncentered", "zerosum_centered", "finite_marginal"}
+"""Engines that compile each model for seconds, and the models of normal_means that they are always tried on."""
 
 WorkerOf = Callable[[str], Worker]
 
@@ -25,11 +30,18 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep together, with -n, what shares what was compiled: the tests of a backend in a file, and all of PyStan's.
+    """Mark as slow what compiles for long, and group for -n what shares what was compiled.
 
-    PyStan keeps models in one folder, where two processes would compile the same one into the same files.
+    The contract and the gate take every model; engines that compile are always tried on some, and on all if slow.
+    The tests of a backend in a file are a group, and all of PyStan's are one: it keeps models in one folder, where two
+    processes would compile the same one into the same files.
     """
+    for item in items:
+        named = set(_ids(item.nodeid))
+        if item.path.stem in ("test_contract", "test_gate") and named & COMPILED and named & MODELS.keys() - ALWAYS:
+            item.add_marker(pytest.mark.slow)
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
         named = [name for name in _ids(item.nodeid) if name in BACKENDS]
         group = "pystan" if "pystan" in named else "-".join([item.path.name, *named[:1]])

@@ -93,7 +93,7 @@ def test_with_many_groups_the_marginal_model_is_first_and_its_programs_recover_t
 
 def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
-    asked_for = ("--budget", "8", "--backend", "stanli", "--model", "marginal,centered", "--draws", "8000")
+    asked_for = ("--budget", "12", "--backend", "stanli", "--model", "marginal,centered", "--draws", "8000")
     assert main(asked(path, *asked_for, "--target-ess", "5000")) == 0
     said = capsys.readouterr().out
     for words in ("160 observations in 8 groups of 20", "ESS 5,000", "runner-up", "parameterization", "fit_pymc.py"):

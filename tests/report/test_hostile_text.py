@@ -163,6 +163,7 @@ def test_recommend_answers_where_a_page_cannot_be_written(tmp_path: Path) -> Non
     assert read_records(run)
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_a_file_whose_name_is_not_utf_8_in_a_terminal_of_ascii(tmp_path: Path) -> None:
     path = table(tmp_path, b"\xe9\xff.csv")
     done = measure(tmp_path / "runs", "--backend", "stanli", "--data", str(path), *COLUMNS, **TERMINAL)

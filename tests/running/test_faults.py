@@ -240,6 +240,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_anything_starts(benc
     assert bench.stage == ""  # nothing was prepared
 
 
+@pytest.mark.slow
 def test_a_readers_table_reaches_terminal_and_journal_escaped(bench: Bench) -> None:
     evil = "\x1b[31m\x1b]0;owned\x07\u202e<script>alert(1)<"
     table = bench.folder / f"{evil}.csv"
