@@ -157,10 +157,10 @@ def _doctor(options: argparse.Namespace) -> int:
         if reason is None:
             versions = ", ".join(f"{package} {version}" for package, version in backend.versions().items())
             print(
-                f"{name:<9} ready    {versions}{'' if backend.default else f'  (asked for by name: --backend {name})'}"
+                f"{name:<12} ready    {versions}{'' if backend.default else f'  (asked for by name: --backend {name})'}"
             )
         else:
-            print(f"{name:<9} missing  {reason}")
+            print(f"{name:<12} missing  {reason}")
     return 0
 
 
@@ -257,7 +257,7 @@ def _calibrate(options: argparse.Namespace) -> int:
                 result = calibrate(family, model, backend, options.simulations, options.seed)
                 done.append(result)
                 values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
-                print(f"{result.name:<40}{backend.name:<9}p-values of uniform ranks: {values}", flush=True)
+                print(f"{result.name:<40}{backend.name:<13}p-values of uniform ranks: {values}", flush=True)
     tests = [p for result in done for p in result.p_values.values()]
     limit = 0.01 / len(tests)
     print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
