@@ -222,7 +222,8 @@ def held_against_truth(
     dict of str to value
         `truth`, its kind; `known`, by name; and of a graded fit the largest |z| over all graded quantities, which one
         that is, the bound it must keep to, and the seconds in which the fit would reach a Monte Carlo error of
-        `STATED_ERROR` in each headline quantity.
+        `STATED_ERROR` in each headline quantity if all of its time grew with its draws, which `bench.report.cost`
+        mends.
     """
     known = {name: found for name in headline if (found := truth.known(name))}
     kept: dict[str, Any] = {"truth": truth.kind, "source": truth.source, "known": known}

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from bench.files import write
 from bench.records import Record
+from bench.report.cost import PHASES
 from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, sheet, short, tiles
-from bench.report.tables import PHASES, Row, headline, number, span, summarise
+from bench.report.tables import Row, headline, number, span, summarise
 from bench.report.verdict import league_words
 
 T = TypeVar("T")

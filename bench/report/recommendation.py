@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.cells import printable, rival
+from bench.cells import geometric_mean, printable, rival
 from bench.records import Record, named
 from bench.report.compare import compare_runs
 from bench.report.comparison import LEVEL, Comparison, Effect
+from bench.report.cost import seconds_to_ess
 from bench.report.tables import Row, number, span, summarise
 from bench.report.verdict import uncompared
 
@@ -137,8 +138,9 @@ class Recommendation:
 
     @cached_property
     def ranked(self) -> list[Row]:
-        """Healthy cases of the wanted target, the largest rate first."""
-        return sorted((row for row in self._wanted if row.healthy and row.rate), key=lambda row: -(row.rate or 0))
+        """Healthy cases of the wanted target, the largest rate first; those with a single fit come last."""
+        healthy = [row for row in self._wanted if row.healthy and row.rate]
+        return sorted(healthy, key=lambda row: (len(row.healthy_fits) < 2, -(row.rate or 0)))
 
     @property
     def _wanted(self) -> list[Row]:
@@ -146,13 +148,19 @@ class Recommendation:
 
     @property
     def first(self) -> Row | None:
-        """The answer."""
-        return self.ranked[0] if self.ranked else None
+        """The answer, for a model that is fit again and again: the largest rate of those with two healthy fits."""
+        return self.ranked[0] if self.ranked and len(self.ranked[0].healthy_fits) > 1 else None
 
     @property
     def runner_up(self) -> Row | None:
         """The next."""
         return self.ranked[1] if len(self.ranked) > 1 else None
+
+    @property
+    def once(self) -> Row | None:
+        """The answer for a model that is fit once: the least time for its build and the wanted ESS."""
+        often = [row for row in self.ranked if len(row.healthy_fits) > 1]
+        return min(often, key=lambda row: (row.build_seconds or 0.0) + self.seconds(row)[0], default=None)
 
     @cached_property
     def other(self) -> Row | None:
@@ -234,6 +242,8 @@ class Recommendation:
     @property
     def why(self) -> str:
         """Say how sure the parameterization is."""
+        if self.first is None and self.ranked:
+            return "open: no case has two healthy fits"
         if self.first is None:
             return "no case was healthy, so none can be recommended"
         mine = self.parameterization
@@ -276,15 +286,17 @@ class Recommendation:
         return f"{said}; the measurement is for {self.parameterization}: they disagree, and these fits are of your data"
 
     def seconds(self, row: Row) -> tuple[float, tuple[float, float] | None]:
-        """Seconds until the smallest bulk ESS is what is wanted, build aside, and their 95 % interval."""
-        assert row.rate
-        interval = row.interval and (self.target_ess / row.interval[1], self.target_ess / row.interval[0])
-        return self.target_ess / row.rate, interval
+        """Seconds of warm-up and draws until the smallest bulk ESS is what is wanted; see `seconds_to_ess`."""
+        return seconds_to_ess(row.healthy_fits, self.target_ess)
+
+    def _with_build(self, row: Row) -> str:
+        return f"{number((row.build_seconds or 0.0) + self.seconds(row)[0])} s with its build"
 
     def draws(self, row: Row) -> int:
         """Draws of a chain that give the wanted ESS, going by those that were made."""
-        ess = sum(record.min_ess_bulk or 0 for record in row.fits) / len(row.fits)
-        return -(-int(self.target_ess * int(row.first.settings["draws"])) // max(1, int(ess)))
+        sizes = [record.min_ess_bulk for record in row.healthy_fits]
+        draws = self.target_ess * int(row.first.settings["draws"]) / (geometric_mean(sizes) or 1.0)
+        return math.ceil(draws * (1 - 1e-9))  # a last bit is no draw
 
     @property
     def equality(self) -> str:
@@ -309,13 +321,16 @@ class Recommendation:
         """Yield the lines of the answer, each with its head."""
         first = self.first
         if first is None:
-            yield (
-                "answer",
-                "none: no case was healthy in all its fits. Try more draws (--draws 4000), or a larger --budget",
-            )
+            if self.ranked:
+                yield "answer", "none yet: no case has two healthy fits. Try a larger --budget, or go on with --resume"
+            else:
+                yield (
+                    "answer",
+                    "none: no case was healthy in all its fits. Try more draws (--draws 4000), or a larger --budget",
+                )
         else:
             seconds, interval = self.seconds(first)
-            of = f" ({span(interval)})" if interval else ""
+            of = f" ({span(interval)} in 95 % of runs)" if interval else ""
             if self.forms:
                 yield "model", first.model
             yield "backend", first.engine
@@ -326,9 +341,12 @@ class Recommendation:
             )
             yield (
                 f"ESS {self.target_ess:,.0f}",
-                f"about {number(seconds)} s{of}: {self.draws(first):,} draws a chain at target accept "
-                f"{first.first.settings['target_accept']:g}, and {number(first.build_seconds, 2)} s to build",
+                f"about {number(seconds)} s{of}: warm-up and {self.draws(first):,} draws a chain at target accept "
+                f"{first.first.settings['target_accept']:g}; the build before the first takes "
+                f"{number(first.build_seconds, 2)} s",
             )
+            if self.once is not None and self.once is not first:
+                yield "fit once", f"{self.once.case}: {self._with_build(self.once)}, for {self._with_build(first)}"
             if self.runner_up is not None:
                 effect = self.effect(self.runner_up)
                 ratio = f", {number(effect.ratio)} times that{_bracketed(effect)}" if effect else ""
@@ -398,6 +416,7 @@ class Recommendation:
             "level": LEVEL,
             "about": self.about and asdict(self.about),
             "answer": self.first and plain(self.first),
+            "once": self.once and plain(self.once),
             "runner_up": self.runner_up and plain(self.runner_up),
             "parameterization": self.parameterization or None,
             "order": "sure" if self.sure else "open",

@@ -15,7 +15,8 @@ import pyarrow.parquet
 from bench.agreement import judged
 from bench.files import encodable, write
 from bench.records import Quantity, Record
-from bench.report.tables import SHOWN_ERROR, headline, known_of, phases, seconds_to_error, truth_of
+from bench.report.cost import phases
+from bench.report.tables import SHOWN_ERROR, headline, known_of, seconds_to_error, truth_of
 
 MAX_NAMES = 60
 """Quantities that have columns."""

@@ -12,9 +12,9 @@ import numpy as np
 from bench.agreement import judged
 from bench.cells import Cell, key_of
 from bench.records import Quantity, Record
+from bench.report.cost import PHASES, phases, seconds_for
 from bench.report.statistics import TrueEss, mean_of, true_ess
 
-PHASES = ("warm-up", "sampling", "warm-up and sampling", "reading", "other")
 NOTHING = "\u2013"
 SHOWN_ERROR = 0.01  # Monte Carlo error in posterior sds; seconds grow with its inverse square
 MAX_QUANTITIES = 40  # of a case, in the table of quantities
@@ -62,11 +62,7 @@ class Row(Cell):
 
     @cached_property
     def phases(self) -> dict[str, float]:
-        """Seconds of the wall time by phase; they add up to it.
-
-        Seconds of chains that ran at the same time are divided by their number. `other` is the rest: starting
-        processes, waiting for the slowest chain. A sampler without a clock of its own has one phase for both.
-        """
+        """Seconds of the wall time by phase, as `bench.report.cost.phases` has it; they add up to it."""
         parts = [phases(record) for record in self.fits]
         if self.wall_seconds is None:
             return {}
@@ -196,25 +192,17 @@ def _ess(quantity: Quantity) -> float:
 
 
 def seconds_to_error(record: Record) -> float | None:
-    """Seconds in which a fit would know each headline quantity to `SHOWN_ERROR`; its grade may state another."""
+    """Seconds in which a fit would know each headline quantity to `SHOWN_ERROR`, warm-up once and draws at their rate.
+
+    Its grade may state another error, and counts every second of the fit as one that grows with the draws.
+    """
     grade = record.grade or {}
     every = (grade.get("seconds_to_error") or {}).values()
     slowest = max((seconds for seconds in every if seconds is not None), default=None)
-    return slowest and slowest * (grade.get("stated_error", SHOWN_ERROR) / SHOWN_ERROR) ** 2
-
-
-def phases(record: Record) -> dict[str, float]:
-    """Split the wall time of one fit; see `Row.phases`."""
-    wall, reading = record.wall_seconds or 0.0, record.extraction_seconds or 0.0
-    reading = min(reading, wall)
-    if record.warmup_seconds is None or record.sampling_seconds is None:
-        return {"warm-up and sampling": wall - reading, "reading": reading}
-    parallel = max(1, min(int(record.settings.get("chains", 1)), int(record.settings.get("cores", 1))))
-    parts = {"warm-up": sum(record.warmup_seconds) / parallel, "sampling": sum(record.sampling_seconds) / parallel}
-    busy = sum(parts.values())
-    if busy > wall - reading > 0:  # two clocks never agree to the last digit
-        parts = {name: seconds * (wall - reading) / busy for name, seconds in parts.items()}
-    return {**parts, "reading": reading, "other": max(0.0, wall - reading - sum(parts.values()))}
+    if not slowest or not record.wall_seconds:
+        return None
+    again = slowest * (grade.get("stated_error", SHOWN_ERROR) / SHOWN_ERROR) ** 2
+    return seconds_for(record, again / record.wall_seconds)
 
 
 def summarise(records: Sequence[Record]) -> list[Row]:
