@@ -1,5 +1,6 @@
 """The harness as pytest sees it: options, parametrization, and the life of a run."""
 
+import re
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -26,6 +27,10 @@ PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[Run]()
 INTERRUPTED = 130
 DEFAULT = "normal_means"
+OTHERS = ("test_prepare", "test_gradient")
+"""Benchmarks that run only where they are named."""
+OWN = re.compile("--benchmark-(?!only$)")
+"""Options of pytest-benchmark, which want its tables."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +81,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[PLAN] = Plan.make(_families(option), option("model"), option("backend"), asked)
     except ValueError as error:
         pytest.exit(printable(str(error)), returncode=2)
+    others = option("cold") or any(_named(config, stem) for stem in OTHERS)
+    if not others and not any(OWN.match(argument) for argument in config.invocation_params.args):
+        config.option.benchmark_quiet = True  # the table of fits is ours; with -v both are shown
+
+
+def _named(config: pytest.Config, stem: str) -> bool:
+    """Tell whether a benchmark beside that of fits was asked for by name."""
+    return any(stem in argument for argument in config.invocation_params.args)
 
 
 def _families(option: Callable[[str], Any]) -> list[tuple[Family, Sequence[Dataset]]]:
@@ -109,14 +122,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Fit first, so that a fit's record says what its build cost; time builds and gradients only where asked for."""
     cold = bool(config.getoption("cold"))
 
-    def named(stem: str) -> bool:
-        return any(stem in argument for argument in config.invocation_params.args)
-
     def wanted(item: pytest.Item) -> bool:
         if item.get_closest_marker("cold"):
             return cold
         stem = item.path.stem
-        return stem == "test_sample" or named(stem) or (cold and stem == "test_prepare")
+        return stem not in OTHERS or _named(config, stem) or (cold and stem == "test_prepare")
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = sorted(filter(wanted, items), key=lambda item: item.path.name != "test_sample.py")
