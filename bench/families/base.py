@@ -2,7 +2,7 @@
 
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -250,6 +250,10 @@ class Family(ABC):
     def target(self, model: Model) -> Target:
         """Return what a model targets."""
         return self.targets[model.target]
+
+    def lacking(self, names: Collection[str]) -> str:
+        """Say what is asked for that is not among the names that the programs have; nothing by default."""
+        return ""
 
     def truth(self, target: str, dataset: Dataset) -> Truth | None:
         """Return what fits are graded against; None where nothing is known, and engines are held against each other.
