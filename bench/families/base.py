@@ -143,8 +143,12 @@ class Model:
     def digest(self) -> str:
         """SHA-256 over both programs and how their names match."""
         parts = [program.code if program else "" for program in (self.stan, self.pymc)]
-        names = repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
-        return sha256("\0".join([*parts, names]).encode()).hexdigest()
+        return sha256("\0".join([*parts, self.naming]).encode()).hexdigest()
+
+    @property
+    def naming(self) -> str:
+        """How the names and axes of both programs match, as text for a digest."""
+        return repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
 
 
 @dataclass(frozen=True, eq=False)
