@@ -50,6 +50,10 @@ class Quantity:
     element : str
         Which scalar this is of: the quantity itself, or the element with the smallest bulk ESS, such as `mu_g[3]`,
         counted from 0.
+
+    Notes
+    -----
+    Of a quantity that never varies `sd` and `mcse` are 0, and there is no ESS and no R-hat.
     """
 
     mean: float
@@ -62,6 +66,11 @@ class Quantity:
     ess_tail: float
     rhat: float
     element: str
+
+    @property
+    def constant(self) -> bool:
+        """Whether it never varies."""
+        return self.sd == 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ class Description:
     ----------
     parameters, transformed : dict of str to tuple of int
         Shapes of its parameters and of what it computes from them, by the names that the Stan program gives them.
+        What has no elements, such as a `vector[0]`, is left out.
     """
 
     parameters: dict[str, tuple[int, ...]]

@@ -49,7 +49,7 @@ class Nutpie(Backend):
 
         program = self.program(model)
         fresh = build(program, data)
-        key = (model.digest, fingerprint(program, fresh))
+        key = (model.naming, fingerprint(program, fresh))
         if key in self._compiled:
             self._compiled[key].exchange_data(fresh)
             return self._compiled[key]

@@ -50,7 +50,7 @@ class PyMC(Backend):
         """Compile the log density, or exchange the data of one that was compiled before."""
         program = self.program(model)
         fresh = build(program, data)
-        key = (model.digest, fingerprint(program, fresh))
+        key = (model.naming, fingerprint(program, fresh))
         if key in self._compiled:
             self._compiled[key].exchange_data(fresh)
             return self._compiled[key]

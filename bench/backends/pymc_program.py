@@ -157,20 +157,29 @@ class PyMCMaps(Posterior):
     @cached_property
     def description(self) -> Description:
         """Names, as Stan has them, and shapes; deterministics count as transformed."""
+        there = {name: shape for name, shape in self._declared.items() if 0 not in shape}
+        parameters = [name for rv in self._pymc.free_RVs if (name := self.stan_name(rv.name)) in there]
+        if not parameters:
+            raise DataError(
+                f"{self._model.name}: with these data no parameter has elements, so there is nothing to sample"
+            )
+        return Description(
+            {name: there[name] for name in parameters},
+            {name: shape for name, shape in there.items() if name not in parameters},
+        )
+
+    @cached_property
+    def _declared(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by Stan's names, of what has no elements too, which Stan does not list."""
         with _plain_mode() as compiled:
             outputs = self._pymc.replace_rvs_by_values([*self._pymc.free_RVs, *self._pymc.deterministics])
             evaluate = compiled(self._pymc.value_vars, [output.shape for output in outputs])
         shapes = evaluate(*self._split(np.zeros(self.dimension)))
         names = [variable.name for variable in (*self._pymc.free_RVs, *self._pymc.deterministics)]
-        found = {
+        return {
             self.stan_name(name): self._stan_shape(self.stan_name(name), tuple(int(size) for size in shape))
             for name, shape in zip(names, shapes, strict=True)
         }
-        parameters = [self.stan_name(rv.name) for rv in self._pymc.free_RVs]
-        return Description(
-            {name: found[name] for name in parameters},
-            {name: shape for name, shape in found.items() if name not in parameters},
-        )
 
     @property
     def dimension(self) -> int:
@@ -211,7 +220,8 @@ class PyMCMaps(Posterior):
         """Map PyMC's unconstrained vector to values."""
         arrays = self._backward(*self._split(position))
         names = [self.stan_name(rv.name) for rv in self._pymc.free_RVs]
-        return {name: self.from_pymc(name, np.asarray(a)) for name, a in zip(names, arrays, strict=True)}
+        found = {name: self.from_pymc(name, np.asarray(a)) for name, a in zip(names, arrays, strict=True)}
+        return {name: array for name, array in found.items() if array.size}
 
     def unconstrain(self, values: Values) -> Floats:
         """Map values to PyMC's unconstrained vector."""
@@ -223,7 +233,8 @@ class PyMCMaps(Posterior):
         found = {}
         for rv in self._pymc.free_RVs:
             name = self.stan_name(rv.name)
-            array = np.asarray(values[name], dtype=np.float64)
+            shape = self._declared[name]
+            array = np.empty(shape) if 0 in shape else np.asarray(values[name], dtype=np.float64)
             axes = self._model.axes.get(name)
             found[rv.name] = array if axes is None else array.transpose([int(i) for i in axes])
         return found

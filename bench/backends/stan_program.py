@@ -107,6 +107,9 @@ class StanPosterior(Posterior):
 
         whole = stanli.bridgestan_model(stan_code=self._program.code, data=to_json(self._data_block))
         parameters = flat_shapes(whole.param_names())
+        if not parameters:
+            name = self._program.path.name
+            raise DataError(f"{name}: with these data no parameter has elements, so there is nothing to sample")
         every = flat_shapes(whole.param_names(include_tp=True, include_gq=True))
         return Description(parameters, {name: shape for name, shape in every.items() if name not in parameters})
 
@@ -145,7 +148,7 @@ def plain(data: Data) -> dict[str, Any]:
 def flat_shapes(names: Sequence[str]) -> dict[str, Shape]:
     """Read shapes from flat names such as `theta.2.1`, whose indices count from 1."""
     shapes: dict[str, Shape] = {}
-    for flat in names:
+    for flat in filter(None, names):  # of no names BridgeStan makes one that is empty
         name, *index = flat.split(".")
         if ":" in flat or name in ("real", "imag"):
             raise DataError(f"{name} is a tuple; hierbench knows reals, vectors, matrices and arrays of them")

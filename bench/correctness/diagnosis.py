@@ -1,5 +1,6 @@
 """What the draws of a fit say: every field of a record that follows from them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ MOST_SUMMARISED = 1000
 
 @dataclass(frozen=True)
 class Estimates:
-    """ESS and R-hat of every element of every quantity, one after the other.
+    """ESS and R-hat of every element that varies of every quantity, one after the other.
 
     Attributes
     ----------
@@ -36,6 +37,8 @@ class Estimates:
         Their draws.
     bulk, tail, rhat : array of shape (element,)
         Bulk and tail ESS, and R-hat.
+    constant : dict of str to Quantity
+        Quantities of which no element varies, by their first element.
     """
 
     names: list[str]
@@ -44,32 +47,35 @@ class Estimates:
     bulk: Floats
     tail: Floats
     rhat: Floats
+    constant: dict[str, Quantity]
 
     @classmethod
     def of(cls, draws: Mapping[str, Floats]) -> "Estimates":
-        """Estimate all; elements that never vary, as the diagonal of a correlation matrix, are left out.
+        """Estimate all; elements that never vary are left out, see `diagnostics.constant`.
 
         Parameters
         ----------
         draws : mapping of str to array
             Quantities of shape (chain, draw, *their own).
         """
-        names, quantity, columns = [], [], []
+        names, quantity = list[str](), list[str]()
+        columns, constant = [np.empty((*np.shape(next(iter(draws.values())))[:2], 0))], dict[str, Quantity]()
         for name, values in draws.items():
             flat = values.reshape(*values.shape[:2], -1)
-            varies = np.ptp(flat, axis=(0, 1)) != 0
-            keep = varies if varies.any() else np.ones_like(varies)
-            names += [element for element, kept in zip(elements(name, values.shape[2:]), keep, strict=True) if kept]
+            every, keep = elements(name, values.shape[2:]), ~diagnostics.constant(flat)
+            if every and not keep.any():
+                constant[name] = _constant(every[0], float(flat[0, 0, 0]))
+            names += [element for element, kept in zip(every, keep, strict=True) if kept]
             quantity += [name] * int(keep.sum())
             columns.append(flat[..., keep])
         everything = np.concatenate(columns, axis=-1)
         estimated = (diagnostics.ess(everything), diagnostics.ess(everything, "tail"), diagnostics.rhat(everything))
-        return cls(names, quantity, everything, *estimated)
+        return cls(names, quantity, everything, *estimated, constant)
 
     @property
-    def worst(self) -> int:
-        """The element with the smallest bulk ESS; one that has none comes first."""
-        return self.worst_of(range(len(self.names)))
+    def worst(self) -> int | None:
+        """The element with the smallest bulk ESS, one that has none first; None where nothing varies."""
+        return self.worst_of(range(len(self.names))) if self.names else None
 
     def worst_of(self, indices: Sequence[int]) -> int:
         """Return the index, of these, with the smallest bulk ESS."""
@@ -89,10 +95,12 @@ class Estimates:
         return float(np.max(beyond, initial=1.0))
 
     def quantities(self) -> dict[str, Quantity]:
-        """Summarise each quantity by its worst element."""
+        """Summarise each quantity by its worst element, or as constant."""
         of: dict[str, list[int]] = {}
         for i, name in enumerate(self.quantity):
             of.setdefault(name, []).append(i)
+        if not of:
+            return dict(self.constant)
         at = {name: self.worst_of(indices) for name, indices in of.items()}
         shown = self.draws[..., list(at.values())]
         mcse = diagnostics.mcse(shown)
@@ -111,7 +119,7 @@ class Estimates:
                 element=self.names[element],
             )
             for i, (name, element) in enumerate(at.items())
-        }
+        } | self.constant
 
     def summary(self) -> dict[str, Any]:
         """Return mean, sd and Monte Carlo error of the first `MOST_SUMMARISED` elements, as a record keeps them."""
@@ -156,10 +164,12 @@ def diagnose(
     """
     estimates = Estimates.of(draws)
     quantities = estimates.quantities()
-    worst, max_rhat = estimates.worst, float(np.max(estimates.rhat))
-    min_ess = float(estimates.bulk[worst])
-    ebfmi = diagnostics.ebfmi(fit.energy)
-    flags = flags + health(fit, min_ess, float(np.min(estimates.tail)), estimates.suspect_rhat(), ebfmi)
+    worst, ebfmi = estimates.worst, diagnostics.ebfmi(fit.energy)
+    min_ess = None if worst is None else float(estimates.bulk[worst])
+    if min_ess is None:
+        flags = [*flags, "nothing that is reported varies"]
+    least = [float(np.min(sizes, initial=np.inf)) for sizes in (estimates.bulk, estimates.tail)]
+    flags = flags + health(fit, least[0], least[1], estimates.suspect_rhat(), ebfmi)
     shown = [name for name in headline if name in quantities]
     graded = None
     if truth is not None:
@@ -182,16 +192,25 @@ def diagnose(
         "saturated": int(np.sum(fit.saturated)),
         "quantities": quantities,
         "min_ess_bulk": min_ess,
-        "min_ess_of": estimates.names[worst],
-        "max_rhat": max_rhat,
-        "ess_per_second": min_ess / seconds,
-        "ess_per_chain_second": min_ess / chain_seconds if chain_seconds else None,
-        "ess_per_gradient": min_ess / gradients if gradients else None,
+        "min_ess_of": None if worst is None else estimates.names[worst],
+        "max_rhat": None if worst is None else float(np.max(estimates.rhat)),
+        "ess_per_second": _ratio(min_ess, seconds),
+        "ess_per_chain_second": _ratio(min_ess, chain_seconds),
+        "ess_per_gradient": _ratio(min_ess, gradients),
         "ebfmi": ebfmi.tolist(),
         "step_size": fit.step_size.tolist(),
         "grade": graded,
         "summary": estimates.summary() if truth is None else None,
     }
+
+
+def _constant(element: str, value: float) -> Quantity:
+    """Summarise a quantity that never varies: there is no ESS and no R-hat."""
+    return Quantity(value, 0.0, value, value, value, 0.0, math.nan, math.nan, math.nan, element)
+
+
+def _ratio(size: float | None, cost: float | None) -> float | None:
+    return size / cost if size is not None and cost else None
 
 
 def _total(warmup: Floats | None, sampling: Floats | None) -> float | None:

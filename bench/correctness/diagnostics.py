@@ -14,8 +14,35 @@ from scipy.stats import chi2
 Floats = NDArray[np.float64]
 
 TAIL = (0.05, 0.95)
+ROUNDING = 1e-13
+"""Range of draws, as a share of their size, that rounding alone may make."""
 
 _ARVIZ_1 = int(version("arviz").split(".")[0]) >= 1
+
+
+def constant(draws: Floats) -> NDArray[np.bool_]:
+    """Tell which elements never vary, but for rounding, as the diagonal of a correlation matrix.
+
+    They say nothing of convergence. One that is constant within each chain and differs between chains does vary.
+
+    Parameters
+    ----------
+    draws : array of shape (chain, draw, ...)
+        Draws of one quantity.
+
+    Returns
+    -------
+    array of bool
+        Shape of `draws` without its first two axes; False where a draw is not finite.
+
+    Examples
+    --------
+    >>> one, other = np.full((4, 10), 0.3), np.repeat([[1.0], [2.0], [3.0], [4.0]], 10, axis=1)
+    >>> bool(constant(one)), bool(constant(other))
+    (True, False)
+    """
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return np.asarray(np.ptp(draws, axis=(0, 1)) <= ROUNDING * np.max(np.abs(draws), axis=(0, 1)))
 
 
 def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"] = "bulk", prob: Any = None) -> Floats:

@@ -36,6 +36,8 @@ MAP_STEP, MAP_TOLERANCE = 1e-4, 1e-5
 """Of the differences that give a determinant; the tolerance is for each coordinate."""
 MOST_ROUGH, ENOUGH_TRUE = 12, 3
 """Places whose roughness is measured at most, and smooth ones after which no more are asked."""
+SLIGHT = 0.01
+"""A difference of log densities that no posterior shows, as that of two solvers with a tolerance."""
 SHOWN = 6
 
 
@@ -278,6 +280,12 @@ def judge(
                 f"{names[1]}{' (less the constant)' if excess[i] > 1 else ' (along one line)'}"
                 + (f"; the difference depends on {_sizes(depends)}" if depends else "")
             )
+            largest = float(np.max(np.abs((b - a)[usable & typical] - constant), initial=0))
+            if typical[i] and largest < SLIGHT and not outside and not empty:
+                reasons.append(
+                    f"where the posterior has its mass the two differ by at most {largest:.2g} in the log density: if "
+                    "they solve an equation to a tolerance (an ODE, a root), tighten it and compare again"
+                )
         worst_error = float(np.max(worst[true], initial=0)) * TOLERANCE
         return Verdict("different", **numbers, error=worst_error, constant=constant, left_out=left_out,
                        reasons=reasons, depends=depends, at=at, values=values)  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.correctness.diagnostics import ess
+from bench.correctness.diagnostics import ROUNDING, constant, ess
 from bench.correctness.truth import PROBABILITIES, Truth, elements
 
 Floats = NDArray[np.float64]
@@ -118,10 +118,14 @@ def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = (
     ess_quantile = np.broadcast_to(truth.ess_quantile, truth.quantiles.shape)[:, known]
     of_mean, of_sd = ess(x, "mean"), ess(x**2, "mean")
     of_quantile = ess(below, "mean") if pairs else np.empty(0)
+    if pairs:  # where all draws or none lie below, they don't say how many of them are effective
+        beside = np.array([min(of_mean[k], of_sd[k]) for _, k in pairs])
+        of_quantile = np.where(constant(below), beside, of_quantile)
     z = dict(zip([f"{name} mean" for name in names], _average(x) / spread(of_mean, ess_mean), strict=True))
-    sd_of_square = np.sqrt(fourth / sd**4 - 1)
-    sd_z = 2 * (np.sqrt(_average(x**2)) - 1) / (sd_of_square * spread(of_sd, ess_sd))
-    z |= dict(zip([f"{name} sd" for name in names], sd_z, strict=True))
+    excess = fourth / sd**4 - 1
+    spreads = excess > ROUNDING  # two values of the same chance are always one sd from their mean
+    sd_z = 2 * (np.sqrt(_average(x**2)) - 1)[spreads] / (np.sqrt(excess) * spread(of_sd, ess_sd))[spreads]
+    z |= dict(zip([f"{name} sd" for name, graded in zip(names, spreads, strict=True) if graded], sd_z, strict=True))
     theirs = np.array([ess_quantile[q, k] for q, k in pairs])
     quantile_z = (_average(below) - p) / (np.sqrt(p * (1 - p)) * spread(of_quantile, theirs)) if pairs else []
     z |= dict(zip([f"{names[k]} {PROBABILITIES[q]:.0%}" for q, k in pairs], quantile_z, strict=True))

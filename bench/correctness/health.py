@@ -38,6 +38,8 @@ def health(
     flags = []
     if not all(np.all(np.isfinite(draws)) for draws in fit.draws.values()):
         flags.append("draws are not finite")
+    if still := int(np.sum(np.all(fit.log_density == fit.log_density[:, :1], axis=1))):
+        flags.append(f"chains that never move: {still}")
     if np.mean(fit.divergent) > MAX_DIVERGENT:
         flags.append(f"divergences: {int(np.sum(fit.divergent))}")
     if not max_rhat <= MAX_RHAT:

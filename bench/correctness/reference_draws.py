@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.correctness.diagnostics import ess
+from bench.correctness.diagnostics import constant, ess
 from bench.correctness.truth import PROBABILITIES, Truth
 
 Floats = NDArray[np.float64]
@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 def truth_from_draws(draws: Mapping[str, Floats], source: str = "") -> Truth:
     """Take posterior expectations, and the effective sample size of each, from reference draws.
+
+    What never varies has an sd of 0, and is not graded; nor are quantiles at a value that many draws have.
 
     Parameters
     ----------
@@ -23,19 +25,23 @@ def truth_from_draws(draws: Mapping[str, Floats], source: str = "") -> Truth:
     """
     names = list(draws)
     x = np.stack([np.asarray(draws[name], dtype=np.float64) for name in names], axis=2)
-    mean, sd = x.mean(axis=(0, 1)), x.std(axis=(0, 1))
+    mean, sd = x.mean(axis=(0, 1)), np.where(constant(x), 0.0, x.std(axis=(0, 1)))
     centred = x - mean
     quantiles = np.quantile(x, PROBABILITIES, axis=(0, 1))
     below = [(x <= q).astype(np.float64) for q in quantiles]
+    ess_quantile = np.stack([ess(each, "mean") for each in below])
+    share, p = np.stack([each.mean(axis=(0, 1)) for each in below]), np.array(PROBABILITIES)[:, None]
+    # where many draws have one value, no quantile has the share below it that it stands for
+    at_one_value = np.abs(share - p) > 1 / x[..., 0].size + 2 * np.sqrt(p * (1 - p) / ess_quantile)
     return Truth(
         "reference draws",
         names,
         mean,
         sd,
         (centred**4).mean(axis=(0, 1)),
-        quantiles,
+        np.where(at_one_value, np.nan, quantiles),
         ess(x, "mean"),
         ess(centred**2, "mean"),
-        np.stack([ess(each, "mean") for each in below]),
+        ess_quantile,
         source,
     )

@@ -25,7 +25,7 @@ from bench.records import RUNS, Record, RunError, find_run, named, read_run
 from bench.report.page import write_report
 from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
-from bench.report.terminal import outcome
+from bench.report.terminal import fit_outcome
 from bench.running.run import Plan, Run, UsageError
 from bench.settings import Asked, Settings, fit_seed
 
@@ -373,5 +373,5 @@ def _introduction(question: Question, plan: Plan) -> Iterator[str]:
 
 
 def _tell(say: Callable[[str], None], record: Record) -> None:
-    result = "stopped, for the budget is used" if record.status == "timeout" else outcome(record)
+    result = "stopped, for the budget is used" if record.status == "timeout" else fit_outcome(record)
     say(f"  {record.model + ' on ' + record.backend:<40}{result}")

@@ -8,10 +8,6 @@ from bench.families.normal_means.exact import exact_posterior
 from bench.records import Record
 
 POSTERIORS = ("finite_population", "superpopulation")
-COMMAND = (
-    ".venv/bin/pytest bench/test_sample.py --benchmark-only --grid thread "
-    "--model centered,finite_zerosum_centered,finite_zerosum_noncentered --backend pymc,stanli"
-)
 
 
 def exact_table() -> Iterator[dict[str, object]]:
@@ -43,7 +39,7 @@ def thread_page(records: Sequence[Record]) -> str:
     Parameters
     ----------
     records : sequence of Record
-        Of a run of `COMMAND`.
+        Of a run of the `thread` grid.
     """
     return "\n".join([*_introduction(), *_mu(), *_omega(cells(records)), *_advice(), *_origin(records), ""])
 
@@ -128,7 +124,7 @@ def _omega(table: Sequence[Cell]) -> Iterator[str]:
 def _ess(cell: Cell | None) -> str:
     if cell is None or not cell.fits:
         return "no fit"
-    sizes = [record.quantities["omega"].ess_bulk for record in cell.fits if "omega" in record.quantities]
+    sizes = [record.quantities["omega"].ess_bulk for record in cell.counted if "omega" in record.quantities]
     if not sizes:
         return "not diagnosed"
     text = f"{sum(sizes) / len(sizes):.0f}"
@@ -138,7 +134,10 @@ def _ess(cell: Cell | None) -> str:
 
 
 def _advice() -> Iterator[str]:
-    yield "Bold: every fit healthy (see the README); the rest must not be used."
+    yield (
+        "Bold: healthy (see the README); where a single fit, or one in five, is not, the figure is that of the others. "
+        "The rest must not be used."
+    )
     yield ""
     yield "## What to write instead"
     yield ""
@@ -168,7 +167,14 @@ def _origin(records: Sequence[Record]) -> Iterator[str]:
     yield "## How this page is made"
     yield ""
     run = records[0].run
-    yield f"```bash\n{COMMAND}\n.venv/bin/hierbench thread latest --output reports/reference/thread.md\n```"
+    models, backends = (
+        ",".join(dict.fromkeys(getattr(record, of) for record in records)) for of in ("model", "backend")
+    )
+    command = (
+        f".venv/bin/pytest bench/test_sample.py --benchmark-only --grid thread --model {models} --backend {backends} "
+        f"--replicates {len({record.replicate for record in records})}"
+    )
+    yield f"```bash\n{command}\n.venv/bin/hierbench thread latest --output reports/reference/thread.md\n```"
     yield ""
     versions = {
         f"{name} {version}" for record in records for name, version in record.versions.items() if name != "numpy"

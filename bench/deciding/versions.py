@@ -245,7 +245,7 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None]) -> Hi
     for number, combination in enumerate(matrix.combinations, 1):
         say(f"[{number}/{len(matrix.combinations)}] environment {combination.name}")
         try:
-            ready[combination] = environment(combination, say)
+            ready[combination] = make_environment(combination, say)
         except NotMadeError as error:
             notes.append(f"{combination.name}: no environment: {error}")
             say(f"    {error}")
@@ -327,7 +327,7 @@ class NotMadeError(Exception):
     """An environment that can't be made; the message says why."""
 
 
-def environment(combination: Combination, say: Callable[[str], None]) -> Path:
+def make_environment(combination: Combination, say: Callable[[str], None]) -> Path:
     """Make, or find, a virtual environment with a combination in it, and return its Python.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -143,8 +143,12 @@ class Model:
     def digest(self) -> str:
         """SHA-256 over both programs and how their names match."""
         parts = [program.code if program else "" for program in (self.stan, self.pymc)]
-        names = repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
-        return sha256("\0".join([*parts, names]).encode()).hexdigest()
+        return sha256("\0".join([*parts, self.naming]).encode()).hexdigest()
+
+    @property
+    def naming(self) -> str:
+        """How the names and axes of both programs match, as text for a digest."""
+        return repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +254,10 @@ class Family(ABC):
     def target(self, model: Model) -> Target:
         """Return what a model targets."""
         return self.targets[model.target]
+
+    def lacking(self, names: Collection[str]) -> str:
+        """Say what is asked for that is not among the names that the programs have; nothing by default."""
+        return ""
 
     def truth(self, target: str, dataset: Dataset) -> Truth | None:
         """Return what fits are graded against; None where nothing is known, and engines are held against each other.

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from bench.families.base import Data, DataError, Dataset, Family, Model, Program
 Floats = NDArray[np.float64]
 
 FILES = ("model.stan", "model.py", "data.json", "pair.toml")
+FEWEST_DRAWS = 4
+"""Of a chain of reference draws: ArviZ gives no ESS for fewer."""
 KNOWN = ("names", "axes", "quantities", "headline", "reference")
 
 
@@ -46,7 +48,8 @@ class Pair(Family):
         quantities, headline = (tuple(options.get(key, ())) for key in ("quantities", "headline"))
         self.targets = {model.target: Target(model.target, quantities, headline)}
         self._dataset = Dataset(name, data, {"values": sum(int(np.size(value)) for value in data.values())})
-        self._reference = folder / options["reference"] if "reference" in options else None
+        reference = folder / options["reference"] if "reference" in options else None
+        self._reference = None if reference is None else (reference.name, read_draws(reference))
 
     @classmethod
     def read(cls, folder: Path) -> "Pair":
@@ -57,7 +60,7 @@ class Pair(Family):
         Raises
         ------
         DataError
-            If a file can't be used; the message says which and why.
+            If a file can't be used, reference draws among them; the message says which and why.
         """
         if not folder.is_dir():
             raise DataError(f"{folder} is no folder; give one that holds {', '.join(FILES[:3])}")
@@ -107,7 +110,19 @@ class Pair(Family):
 
     @cached_property
     def _truth(self) -> Truth | None:
-        return None if self._reference is None else truth_from_draws(read_draws(self._reference), self._reference.name)
+        return None if self._reference is None else truth_from_draws(self._reference[1], self._reference[0])
+
+    def lacking(self, names: Collection[str]) -> str:
+        """Say which names in `pair.toml`, or in all of the reference draws, no program has."""
+        (target,) = self.targets.values()
+        has = f"the programs have {', '.join(names)}"
+        if lost := [name for name in dict.fromkeys((*target.quantities, *target.headline)) if name not in names]:
+            return f"pair.toml asks for {', '.join(lost)}, and {has}"
+        if self._reference is None:
+            return ""
+        source, draws = self._reference
+        known = dict.fromkeys(name.partition("[")[0] for name in draws)
+        return "" if known.keys() & set(names) else f"{source} holds draws of {', '.join(known)}, and {has}"
 
 
 def read_data(path: Path) -> dict[str, Any]:
@@ -174,18 +189,37 @@ def read_draws(path: Path) -> dict[str, Floats]:
     Raises
     ------
     DataError
-        If it can't be read.
+        If it can't be read, or a draw is missing or not finite.
     """
     check_file(path)
     try:
         chains = json.loads(path.read_text(encoding="utf-8"))
-        found = {name: np.array([chain[name] for chain in chains], dtype=np.float64) for name in chains[0]}
+        columns = {name: [np.array(chain[name], dtype=np.float64) for chain in chains] for name in chains[0]}
+        lacks = [f"chain {i} lacks {name}" for i, chain in enumerate(chains, 1) for one in chains for name in one
+                 if name not in chain]  # fmt: skip
     except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        lacks, columns = [f"{type(error).__name__}: {error}"], {}
+    if lacks or not columns:
         raise DataError(
-            f"{path} holds no reference draws ({type(error).__name__}: {error}); give a list of chains, each an object "
-            'such as {"mu": [0.1, 0.2], "theta[1]": [1.0, 1.1]}'
-        ) from error
-    return {_from_zero(name): draws for name, draws in found.items()}
+            f"{path} holds no reference draws ({lacks[0] if lacks else 'no names'}); give a list of chains, each an "
+            'object such as {"mu": [0.1, 0.2], "theta[1]": [1.0, 1.1]}'
+        )
+    length = np.shape(next(iter(columns.values()))[0])
+    for name, draws in columns.items():
+        for i, chain in enumerate(draws, 1):
+            if chain.ndim != 1 or chain.shape != length:
+                raise DataError(
+                    f"{path}: {name} has draws of shape {chain.shape} in chain {i}, and the first chain has {length}; "
+                    "give as many numbers of every name in every chain"
+                )
+            if not np.isfinite(chain).all():
+                at = int(np.argmin(np.isfinite(chain)))
+                raise DataError(
+                    f"{path}: draw {at + 1} of {name} in chain {i} is {chain[at]}; give numbers that are finite"
+                )
+    if length[0] < FEWEST_DRAWS:
+        raise DataError(f"{path}: a chain has {length[0]} draws, too few for an ESS; give {FEWEST_DRAWS} or more")
+    return {_from_zero(name): np.stack(draws) for name, draws in columns.items()}
 
 
 def _from_zero(name: str) -> str:

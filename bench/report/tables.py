@@ -138,9 +138,10 @@ class Row(Cell):
 
         Of an array the replicates count that are of the same element as the slowest.
         """
-        found = [record.quantities[name] for record in self.fits if name in record.quantities]
-        if not found:
+        every = [record.quantities[name] for record in self.fits if name in record.quantities]
+        if not every:
             return None
+        found = [q for q in every if not q.constant] or every
         element = min(found, key=_ess).element
         same = [q for q in found if q.element == element]
         means = {field: fmean(getattr(q, field) for q in same) for field in ("mean", "sd", "q3", "q50", "q97", "mcse")}
@@ -188,6 +189,8 @@ def truth_of(record: Record) -> str:
 
 
 def _ess(quantity: Quantity) -> float:
+    if quantity.constant:
+        return math.inf
     return quantity.ess_bulk if math.isfinite(quantity.ess_bulk) else -1.0
 
 
@@ -384,13 +387,15 @@ def _quantity_line(row: Row, name: str) -> tuple[str, ...]:
     q = row.quantity(name)
     assert q is not None
     known = row.known.get(name, {})
-    values = [q.mean, q.sd, q.q3, q.q50, q.q97, q.mcse, q.ess_bulk, q.ess_tail]
+    values = [q.mean, q.sd, q.q3, q.q50, q.q97, q.mcse]
+    sizes = ("constant", "constant") if q.constant else (number(q.ess_bulk), number(q.ess_tail))
     true = [known.get(field) for field in ("mean", "sd", "q3", "q97")]
     return (
         row.model,
         row.engine,
         q.element,
         *map(number, values),
+        *sizes,
         _true_ess(row.true_ess(name)),
         _rhat(q.rhat),
         row.truth if known else NOTHING,

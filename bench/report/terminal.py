@@ -39,11 +39,12 @@ class Progress:
         seconds = remaining * (time.monotonic() - self._started) / self._measured
         left = f"{remaining} left, about {_duration(seconds)}" if remaining else "the last"
         self._write(
-            f"[{self._done:{len(str(self._total))}}/{self._total}] {printable(what):<62} {outcome(record)}  ({left})"
+            f"[{self._done:{len(str(self._total))}}/{self._total}] {printable(what):<62} {fit_outcome(record)}  "
+            f"({left})"
         )
 
 
-def outcome(record: Record) -> str:
+def fit_outcome(record: Record) -> str:
     """Say in one line what became of a fit."""
     if record.status != "ok":
         return f"{record.status}: {printable(record.reason.splitlines()[0])[:90]}"

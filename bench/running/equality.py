@@ -111,12 +111,34 @@ class Equality:
         WorkerError
             If no program of the model can be used.
         """
+        usable = self._usable(model, dataset)
+        return {name: shape for name, shape in usable[0].items() if all(n.get(name) == shape for n in usable)}
+
+    def known(self, model: Model, dataset: Dataset) -> list[str]:
+        """Return the names of the quantities that any program has.
+
+        Parameters
+        ----------
+        model : Model
+            What is fit.
+        dataset : Dataset
+            To which data.
+
+        Raises
+        ------
+        WorkerError
+            If no program of the model can be used.
+        """
+        return list(dict.fromkeys(name for names in self._usable(model, dataset) for name in names))
+
+    def _usable(self, model: Model, dataset: Dataset) -> list[dict[str, tuple[int, ...]]]:
+        """Names and shapes by every program that can be used, the leading one first."""
         usable = [self.description(model, dataset, self.leader(model, dataset)).names]
         for backend in (BACKENDS[name] for name in LEADERS):
             with suppress(WorkerError):
                 if getattr(model, backend.language) is not None:
                     usable.append(self.description(model, dataset, backend).names)
-        return {name: shape for name, shape in usable[0].items() if all(n.get(name) == shape for n in usable)}
+        return usable
 
     def note(self, model: Model, dataset: Dataset) -> str:
         """Say why nothing is compared across languages; empty where that is done.

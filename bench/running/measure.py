@@ -134,6 +134,8 @@ class Replicates:
         """Pass the gate, and note which quantities there are."""
         case = self.case
         declared = self._equality.description(case.model, case.dataset, case.backend)
+        if lost := case.family.lacking(self._equality.known(case.model, case.dataset)):
+            raise DataError(lost)
         wanted = case.family.target(case.model).quantities or tuple(self._equality.common(case.model, case.dataset))
         verdict = self._equality.check(case.family, case.model, case.dataset, case.backend, self._worker)
         self._gate = {

@@ -206,6 +206,16 @@ def test_data_of_the_same_shapes_are_exchanged_and_nothing_is_compiled(
     assert constants[0] == pytest.approx(constants[1], abs=1e-6)
 
 
+def test_an_edit_of_the_program_in_the_other_language_compiles_nothing(
+    backend: str, worker: Worker, fits: Fits
+) -> None:
+    model = fits.model("noncentered")
+    worker.prepare(model, DATASET)
+    edited = replace(model, **{"pymc" if BACKENDS[backend].language == "stan" else "stan": None})
+    cache = worker.prepare(edited, DATASET).cache
+    assert cache == "memory" if BACKENDS[backend].language == "pymc" else cache in {"none", "disk"}
+
+
 @SOME_MODELS
 def test_nothing_is_compiled_twice(name: str, worker: Worker, fits: Fits) -> None:
     model = fits.model(name)

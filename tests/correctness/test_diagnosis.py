@@ -97,8 +97,48 @@ def test_elements_that_never_vary_spoil_nothing(fit: Fit) -> None:
     assert np.isfinite(found["max_rhat"])
 
 
-def test_a_quantity_that_never_moves_at_all_is_no_healthy_one(fit: Fit) -> None:
-    assert said(fit, stuck=np.full((4, 2000), 1.5))["health"] == ["R-hat: nan"]
+@pytest.mark.parametrize("graded", [True, False])
+def test_a_quantity_that_never_varies_is_shown_as_constant_and_says_nothing_of_convergence(
+    fit: Fit, *, graded: bool
+) -> None:
+    rounded = np.full((4, 2000), 0.3)
+    rounded[:, ::2] += np.spacing(0.3)  # as the sum of a simplex
+    without = said(fit, truth() if graded else None)
+    found = said(fit, truth() if graded else None, c=np.full((4, 2000), 1.5), ones=np.ones((4, 2000, 3)), r=rounded)
+    assert found["health"] == []
+    assert {name: q.element for name, q in found["quantities"].items() if q.constant} == {
+        "c": "c", "ones": "ones[0]", "r": "r",
+    }  # fmt: skip
+    assert (found["quantities"]["c"].mean, found["quantities"]["c"].q97) == (1.5, 1.5)
+    for name in ("min_ess_bulk", "min_ess_of", "max_rhat", "ess_per_second", "summary"):
+        assert found[name] == without[name]
+
+
+def test_chains_that_are_stuck_at_different_values_are_not_healthy(fit: Fit) -> None:
+    stuck = np.repeat([[1.0], [2.0], [3.0], [4.0]], 2000, axis=1)
+    found = said(fit, stuck=stuck)
+    assert found["min_ess_of"] == "stuck"
+    assert [flag.split(":")[0] for flag in found["health"]] == ["R-hat", "bulk ESS", "tail ESS"]
+
+
+def test_one_chain_that_is_stuck_is_not_healthy(fit: Fit) -> None:
+    stuck = fit.draws["mu"].copy()
+    stuck[2] = np.median(stuck)  # in the middle, where its mean says nothing
+    assert any(flag.startswith("R-hat") for flag in said(fit, mu=stuck)["health"])
+
+
+def test_a_fit_in_which_nothing_varies_is_not_healthy(fit: Fit) -> None:
+    found = diagnose(fit, {"c": np.full((4, 2000), 1.5), "none": np.empty((4, 2000, 0))}, None, SCALARS, 2.0, [])
+    assert found["health"] == ["nothing that is reported varies"]
+    assert list(found["quantities"]) == ["c"]
+    assert found["min_ess_bulk"] is found["min_ess_of"] is found["max_rhat"] is found["ess_per_second"] is None
+
+
+def test_a_sampler_that_never_moves_is_not_healthy_whatever_a_generator_adds(fit: Fit) -> None:
+    still = replace(fit, log_density=np.full_like(fit.log_density, -3.0))
+    predicted = np.random.default_rng(5).normal(size=(4, 2000))
+    found = diagnose(still, {"mu": np.ones((4, 2000)), "predicted": predicted}, None, SCALARS, 2.0, [])
+    assert found["health"] == ["chains that never move: 4"]
 
 
 def test_draws_that_are_not_numbers_are_flagged_and_not_graded(fit: Fit) -> None:

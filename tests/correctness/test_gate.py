@@ -472,6 +472,16 @@ def test_digits_lost_in_a_tail_hide_no_difference(sides: Sides) -> None:
     assert list(verdict.depends) == ["sigma"]
 
 
+@pytest.mark.parametrize(("size", "slight"), [(1e-5, True), (0.5, False)])
+def test_a_difference_as_small_as_a_solvers_tolerance_is_refused_and_its_size_is_told(
+    sides: Sides, size: float, *, slight: bool
+) -> None:
+    verdict = sides.judge({}, lambda values: sides.evaluate(values)[0] + size * np.sin(float(values["m"])))
+    assert verdict.kind == "different"
+    assert ("where the posterior has its mass the two differ by at most" in str(verdict)) is slight
+    assert ("if they solve an equation to a tolerance" in str(verdict)) is slight
+
+
 @pytest.mark.parametrize("name", ["m", "sigma", "omega", "e"])
 def test_names_the_parameter_that_the_difference_depends_on(sides: Sides, name: str) -> None:
     verdict = sides.judge({}, lambda values: sides.evaluate(values)[0] + 1e-4 * float(np.sum(values[name] ** 2)))

@@ -141,6 +141,20 @@ def test_elements_that_never_vary_are_not_graded() -> None:
     assert not result.biased
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_quantile_that_no_draw_or_every_draw_lies_below_rests_on_the_draws_of_its_quantity(side: int) -> None:
+    """With 60 effective draws of 4,000 it is no wonder that none is in a tail of 3 %."""
+    rng = np.random.default_rng(11)
+    slow = np.repeat(np.clip(rng.normal(size=(4, 15)), -1.8, 1.8), 67, axis=1)[:, :1000]
+    edge = stats.norm.ppf(0.03) * np.array([[1.0], [0.0], [-1.0]])
+    normal = Truth("exact", ["x"], np.zeros(1), np.ones(1), np.full(1, 3.0), edge)
+    result = grade({"x": side * slow}, normal)
+    assert result.fewest < 200
+    assert abs(result.z["x 3%"]) < 3
+    assert abs(result.z["x 97%"]) < 3
+    assert not result.biased
+
+
 def test_a_truth_that_rests_on_draws_widens_its_own_part_alone() -> None:
     draws, exact = fit(posterior(1.0), np.random.default_rng(10)), truth(1.0)
     ess = np.full(len(exact.names), np.inf)

@@ -66,6 +66,11 @@ def test_saturation_beyond_one_in_a_hundred_is_flagged(fit, share, expected):
     assert flags(replace(fit, saturated=first(share))) == expected
 
 
+def test_chains_that_never_move_are_flagged(fit):
+    fit.log_density[1] = -3.0
+    assert flags(fit) == ["chains that never move: 1"]
+
+
 def test_draws_that_are_not_finite_are_flagged(fit):
     fit.draws["omega"][1, 3] = np.inf
     assert flags(fit) == ["draws are not finite"]

@@ -61,6 +61,33 @@ def test_scores_of_correct_fits_are_standard_normal_in_size(reference: int) -> N
     assert np.sqrt(np.mean(np.square(list(sizes.values())))) == pytest.approx(1, abs=0.12)
 
 
+def discrete(rng: np.random.Generator, count: int) -> dict[str, Floats]:
+    """Four chains of a constant, of two values with the same chance, of a rare event, and of a count."""
+    size = (4, count)
+    return {
+        "constant": np.full(size, 0.3),
+        "coin": rng.permuted(np.tile([0.0, 1.0], (4, count // 2)), axis=1),
+        "rare": (rng.random(size) < 0.001).astype(float),
+        "count": rng.poisson(2.0, size).astype(float),
+    }
+
+
+def test_discrete_and_constant_quantities_raise_no_false_alarm() -> None:
+    rng = np.random.default_rng(6)
+    fit = discrete(rng, 1000) | {"coin": rng.integers(0, 2, (4, 1000)).astype(float)}
+    result = grade(fit, truth_from_draws(discrete(rng, 2500)))
+    assert set(result.z) == {"coin mean", "coin 50%", "rare mean", "rare sd", "count mean", "count sd"}
+    assert all(np.isfinite(list(result.z.values())))
+    assert not result.biased
+
+
+def test_discrete_quantities_that_are_off_are_found() -> None:
+    rng = np.random.default_rng(7)
+    off = discrete(rng, 1000) | {"rare": (rng.random((4, 1000)) < 0.02).astype(float)}
+    assert grade(off, truth_from_draws(discrete(rng, 2500))).worst == "rare mean"
+    assert grade(off, truth_from_draws(discrete(rng, 2500))).biased
+
+
 def test_few_reference_draws_taken_for_exact_would_raise_alarms() -> None:
     rng = np.random.default_rng(4)
     known = [truth_from_draws(draws(rng, 250)) for _ in range(20)]

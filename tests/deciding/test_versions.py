@@ -16,8 +16,8 @@ from bench.deciding.versions import (
     Combination,
     Matrix,
     NotMadeError,
-    environment,
     find_folder,
+    make_environment,
     read_folder,
     read_matrix,
 )
@@ -112,7 +112,7 @@ def test_a_version_that_is_not_there_is_reported(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(NotMadeError, match=r"No matching distribution found for stanli==0\.0\.987"):
-        environment(Combination(("stanli==0.0.987",), ("stanli",), own), print)
+        make_environment(Combination(("stanli==0.0.987",), ("stanli",), own), print)
     assert not any((tmp_path / "hierbench" / "environments").glob("*"))
 
 
@@ -124,7 +124,7 @@ def fake_environments(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> None
             raise NotMadeError("Python 3.11: no such version")
         return Path(sys.executable)
 
-    monkeypatch.setattr(versions, "environment", made)
+    monkeypatch.setattr(versions, "make_environment", made)
 
 
 @pytest.mark.slow
@@ -227,9 +227,9 @@ def test_a_real_environment_is_made_once_and_has_what_was_pinned(
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     pin = f"stanli=={version('stanli')}"
     told: list[str] = []
-    python = environment(Combination((pin,), ("stanli",), own), told.append)
+    python = make_environment(Combination((pin,), ("stanli",), own), told.append)
     code = "from importlib.metadata import version; print(version('stanli'), version('hierbench'))"
     said = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert said == [version("stanli"), version("hierbench")]
-    assert environment(Combination((pin,), ("stanli",), own), told.append) == python
+    assert make_environment(Combination((pin,), ("stanli",), own), told.append) == python
     assert len(told) == 1

@@ -130,11 +130,23 @@ def test_reference_draws_are_its_truth(tmp_path: Path) -> None:
     assert grade({"mu": rng.normal(1.3, 0.5, (4, 1000))}, truth).biased
 
 
-def test_reference_draws_that_are_missing_are_told_when_they_are_asked_for(tmp_path: Path) -> None:
-    pair = Pair.read(write(tmp_path / "p", stan=STAN, json=DATA, toml='reference = "none.json"'))
-    (dataset,) = pair.datasets("p")
-    with pytest.raises(DataError, match=r"none\.json: no such file"):
-        pair.truth("p", dataset)
+def test_reference_draws_that_are_missing_or_bad_are_told_before_anything_is_sampled(tmp_path: Path) -> None:
+    folder = write(tmp_path / "p", stan=STAN, json=DATA, toml='reference = "draws.json"')
+    with pytest.raises(DataError, match=r"draws\.json: no such file"):
+        Pair.read(folder)
+    (folder / "draws.json").write_text('[{"mu": [1, 2, NaN, 4]}]')
+    with pytest.raises(DataError, match=r"draws\.json: draw 3 of mu in chain 1 is nan"):
+        Pair.read(folder)
+
+
+def test_names_that_no_program_has_are_told(tmp_path: Path) -> None:
+    toml = 'quantities = ["mu", "tua"]\nheadline = ["tua", "x"]\nreference = "draws.json"'
+    folder = write(tmp_path / "p", stan=STAN, json=DATA, toml=toml)
+    (folder / "draws.json").write_text('[{"nu[1]": [1, 2, 3, 4], "nu[2]": [1, 2, 3, 4]}]')
+    pair = Pair.read(folder)
+    assert pair.lacking(["mu", "tau"]) == "pair.toml asks for tua, x, and the programs have mu, tau"
+    assert pair.lacking(["mu", "tua", "x"]) == "draws.json holds draws of nu, and the programs have mu, tua, x"
+    assert pair.lacking(["mu", "tua", "x", "nu"]) == ""
 
 
 # Data
@@ -221,7 +233,8 @@ def test_options_that_are_refused(tmp_path: Path, text: str, said: str) -> None:
         "[7]",
         '[{"mu": ["a"]}]',
         '[{"mu": [1, 2]}, {"tau": [1, 2]}]',
-        '[{"mu": [1, 2]}, {"mu": [1]}]',
+        '[{"mu": [1, 2]}, {"mu": [1, 2], "tau": [1, 2]}]',
+        '[{"mu": [1, 2]}, 7]',
     ],
 )
 def test_reference_draws_that_are_refused(tmp_path: Path, text: str) -> None:
@@ -231,12 +244,33 @@ def test_reference_draws_that_are_refused(tmp_path: Path, text: str) -> None:
         read_draws(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"mu": [1, 2, 3, 4]}, {"mu": [1]}]', r"mu has draws of shape \(1,\) in chain 2, and the first .* \(4,\)"),
+        ('[{"mu": [1, 2], "tau": [1]}]', r"tau has draws of shape \(1,\) in chain 1, and the first chain has \(2,\)"),
+        ('[{"mu": [[1, 2]]}]', r"mu has draws of shape \(1, 2\) in chain 1"),
+        ('[{"mu": 1}]', r"mu has draws of shape \(\) in chain 1"),
+        ('[{"mu": []}]', "a chain has 0 draws, too few for an ESS; give 4 or more"),
+        ('[{"mu": [1, 2, 3]}]', "a chain has 3 draws"),
+        ('[{"mu": [1, 2, 3, NaN]}]', "draw 4 of mu in chain 1 is nan; give numbers that are finite"),
+        ('[{"mu": [1, 2, 3, 4]}, {"mu": [1, -Infinity, 3, 4]}]', "draw 2 of mu in chain 2 is -inf"),
+        ('[{"mu": [1, null, 3, 4]}]', "draw 2 of mu in chain 1 is nan"),
+    ],
+)
+def test_reference_draws_that_are_missing_or_not_finite_are_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "draws.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"draws\.json: {said}"):
+        read_draws(path)
+
+
 def test_names_of_reference_draws_count_from_zero(tmp_path: Path) -> None:
     path = tmp_path / "draws.json"
-    path.write_text('[{"a": [1], "b[1]": [2], "c[10,2]": [3], "d[x]": [4]}]')
+    path.write_text('[{"a": [1, 1, 1, 1], "b[1]": [2, 2, 2, 2], "c[10,2]": [3, 3, 3, 3], "d[x]": [4, 4, 4, 4]}]')
     draws = read_draws(path)
     assert list(draws) == ["a", "b[0]", "c[9,1]", "d[x]"]
-    assert draws["a"].shape == (1, 1)
+    assert draws["a"].shape == (1, 4)
     assert draws["a"].dtype == np.float64
 
 

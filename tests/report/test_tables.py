@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 from scipy import stats
 
-from bench.records import Record
+from bench.records import Quantity, Record
 from bench.report.cost import growing, phases
 from bench.report.markdown import plain
 from bench.report.results import MAX_NAMES, Records, fields, write_results
@@ -173,6 +173,15 @@ def test_many_quantities_are_cut_and_counted_and_the_slowest_stay(records: list[
     assert len(lines) == 41
     assert lines[-1][2] == "and 61 more, all faster"
     assert {len(line) for line in lines} == {len(lines[0])}
+
+
+def test_a_constant_is_shown_as_such_and_stands_last(records: list[Record]) -> None:
+    constant = Quantity(1.5, 0.0, 1.5, 1.5, 1.5, 0.0, math.nan, math.nan, math.nan, "c")
+    fits = [replace(r, headline=[], quantities={"c": constant, **r.quantities}) for r in records if r.status == "ok"]
+    row = summarise(fits)[0]
+    lines = quantity_lines([row])
+    assert lines[-1][2:10] == ("c", "1.50", "0", "1.50", "1.50", "1.50", "0", "constant")
+    assert row.quantities[-1] == "c"
 
 
 def test_an_array_is_told_by_its_slowest_element(records: list[Record]) -> None:

@@ -86,6 +86,23 @@ def test_the_page_for_the_thread_says_which_fits_were_not_diagnosed() -> None:
     assert "| not diagnosed |" in thread_page(SETS["all that gave draws"])
 
 
+def test_the_page_for_the_thread_shows_what_is_ranked_by_its_healthy_fits() -> None:
+    fits = [r for r in simulate(omegas=(1.0,), groups=(5,), replicates=3) if r.backend == "stanli"]
+    fits = [r for r in fits if r.model == "centered"]
+    omega = fits[0].quantities["omega"]
+    made = [
+        replace(r, status="ok", health=health, quantities={"omega": replace(omega, ess_bulk=ess)}, divergences=0)
+        for r, health, ess in zip(fits, ([], [], ["R-hat: 1.1"]), (1000.0, 2000.0, 3.0), strict=True)
+    ]
+    assert "| **1500** |" in thread_page(made)
+
+
+def test_the_page_for_the_thread_is_made_by_the_command_of_its_run() -> None:
+    some = [record for record in ALL if record.model != "noncentered"]
+    models = "centered,finite_zerosum_noncentered"
+    assert f"--grid thread --model {models} --backend stanli,pymc --replicates 2\n" in thread_page(some)
+
+
 def test_the_page_says_that_nothing_was_diagnosed(tmp_path: Path) -> None:
     page = write_report(tmp_path, SETS["all"], asked()).read_text(encoding="utf-8")
     assert "not diagnosed" in page

@@ -114,6 +114,12 @@ def test_a_record_says_what_the_gate_compared(measured: Measure) -> None:
     assert json.dumps(gate, allow_nan=False)
 
 
+def test_a_quantity_that_no_program_has_is_refused_before_anything_is_sampled(measured: Measure) -> None:
+    (record,) = measured(case("pair", tiny(quantities=["m", "mm"])))
+    assert (record.status, record.wall_seconds) == ("mismatch", None)
+    assert record.reason.startswith("pair.toml asks for mm, and the programs have m, s, z")
+
+
 def test_where_no_truth_is_known_a_record_keeps_what_engines_can_be_held_against(measured: Measure) -> None:
     """And the quantities are those that both programs have."""
     (record,) = measured(case("pair", tiny()))
