@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compare.add_argument("--by", choices=["backend", "model", "case", "version"], default="version")
     compare.add_argument("--reference", help="backend, model or case that the others are compared with")
     compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%; 3: can't tell")
+    _add_decide(compare)
     compare.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
     compare.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on, or add --replicates")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
     versions.add_argument("--fail-on", metavar="CONDITION", help="1: a later one is, e.g., slower:10%%; 3: can't tell")
+    _add_decide(versions)
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
@@ -130,6 +132,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{error}; free space, mend permissions, or name another place", 1)
     except KeyboardInterrupt:
         return _failed("stopped", 130)
+
+
+def _add_decide(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--decide", nargs="?", const="10%", metavar="MARGIN",
+        help="as many replicates as it takes until each case is faster, slower or the same within, e.g., 5%% (10%%)",
+    )  # fmt: skip
+    command.add_argument("--budget", type=float, metavar="MINUTES", help="to measure with --decide (default: no limit)")
+    command.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
 
 
 def _failed(why: str, code: int) -> int:
@@ -206,6 +217,12 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         print("\n".join(result.lines()))
     return _gate(options, [result])
+
+
+def _only_with_decide(options: argparse.Namespace) -> None:
+    for name in ("budget", "max_replicates"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} only goes with --decide; add e.g. --decide 5%")
 
 
 def _gate(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> int:
@@ -288,21 +305,35 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _versions(options: argparse.Namespace) -> int:
-    from bench.deciding.versions import VERSIONS, find_folder, read_folder, read_matrix, try_versions
+    from bench.deciding.decide import Decide
+    from bench.deciding.matrix import read_matrix
+    from bench.deciding.versions import VERSIONS, find_folder, read_folder, try_versions
+    from bench.report.outcome import limit
 
+    if options.fail_on is not None:
+        limit(options.fail_on)  # one that can't be read is refused before anything is measured
+    if options.decide is not None and options.replicates is not None:
+        raise ValueError("--decide makes as many as it takes; give --max-replicates N, not --replicates")
+    decided = {"decide": options.decide, "max_replicates": options.max_replicates}
     folder = find_folder(options.resume, options.output or VERSIONS)
     if options.resume is not None:
         matrix = read_folder(folder)
         matrix = replace(matrix, replicates=max(matrix.replicates, options.replicates or 0))
+        matrix = replace(matrix, **{name: value for name, value in decided.items() if value is not None})
     elif options.tried is None:
         raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
     else:
         given = overrides(lambda name: getattr(options, name))
         rest = {"families": options.family, "grid": options.grid, "replicates": options.replicates}
-        matrix = read_matrix(options.tried, **rest, models=options.model, **given)
+        matrix = read_matrix(options.tried, **rest, models=options.model, **given, **decided)
+    decide = None
+    if matrix.decide is not None:
+        decide = Decide(matrix.decide, matrix.max_replicates, options.budget, options.fail_on)
+    else:
+        _only_with_decide(options)
     say = partial(_tell, sys.stderr if options.json else sys.stdout)
     try:
-        found = try_versions(matrix, folder, say)
+        found = try_versions(matrix, folder, say, decide)
     except KeyboardInterrupt:
         where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
         return _failed(f"stopped; what was measured stays. Go on: --resume {folder.name}{where}", 130)

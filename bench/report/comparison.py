@@ -1,12 +1,12 @@
 """What a comparison found: effects, rows with one verdict each, and how all of it is written down."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal, get_args
 
-from bench.cells import printable
+from bench.cells import printable, rankable
 from bench.report.matching import By
 from bench.report.statistics import Contrast, RateRatio
 
@@ -50,6 +50,10 @@ class Effect:
         For `not enough`: how many more replicates (for a geometric mean: datasets) give `resolution`.
     resolution : float
         Half-width of the interval to reach, e.g. 0.1 for a factor of 1.1.
+    level : float
+        Of the interval.
+    pairs : mapping of int to float
+        Log ratio of each pair, by replicate; empty for two samples.
     """
 
     measure: str
@@ -58,6 +62,8 @@ class Effect:
     p: float = math.nan
     more: int = 0
     resolution: float = WITHIN
+    level: float = LEVEL
+    pairs: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -66,8 +72,8 @@ class Effect:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % confidence interval of the ratio, (0, inf) where the spread is unknown."""
-        half = self.contrast.half_width(LEVEL)
+        """Confidence interval of the ratio, (0, inf) where the spread is unknown."""
+        half = self.contrast.half_width(self.level)
         if half > 700:
             return 0.0, math.inf
         return math.exp(self.contrast.mean - half), math.exp(self.contrast.mean + half)
@@ -79,7 +85,7 @@ class Effect:
 
     @property
     def slowdowns(self) -> tuple[float, float]:
-        """95 % confidence interval of `slowdown`."""
+        """Confidence interval of `slowdown`."""
         low, high = self.interval
         return (low, high) if self.measure in COSTS else (1 / high, 1 / low if low else math.inf)
 
@@ -99,17 +105,43 @@ class Effect:
         alpha : float
             Chance of a false alarm in the whole table.
         """
-        half, margin = self.contrast.half_width(LEVEL), math.log1p(within)
+        half, margin = self.contrast.half_width(self.level), math.log1p(within)
         if abs(self.contrast.mean) + half < margin:
             return replace(self, kind="same", p=p, resolution=within)
         if p <= alpha:
             return replace(self, kind="slower" if self.slowdown > 1 else "faster", p=p, resolution=within)
-        resolution = within
-        while math.isfinite(half) and half <= math.log1p(resolution):
-            resolution /= 2
-        return replace(
-            self, p=p, resolution=resolution, more=max(1, self.contrast.more_needed(math.log1p(resolution), LEVEL))
-        )
+        return replace(self, p=p)._not_enough(within)
+
+    def decide_at(self, level: float, within: float) -> "Effect":
+        """Return the effect with the verdict that its interval at a level gives.
+
+        `same` if the interval lies within the margin, else `faster` or `slower` if it leaves out 1. Without a spread
+        there is no verdict but for a ratio of exactly 1: values that differ by the same amount each time are those of
+        a clock that ticks too coarsely.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval; at 1 there is none.
+        within : float
+            Margin of `same`.
+        """
+        effect, mean = replace(self, level=level), self.contrast.mean
+        if level == 1 or (mean and not self.contrast.variance > 0):
+            return replace(effect, contrast=replace(self.contrast, variance=math.nan, df=0))._not_enough(within)
+        half = self.contrast.half_width(level)
+        if abs(mean) + half < math.log1p(within):
+            return replace(effect, kind="same", resolution=within)
+        if abs(mean) > half:
+            return replace(effect, kind="slower" if self.slowdown > 1 else "faster", resolution=within)
+        return effect._not_enough(within)
+
+    def _not_enough(self, within: float) -> "Effect":
+        """Say how many more it takes to reach the margin, or half of it if the interval is that narrow, and so on."""
+        half = self.contrast.half_width(self.level)
+        while math.isfinite(half) and half <= math.log1p(within):
+            within /= 2
+        return replace(self, resolution=within, more=max(1, self.contrast.more_needed(math.log1p(within), self.level)))
 
 
 @dataclass(frozen=True)
@@ -124,6 +156,8 @@ class Difference:
         What A is, where it has another name.
     n : int
         Replicates of B, or datasets.
+    over : int
+        For a pooled ratio: how many cases it is the geometric mean of; else 0.
     pairs : bool
         Whether they are paired with those of A.
     effects : tuple of Effect
@@ -148,6 +182,7 @@ class Difference:
     backend: str
     versus: str
     n: int
+    over: int = 0
     pairs: bool = False
     effects: tuple[Effect, ...] = ()
     divergences: tuple[int, int] | None = None
@@ -162,6 +197,20 @@ class Difference:
     def regression(self) -> bool:
         """Whether B diverges more or is unhealthy more often."""
         return "worse" in (self.divergence_change, self.health_change)
+
+    @property
+    def candidates(self) -> list[str]:
+        """The measures that may decide the row; see `deciding`."""
+        there = [effect.measure for effect in self.effects]
+        if self.same_draws and "cpu_per_gradient" in there:
+            return ["cpu_per_gradient"]
+        return [measure for measure in ("ess_per_second", "wall_seconds") if measure in there]
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether one side may be ranked and the other not, and that is no verdict yet."""
+        ranked = [rankable(sick, n) for sick, n in self.unhealthy or ()]
+        return any(ranked) and not all(ranked) and not self.health_change
 
     @property
     def deciding(self) -> Effect | None:
@@ -196,7 +245,7 @@ class Difference:
         if effect is None:
             words.append(f"not ranked ({self.health})")
         elif effect.kind == "not enough":
-            unit = "replicates" if self.dataset else "datasets"
+            unit = "replicates" if self.dataset or self.over else "datasets"
             words.append(f"not enough {unit}: {effect.more} more needed for {100 * effect.resolution:.3g} %")
         elif effect.kind == "same":
             words.append(f"same within {100 * effect.resolution:.3g} %")
@@ -215,6 +264,7 @@ class Difference:
             "backend": self.backend,
             "versus": self.versus,
             "n": self.n,
+            "over": self.over,
             "paired": self.pairs,
             "verdict": self.kind,
             "text": self.verdict,
@@ -225,6 +275,7 @@ class Difference:
                     "ratio": effect.ratio,
                     "low": effect.interval[0],
                     "high": _finite(effect.interval[1]),
+                    "level": effect.level,
                     "p_holm": _finite(effect.p),
                     "verdict": effect.kind,
                     "more_needed": effect.more,
@@ -262,6 +313,10 @@ class Comparison:
         Versions, differences that were passed over, and cases that were not compared.
     within, alpha : float
         Margin of `same`, and the chance of a false alarm in the whole table.
+    pooled : tuple of Difference
+        For each backend the geometric mean over all its cases, with a verdict of its own.
+    looks : tuple of int
+        At how many replicates verdicts were looked for, see `bench.report.sequential`; empty for one look at all.
     """
 
     a: str
@@ -272,6 +327,8 @@ class Comparison:
     notes: tuple[str, ...]
     within: float
     alpha: float
+    pooled: tuple[Difference, ...] = ()
+    looks: tuple[int, ...] = ()
 
     @property
     def regressions(self) -> list[Difference]:
@@ -286,17 +343,25 @@ class Comparison:
 
     def how(self) -> str:
         """Return how to read the numbers."""
+        ratios = "Ratios are B/A (time: below 1 is faster; ESS: above 1 is better)"
+        same = f"Same: the interval lies within a factor of {1 + self.within:g}."
+        if self.looks:
+            return (
+                f"{ratios}. All intervals hold at once, for the whole table and for all looks at it (after "
+                f"{', '.join(map(str, self.looks))} replicates of a case): one of them is wrong in at most "
+                f"{100 * self.alpha:.2g} % of tables, and so are the verdicts, which are read from them. Slower, "
+                f"faster: the interval leaves out 1. {same}"
+            )
         return (
-            f"Ratios are B/A (time: below 1 is faster; ESS: above 1 is better), each with its own {LEVEL:.0%} "
-            f"interval. Verdicts hold for the whole table at once: Holm, a false alarm in at most {self.alpha:.0%} of "
-            f"tables. Same: the interval lies within a factor of {1 + self.within:g}."
+            f"{ratios}, each with its own {LEVEL:.0%} interval. Verdicts hold for the whole table at once: Holm, a "
+            f"false alarm in at most {self.alpha:.0%} of tables. {same}"
         )
 
     def lines(self) -> Iterator[str]:
         """Yield the lines for a terminal."""
         yield self._title()
         yield from _wrapped(self.how())
-        for heading, of_dataset in groupby((*self.rows, *self.means), key=self._heading):
+        for heading, of_dataset in groupby(self._every(), key=self._heading):
             yield ""
             yield printable(heading)
             rows = list(of_dataset)
@@ -319,7 +384,7 @@ class Comparison:
 
     def table(self) -> Iterator[list[str]]:
         """Yield every row as text, the geometric means last."""
-        for row in (*self.rows, *self.means):
+        for row in self._every():
             name = _name(row, self.by)
             yield [self._heading(row), name, str(row.n), *_ratios(row), _divergences(row), row.verdict]
 
@@ -345,16 +410,24 @@ class Comparison:
             "by": self.by,
             "within": self.within,
             "alpha": self.alpha,
-            "adjustment": "holm",
-            "level": LEVEL,
+            "adjustment": "simultaneous intervals" if self.looks else "holm",
+            "level": None if self.looks else LEVEL,
+            "looks": list(self.looks),
+            "pooled": [row.to_dict() for row in self.pooled],
             "rows": [row.to_dict() for row in self.rows],
             "geometric_means": [row.to_dict() for row in self.means],
             "notes": list(self.notes),
             "summary": self.summary(),
         }
 
+    def _every(self) -> tuple[Difference, ...]:
+        """Return all rows in the order in which they are shown."""
+        return (*self.pooled, *self.rows, *self.means)
+
     def _heading(self, row: Difference) -> str:
         """Dataset of a row, with its family if there are several."""
+        if row.over:
+            return f"geometric mean over all {row.over} cases"
         families = {each.family for each in self.rows}
         return (f"{row.family}: " if len(families) > 1 else "") + (row.dataset or "geometric means over n datasets")
 
