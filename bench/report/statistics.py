@@ -15,7 +15,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import polygamma, psi
+from scipy.special import ndtri, polygamma, psi, stdtrit
 from scipy.stats import chi2, f, t
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ class Contrast:
 
     def half_width(self, level: float = 0.95) -> float:
         """Half the width of the confidence interval; infinite where the variance is unknown."""
-        return float(t.isf((1 - level) / 2, self.df)) * self.se if self.df > 0 else math.inf
+        return float(-stdtrit(self.df, (1 - level) / 2)) * self.se if self.df > 0 else math.inf
 
     def more_needed(self, half_width: float, level: float = 0.95) -> int:
         """Return how many more pairs narrow the interval to a half-width, if the variance stays what it is.
@@ -85,7 +85,7 @@ class Contrast:
         """
         if self.df <= 0:
             return max(1, math.ceil(3 - self.n))
-        z = float(t.isf((1 - level) / 2, 1e9))
+        z = float(-ndtri((1 - level) / 2))
         n = max(self.n, math.ceil(self.variance * (z / half_width) ** 2))
         while replace(self, n=n, df=self.df + n - self.n).half_width(level) > half_width:
             n += 1
