@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed("the working directory was deleted; change to one that is there: cd", 2)
     parser = argparse.ArgumentParser(prog="hierbench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    margin = "until each case is faster, slower or the same within, e.g., 5%% (default: 10%%)"
+    decide: dict[str, Any] = {"nargs": "?", "const": "10%", "metavar": "MARGIN", "help": f"go on {margin}"}
 
     commands.add_parser("doctor", help="what can run here, and how to get the rest")
 
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compare.add_argument("--by", choices=["backend", "model", "case", "version"], default="version")
     compare.add_argument("--reference", help="backend, model or case that the others are compared with")
     compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%; 3: can't tell")
-    _add_decide(compare)
+    compare.add_argument("--decide", **decide)
     compare.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
     compare.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -88,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on, or add --replicates")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
     versions.add_argument("--fail-on", metavar="CONDITION", help="1: a later one is, e.g., slower:10%%; 3: can't tell")
-    _add_decide(versions)
+    versions.add_argument("--decide", **decide)
+    versions.add_argument("--budget", type=float, metavar="MINUTES", help="to measure with --decide (default: any)")
+    versions.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
@@ -132,15 +136,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{error}; free space, mend permissions, or name another place", 1)
     except KeyboardInterrupt:
         return _failed("stopped", 130)
-
-
-def _add_decide(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--decide", nargs="?", const="10%", metavar="MARGIN",
-        help="as many replicates as it takes until each case is faster, slower or the same within, e.g., 5%% (10%%)",
-    )  # fmt: skip
-    command.add_argument("--budget", type=float, metavar="MINUTES", help="to measure with --decide (default: no limit)")
-    command.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
 
 
 def _failed(why: str, code: int) -> int:
@@ -204,18 +199,33 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from bench.deciding.decide import Decide
     from bench.report.compare import compare_runs
+    from bench.report.sequential import decide_runs
 
     if len(options.run) > 2:
         raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend, model or case")
     if len(options.run) == 1 and options.by == "version":
         raise ValueError("one run has nothing to compare with; name a second one, or add --by backend, model or case")
-    a, *b = (read_records(find_run(name, options.runs)) for name in options.run)
-    result = compare_runs(a, b[0] if b else None, options.by, reference=options.reference, anyway=options.anyway)
+    decide = None if options.decide is None else Decide(options.decide, condition=options.fail_on)
+    if decide is not None and len(options.run) == 2:
+        raise ValueError(
+            "two runs can't be gone on with in turn, only versions can: hierbench versions --try PINS "
+            f"--decide {options.decide}"
+        )
+    folders = [find_run(name, options.runs) for name in options.run]
+    a, *b = map(read_records, folders)
+    rest = {"reference": options.reference, "anyway": options.anyway}
+    if decide is None:
+        result = compare_runs(a, b[0] if b else None, options.by, **rest)
+    else:
+        result = decide_runs(a, None, options.by, within=decide.within, is_open=decide.is_open, **rest)
     if options.json:
         print(json.dumps(result.to_dict(), indent=1))
     else:
         print("\n".join(result.lines()))
+    if decide is not None:
+        print(decide.next_line(result, folders[0]), file=sys.stderr if options.json else sys.stdout)
     return _gate(options, [result])
 
 

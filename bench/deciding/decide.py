@@ -1,10 +1,13 @@
 """As many replicates as it takes: rounds of fits until every case has its verdict, or the budget is spent."""
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from bench.records import named, read_run
 from bench.report.comparison import Comparison, Difference
 from bench.report.outcome import asks_for_more, limit, outcome
 from bench.report.sequential import LOOKS, undecided
@@ -64,14 +67,43 @@ class Decide:
         return undecided if self.condition is None else asks_for_more(self.condition)
 
     def open_cases(self, comparison: Comparison) -> set[Case]:
-        """Return the cases of B that need more replicates.
+        """Return the cases, of both sides, that need more replicates.
 
         Parameters
         ----------
         comparison : Comparison
             By `decide_runs`.
         """
-        return {(row.dataset, row.model, row.backend) for row in comparison.rows if self.is_open(row)}
+        found = set()
+        for row in filter(self.is_open, comparison.rows):
+            model, backend = row.model, row.backend
+            if comparison.by == "backend":
+                backend = row.versus
+            elif comparison.by == "model":
+                model = row.versus
+            elif comparison.by == "case":
+                model, backend = row.versus.split(" on ")
+            found |= {(row.dataset, row.model, row.backend), (row.dataset, model, backend)}
+        return found
+
+    def next_line(self, comparison: Comparison, folder: Path) -> str:
+        """Say that all is decided, or what to type for the replicates up to the next look.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            By `decide_runs`, of one run.
+        folder : Path
+            Of the run.
+        """
+        cases = self.open_cases(comparison)
+        made = max((n for row in comparison.rows for _, n in row.unhealthy or ()), default=0)
+        beyond = [look for look in LOOKS if look > made]
+        if not cases or not beyond or self.fails([comparison]):
+            return "decided" if not cases else "no more replicates are asked for"
+        command = shlex.join(read_run(folder).get("command") or ["pytest", "bench/", "--benchmark-only"])
+        ids = ",".join(sorted(map("-".join, cases)))
+        return f"to go on, type: {command} --resume {named(folder)} --replicates {beyond[0]} --case {ids}"
 
     def fails(self, comparisons: Sequence[Comparison]) -> bool:
         """Whether the condition fails already, so that nothing more need be known."""

@@ -66,6 +66,7 @@ class _Trial:
 
     def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None) -> None:
         self._matrix, self._folder, self._say, self._decide = matrix, folder, say, decide
+        self._most = matrix.replicates if decide is None else decide.rounds
         self._ready: dict[Combination, Path] = {}
         self._open: dict[Combination, set[Case]] | None = None
         self.notes: list[str] = []
@@ -108,15 +109,11 @@ class _Trial:
                 cases = [case for case in sorted(self._open[combination]) if (*case, number - 1) not in made]
                 if not cases:
                     continue
-            of = f"of {len(cases)} undecided cases" if cases else f"of {self._most}"
-            self._say(f"fits {number} {of}: {combination.name}")
+            which = f"round {number}, {len(cases)} undecided cases" if cases else f"fits {number} of {self._most}"
+            self._say(f"{which}: {combination.name}")
             if problem := _fit(self._matrix, combination, python, folder, number, cases):
                 self._note(combination, problem, problem)
                 del self._ready[combination]
-
-    @property
-    def _most(self) -> int:
-        return self._matrix.replicates if self._decide is None else self._decide.rounds
 
 
 def report(matrix: Matrix, folder: Path, notes: Sequence[str] = (), decide: Decide | None = None) -> History:

@@ -367,11 +367,11 @@ class Comparison:
             rows = list(of_dataset)
             names = [_name(row, self.by) for row in rows]
             width = max(map(len, names)) + 2
-            heads = "".join(f"{name:<20}" for name in MEASURES.values())
+            heads = "".join(f"{name:<22}" for name in MEASURES.values())
             yield f"  {'':<{width}}{'n':>4}  {heads}{'diverg. A, B':<14}verdict"
             for name, row in zip(names, rows, strict=True):
                 yield f"  {name:<{width}}{row.n:>4}  " + "".join(
-                    [*(f"{text:<20}" for text in _ratios(row)), f"{_divergences(row):<14}", printable(row.verdict)]
+                    [*(f"{text:<22}" for text in _ratios(row)), f"{_divergences(row):<14}", printable(row.verdict)]
                 )
         yield ""
         yield from (printable(note) for note in self.notes)
@@ -446,10 +446,12 @@ def _ratios(row: Difference) -> Iterator[str]:
         effect = effects.get(measure)
         if effect is None:
             yield "-"
-        elif math.isinf(effect.interval[1]):
+        elif effect.interval[1] > 1000:  # of a spread that is unknown, or as good as
             yield f"{effect.ratio:.2f}"
         else:
-            yield f"{effect.ratio:.2f} [{effect.interval[0]:.2f}, {effect.interval[1]:.2f}]"
+            low, high = effect.interval
+            digits = 2 if high - low > 0.1 else 3  # so that a margin of a few per cent can be seen
+            yield f"{effect.ratio:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _divergences(row: Difference) -> str:
