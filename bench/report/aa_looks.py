@@ -221,7 +221,7 @@ def other_draws(seed: int, tables: int = 100) -> tuple[int, int]:
     return false, tables
 
 
-def report(seed: int = SEED, tables: int = 1000) -> Iterator[str]:
+def report(seed: int = SEED, tables: int = 200) -> Iterator[str]:
     """Yield the lines of `reports/reference/aa-looks.md`.
 
     Parameters
@@ -252,7 +252,7 @@ def report(seed: int = SEED, tables: int = 1000) -> Iterator[str]:
                 f"| {cases} | {spread} | {c.tables} | {c.wrong} ({c.wrong / c.tables:.2%}) "
                 f"| {c.decided / c.tables / cases:.1%} | {c.replicates:.1f} |"
             )
-    false, tried = other_draws(seed, max(1, tables // 20))
+    false, tried = other_draws(seed, max(1, tables // 10))
     yield f"| 24 | other draws, health, divergences | {tried} | {false} ({false / tried:.2%}) | | 20 |"
     yield ""
     yield "## A planted slow-down of 1.05 in the cost of a gradient"
@@ -263,7 +263,7 @@ def report(seed: int = SEED, tables: int = 1000) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for cases, slowed in ((4, 1), (6, 1), (6, 6), (24, 1)):
         for spread in spreads[:2] if cases < 24 else spreads[:1]:
-            c = look_again(seed, cases, spread, 1.05, slowed, tables // 4)
+            c = look_again(seed, cases, spread, 1.05, slowed, tables)
             yield (
                 f"| {cases} | {slowed} | {spread} | {c.tables} | {c.found / c.planted:.1%} | {c.pooled / c.tables:.1%} "
                 f"| {c.wrong} ({c.wrong / c.tables:.2%}) | {c.replicates:.1f} |"
@@ -277,7 +277,7 @@ def report(seed: int = SEED, tables: int = 1000) -> Iterator[str]:
     yield "| factor | tables | passes | fails | can't tell | replicates |"
     yield "|---|---|---|---|---|---|"
     for factor in (1.0, 1.02, 1.1, 1.2):
-        c = look_again(seed, 6, "alike", factor, 1, tables // 8, CONDITION)
+        c = look_again(seed, 6, "alike", factor, 1, tables // 4, CONDITION)
         shares = " | ".join(f"{c.gate.get(state, 0) / c.tables:.1%}" for state in ("passes", "fails", "can't tell"))
         yield f"| {factor} | {c.tables} | {shares} | {c.replicates:.1f} |"
 

@@ -30,6 +30,8 @@ WITHIN = 0.10
 """Ratios inside 1/1.1 to 1.1 count as the same: two backends that close differ by less than two machines do."""
 LEVEL = 0.95
 """Of each interval, taken alone."""
+ROUNDING = 1e-9
+"""A log ratio, or its standard deviation, that is none."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Effect:
             Margin of `same`.
         """
         effect, mean = replace(self, level=level), self.contrast.mean
-        if level == 1 or (mean and not self.contrast.variance > 0):
+        if level == 1 or (abs(mean) > ROUNDING and not self.contrast.variance > ROUNDING**2):
             return replace(effect, contrast=replace(self.contrast, variance=math.nan, df=0))._not_enough(within)
         half = self.contrast.half_width(level)
         if abs(mean) + half < math.log1p(within):

@@ -1,12 +1,15 @@
 """As many replicates as it takes: what may be asked, and when the rounds end."""
 
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bench.cli import main
 from bench.deciding.decide import Decide, in_rounds
+from bench.records import Journal
 from bench.report.sequential import LOOKS
+from tests.report.test_compare import cell
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,7 @@ from bench.report.sequential import LOOKS
     ],
 )
 def test_what_cannot_be_decided_is_refused_before_anything_is_made(
-    options: list[str], message: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = [f"--decide={options[1]}", *options[2:]] if options[0] == "--decide" else options
     typed = ["versions", "--try", "stanli==0.0.1,stanli==0.0.2", "--output", str(tmp_path), *options]
@@ -41,7 +44,7 @@ def test_what_cannot_be_decided_is_refused_before_anything_is_made(
     assert not any(tmp_path.iterdir())
 
 
-def test_one_version_has_nothing_to_be_decided_against(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_version_has_nothing_to_be_decided_against(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["versions", "--try", "stanli==0.0.1,nutpie==0.0.2", "--decide", "--output", str(tmp_path)]) == 2
     assert "name two of the same package" in capsys.readouterr().err
 
@@ -87,3 +90,38 @@ def test_rounds_end_when_nothing_is_open() -> None:
     clock = Clock(1.0)
     assert in_rounds(Decide(), lambda number: number <= 8, clock.fit, clock) == "decided after 8 rounds"
     assert clock.rounds == list(range(1, 9))
+
+
+def run_of(folder: Path, n: int, factor: float) -> None:
+    journal = Journal(folder, {"command": ["pytest", "bench/", "--benchmark-only", "--grid", "smoke"]})
+    for backend in ("stanli", "nutpie"):
+        for record in cell(n=n, factor=factor if backend == "nutpie" else 1.0, seed=int(backend == "nutpie")):
+            journal.append(replace(record, backend=backend))
+    journal.close()
+
+
+def test_backends_of_a_run_are_looked_at_and_what_to_type_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_of(tmp_path / "few", 4, 1.02)
+    typed = ["compare", "few", "--by", "backend", "--decide", "5%", "--runs", str(tmp_path)]
+    assert main(typed) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    ids = "groups8-centered-nutpie,groups8-centered-stanli"
+    assert last == (
+        f"to go on, type: pytest bench/ --benchmark-only --grid smoke --resume few --runs {tmp_path} "
+        f"--replicates 5 --case {ids}"
+    )
+    run_of(tmp_path / "many", 20, 3.0)
+    assert main(["compare", "many", *typed[2:]]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "decided"
+    assert "1 slower" in said[-2]
+    assert main(["compare", "many", *typed[2:], "--fail-on", "slower:5%", "--json"]) == 1
+
+
+def test_two_runs_cannot_be_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "a", "b", "--decide", "5%", "--runs", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "only versions can: hierbench versions --try PINS --decide 5%" in said
+    assert said.count("\n") == 1
