@@ -16,7 +16,8 @@ from bench.cells import printable
 from bench.families.normal_means.data import GRIDS
 from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
-from bench.report.comparison import MEASURES, Comparison
+from bench.report.comparison import Comparison
+from bench.report.effect import MEASURES
 from bench.settings import add_options, overrides
 
 

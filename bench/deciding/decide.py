@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records import named, read_run
-from bench.report.comparison import Comparison, Difference
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
 from bench.report.outcome import asks_for_more, limit, outcome
 from bench.report.sequential import LOOKS, undecided
 from bench.running.run import UsageError

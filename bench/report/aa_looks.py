@@ -16,7 +16,8 @@ from bench.cells import key_of
 from bench.records import Record
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, claims, simulated_record, simulated_run
-from bench.report.comparison import Comparison, Difference
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
 from bench.report.outcome import asks_for_more, outcome
 from bench.report.sequential import LOOKS, decide_runs, undecided
 

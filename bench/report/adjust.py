@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import fisher_exact
 
-from bench.report.comparison import Change, Difference
+from bench.report.difference import Difference
+from bench.report.effect import Change
 from bench.report.statistics import holm
 
 SHARES = {"pooled": 0.2, "cases": 0.4, "rest": 0.1}

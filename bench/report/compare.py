@@ -8,7 +8,9 @@ from statistics import fmean
 from bench.cells import printable
 from bench.records import Record
 from bench.report.adjust import adjusted, simultaneous
-from bench.report.comparison import COSTS, LEVEL, MEASURES, WITHIN, Comparison, Difference, Effect
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
+from bench.report.effect import COSTS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, paired, rate_ratio, welch
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.cells import printable
-from bench.report.comparison import Comparison, Difference, Effect
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
+from bench.report.effect import Effect
 from bench.report.matching import CompareError
 
 State = Literal["passes", "fails", "can't tell"]

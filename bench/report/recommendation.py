@@ -11,7 +11,8 @@ from typing import Any
 from bench.cells import printable, rival
 from bench.records import Record, named
 from bench.report.compare import compare_runs
-from bench.report.comparison import LEVEL, Comparison, Effect
+from bench.report.comparison import Comparison
+from bench.report.effect import LEVEL, Effect
 from bench.report.tables import Row, number, span, summarise
 from bench.report.verdict import uncompared
 

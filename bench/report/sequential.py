@@ -16,7 +16,9 @@ from typing import Any
 
 from bench.records import Record
 from bench.report.compare import ALPHA, compare_runs
-from bench.report.comparison import WITHIN, Comparison, Difference
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
+from bench.report.effect import WITHIN
 from bench.report.matching import By
 
 LOOKS = (3, 5, 8, 12, 20, 32, 50, 80, 125, 200)

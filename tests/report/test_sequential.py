@@ -10,7 +10,7 @@ import pytest
 from bench.records import Record
 from bench.report.aa_looks import in_turn, look_again, two_versions
 from bench.report.compare import compare_runs
-from bench.report.comparison import Effect
+from bench.report.effect import Effect
 from bench.report.outcome import asks_for_more, outcome
 from bench.report.sequential import LOOKS, decide_runs, spent, undecided
 from bench.report.statistics import Contrast
