@@ -71,8 +71,10 @@ def decide_runs(
 
     Parameters
     ----------
-    a, b, by
+    a, b : sequence of Record
         As in `compare_runs`.
+    by : str
+        What differs between the sides.
     within : float
         Margin of `same`.
     alpha : float
