@@ -79,12 +79,8 @@ class Cell:
 
     @property
     def healthy(self) -> bool:
-        """Whether it may be ranked, by its healthy fits.
-
-        Not if there are none, or if of its replicates more than one in five, and at least two, broke or were unhealthy.
-        """
-        sick = len(self.records) - len(self.healthy_fits)
-        return sick < len(self.records) and (sick < 2 or 5 * sick <= len(self.records))
+        """Whether it may be ranked, by its healthy fits."""
+        return rankable(len(self.records) - len(self.healthy_fits), len(self.records))
 
     @property
     def counted(self) -> list[Record]:
@@ -129,6 +125,19 @@ class Cell:
 
 
 T = TypeVar("T", bound=Cell)
+
+
+def rankable(sick: int, replicates: int) -> bool:
+    """Whether a case may be ranked: not if more than one in five of its replicates, and at least two, are not healthy.
+
+    Parameters
+    ----------
+    sick : int
+        Replicates that broke or were unhealthy; if all are, there is nothing to rank.
+    replicates : int
+        All of them.
+    """
+    return sick < replicates and (sick < 2 or 5 * sick <= replicates)
 
 
 def key_of(record: Record) -> tuple[str, str, str, str]:

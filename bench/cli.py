@@ -16,7 +16,8 @@ from bench.cells import printable
 from bench.families.normal_means.data import GRIDS
 from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
-from bench.report.comparison import MEASURES, Comparison
+from bench.report.comparison import Comparison
+from bench.report.effect import MEASURES
 from bench.settings import add_options, overrides
 
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed("the working directory was deleted; change to one that is there: cd", 2)
     parser = argparse.ArgumentParser(prog="hierbench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    margin = "until each case is faster, slower or the same within, e.g., 5%% (default: 10%%)"
+    decide: dict[str, Any] = {"nargs": "?", "const": "10%", "metavar": "MARGIN", "help": f"go on {margin}"}
 
     commands.add_parser("doctor", help="what can run here, and how to get the rest")
 
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compare.add_argument("--by", choices=["backend", "model", "case", "version"], default="version")
     compare.add_argument("--reference", help="backend, model or case that the others are compared with")
     compare.add_argument("--fail-on", metavar="CONDITION", help="end with 1 if B is, e.g., slower:10%%; 3: can't tell")
+    compare.add_argument("--decide", **decide)
     compare.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
     compare.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -87,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--resume", nargs="?", const="latest", metavar="ID", help="go on, or add --replicates")
     versions.add_argument("--output", type=Path, help="folder of all comparisons (default: reports/versions)")
     versions.add_argument("--fail-on", metavar="CONDITION", help="1: a later one is, e.g., slower:10%%; 3: can't tell")
+    versions.add_argument("--decide", **decide)
+    versions.add_argument("--budget", type=float, metavar="MINUTES", help="to measure with --decide (default: any)")
+    versions.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
@@ -193,19 +200,40 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from bench.deciding.decide import Decide
     from bench.report.compare import compare_runs
+    from bench.report.sequential import decide_runs
 
     if len(options.run) > 2:
         raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend, model or case")
     if len(options.run) == 1 and options.by == "version":
         raise ValueError("one run has nothing to compare with; name a second one, or add --by backend, model or case")
-    a, *b = (read_records(find_run(name, options.runs)) for name in options.run)
-    result = compare_runs(a, b[0] if b else None, options.by, reference=options.reference, anyway=options.anyway)
+    decide = None if options.decide is None else Decide(options.decide, condition=options.fail_on)
+    if decide is not None and len(options.run) == 2:
+        raise ValueError(
+            "two runs can't be gone on with in turn, only versions can: hierbench versions --try PINS "
+            f"--decide {options.decide}"
+        )
+    folders = [find_run(name, options.runs) for name in options.run]
+    a, *b = map(read_records, folders)
+    rest = {"reference": options.reference, "anyway": options.anyway}
+    if decide is None:
+        result = compare_runs(a, b[0] if b else None, options.by, **rest)
+    else:
+        result = decide_runs(a, None, options.by, within=decide.within, is_open=decide.is_open, **rest)
     if options.json:
         print(json.dumps(result.to_dict(), indent=1))
     else:
         print("\n".join(result.lines()))
+    if decide is not None:
+        print(decide.next_line(result, folders[0]), file=sys.stderr if options.json else sys.stdout)
     return _gate(options, [result])
+
+
+def _only_with_decide(options: argparse.Namespace) -> None:
+    for name in ("budget", "max_replicates"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} only goes with --decide; add e.g. --decide 5%")
 
 
 def _gate(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> int:
@@ -288,21 +316,35 @@ def _history(options: argparse.Namespace) -> int:
 
 
 def _versions(options: argparse.Namespace) -> int:
-    from bench.deciding.versions import VERSIONS, find_folder, read_folder, read_matrix, try_versions
+    from bench.deciding.decide import Decide
+    from bench.deciding.matrix import read_matrix
+    from bench.deciding.versions import VERSIONS, find_folder, read_folder, try_versions
+    from bench.report.outcome import limit
 
+    if options.fail_on is not None:
+        limit(options.fail_on)  # one that can't be read is refused before anything is measured
+    if options.decide is not None and options.replicates is not None:
+        raise ValueError("--decide makes as many as it takes; give --max-replicates N, not --replicates")
+    decided = {"decide": options.decide, "max_replicates": options.max_replicates}
     folder = find_folder(options.resume, options.output or VERSIONS)
     if options.resume is not None:
         matrix = read_folder(folder)
         matrix = replace(matrix, replicates=max(matrix.replicates, options.replicates or 0))
+        matrix = replace(matrix, **{name: value for name, value in decided.items() if value is not None})
     elif options.tried is None:
         raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
     else:
         given = overrides(lambda name: getattr(options, name))
         rest = {"families": options.family, "grid": options.grid, "replicates": options.replicates}
-        matrix = read_matrix(options.tried, **rest, models=options.model, **given)
+        matrix = read_matrix(options.tried, **rest, models=options.model, **given, **decided)
+    decide = None
+    if matrix.decide is not None:
+        decide = Decide(matrix.decide, matrix.max_replicates, options.budget, options.fail_on)
+    else:
+        _only_with_decide(options)
     say = partial(_tell, sys.stderr if options.json else sys.stdout)
     try:
-        found = try_versions(matrix, folder, say)
+        found = try_versions(matrix, folder, say, decide)
     except KeyboardInterrupt:
         where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
         return _failed(f"stopped; what was measured stays. Go on: --resume {folder.name}{where}", 130)

@@ -24,6 +24,7 @@ from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
 
 PLAN = pytest.StashKey[Plan]()
+CASES = pytest.StashKey[list[Case]]()
 RUN = pytest.StashKey[Run]()
 INTERRUPTED = 130
 DEFAULT = "normal_means"
@@ -45,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--value-column", metavar="NAME", help="its column of observations")
     add("--model", metavar="NAMES", help="names of models, separated by commas (default: all)")
     add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, without pystan)")
+    add("--case", metavar="IDS", help="single cases, dataset-model-backend, separated by commas (default: all)")
     add("--protocol", choices=PROTOCOLS, default="matched", help="same settings for all, or each backend's own")
     add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")
     add("--seed", type=int, default=1, metavar="N", help="seed of the run (default: 1)")
@@ -79,6 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if asked.replicates < 1:
             raise UsageError(f"--replicates is {asked.replicates}; give 1 or more")
         config.stash[PLAN] = Plan.make(_families(option), option("model"), option("backend"), asked)
+        cases = {case.id: case for case in config.stash[PLAN].cases}
+        config.stash[CASES] = choose("case", option("case"), cases)
     except ValueError as error:
         pytest.exit(printable(str(error)), returncode=2)
     others = option("cold") or any(_named(config, stem) for stem in OTHERS)
@@ -114,7 +118,7 @@ def _families(option: Callable[[str], Any]) -> list[tuple[Family, Sequence[Datas
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give every benchmark the cases of the plan."""
     if "case" in metafunc.fixturenames:
-        cases = metafunc.config.stash[PLAN].cases
+        cases = metafunc.config.stash[CASES]
         metafunc.parametrize("case", cases, ids=[case.id for case in cases])
 
 

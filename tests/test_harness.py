@@ -156,6 +156,7 @@ def test_a_pair_that_cannot_be_timed_says_why(pairs: tuple[Done, dict[str, Recor
 COLUMNS = ("--group-column", "g", "--value-column", "y")
 KNOWN = ", ".join(BACKENDS)
 REFUSED: dict[tuple[str, ...], str] = {
+    ("--grid", "smoke", "--case", "centered"): "no case centered; there are: omega1-G5-n20-s41-centered-",
     ("--backend", "stan"): f"no backend 'stan'; there are: {KNOWN}",
     ("--family", "radio"): "no family 'radio'; there are: normal_means, eight_schools, radon",
     ("--model", "centred"): "no model 'centred'; there are: centered",
@@ -232,6 +233,18 @@ def test_a_readers_table_with_text_labels_is_fit(tmp_path: Path) -> None:
     (record,) = read_records(only_run(tmp_path / "runs"))
     assert record.dataset.startswith("my_table-")
     assert (record.sizes, record.generated_with) == ({"observations": 60, "groups": 3}, {})
+
+
+def test_single_cases_of_a_run_get_more_replicates_and_the_others_stay_as_they_are(tmp_path: Path) -> None:
+    arguments = (*FAST, "--grid", "smoke", "--model", "centered,noncentered")
+    assert bench(tmp_path, *arguments).returncode == 0
+    first = read_records(only_run(tmp_path))
+    case = "-".join(first[1].key[:3])
+    done = bench(tmp_path, *arguments, "--resume", "--replicates", "2", "--case", case)
+    assert done.returncode == 0, done.stdout + done.stderr
+    more = read_records(only_run(tmp_path))
+    assert [record.key for record in more] == [*(record.key for record in first), (*first[1].key[:3], 1)]
+    assert read_run(only_run(tmp_path))["cases"] == 2
 
 
 def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bench.records import Record
 from bench.report.compare import ALPHA, compare_runs
-from bench.report.comparison import Comparison, Difference
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
 from bench.report.outcome import outcome
 from bench.report.statistics import Contrast, holm, moderate
 

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-import numpy as np
-from scipy.stats import fisher_exact
-
 from bench.cells import printable
 from bench.records import Record
-from bench.report.comparison import COSTS, LEVEL, MEASURES, WITHIN, Change, Comparison, Difference, Effect
+from bench.report.adjust import adjusted, simultaneous
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
+from bench.report.effect import COSTS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
-from bench.report.statistics import holm, mean_of, moderate, paired, rate_ratio, welch
+from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, paired, rate_ratio, welch
 
 ALPHA = 0.01
 """Chance of even one false alarm in a whole table."""
+MIN_POOL_AT_LOOKS = 4
+"""As `MIN_POOL`, where verdicts are looked for again and again; `adjust.SHARES` leaves room for it."""
 
 
 def compare_runs(
@@ -27,6 +29,7 @@ def compare_runs(
     within: float = WITHIN,
     alpha: float = ALPHA,
     anyway: bool = False,
+    look: float | None = None,
 ) -> Comparison:
     """Compare two runs, or the backends or models of one.
 
@@ -47,6 +50,9 @@ def compare_runs(
         Chance of even one false alarm in the whole table.
     anyway : bool
         Compare although data, programs, settings, protocol, machine, Python or seeds differ.
+    look : float, optional
+        What part of `alpha` this look at a growing table may use: then verdicts are read from intervals that hold all
+        at once (`adjust.simultaneous`). None: this is the only look (`adjust.adjusted`).
 
     Raises
     ------
@@ -61,6 +67,8 @@ def compare_runs(
     ratios), else taken as two samples (Welch). The variances of a measure are moderated over the table
     (`statistics.moderate`). A geometric mean takes the log ratio of each dataset as a unit (Student's t over
     datasets), so that its interval holds the differences between datasets, and speaks of datasets like these.
+    A pooled ratio is over all cases of a backend, with the rounds of replicates as units
+    (`statistics.mean_over_rounds`), and speaks of these cases alone.
     Divergences: `statistics.rate_ratio`. Health: Fisher's exact test on unhealthy replicates; healthy in all of A
     and in none of B is a regression whatever the test says. All p values of the table are adjusted together (Holm).
 
@@ -78,8 +86,13 @@ def compare_runs(
     if different and not anyway:
         runs = [*runs_a, *runs_b] if by == "version" else runs_a
         raise IncomparableError(different, f"hierbench compare {printable(' '.join(runs))} --by {by} --anyway")
-    rows = _moderated([_row(match, by) for match in matches])
-    rows, means = _decided(rows, _means(rows, by), within, alpha)
+    rows = _moderated([_row(match, by) for match in matches], MIN_POOL if look is None else MIN_POOL_AT_LOOKS)
+    pooled = _pooled(rows, by)
+    if look is None:
+        rows, means, pooled = adjusted(rows, _means(rows, by), pooled, within, alpha)
+    else:
+        rows, pooled = simultaneous(rows, pooled, within, look * alpha)
+        means = []
     notes = [*_versions(matches, by), *(f"passed over: {text}" for text in different if anyway)]
     return Comparison(
         a=printable(", ".join(runs_a)),
@@ -90,6 +103,7 @@ def compare_runs(
         notes=(*notes, *(f"not compared: {text}" for text in missing)),
         within=within,
         alpha=alpha,
+        pooled=tuple(pooled),
     )
 
 
@@ -106,7 +120,8 @@ def _row(match: Match, by: By) -> Difference:
         for measure in COSTS if same else MEASURES:  # what can't differ is not tested
             x, y = ([getattr(record, measure) or 0.0 for record in side] for side in sides)
             if min(x, default=0) > 0 and min(y, default=0) > 0:
-                effects.append(Effect(measure, (paired if pairs else welch)(x, y)))
+                rounds = {r.replicate: math.log(v / u) for r, u, v in zip(sides[0], x, y, strict=True)} if pairs else {}
+                effects.append(Effect(measure, (paired if pairs else welch)(x, y), pairs=rounds))
     sick = [(sum(not record.healthy for record in cell.records), len(cell.records)) for cell in (a, b)]
     health = "; ".join(f"{side}: {cell.verdict}" for side, cell in (("A", a), ("B", b)) if not cell.healthy)
     rate = None
@@ -131,12 +146,12 @@ def _row(match: Match, by: By) -> Difference:
     )
 
 
-def _moderated(rows: Sequence[Difference]) -> list[Difference]:
-    """Let the contrasts of each measure borrow strength from each other."""
+def _moderated(rows: Sequence[Difference], least: int) -> list[Difference]:
+    """Let the contrasts of each measure borrow strength from each other, where there are enough."""
     better: dict[tuple[int, str], Effect] = {}
     for measure in MEASURES:
         found = [(i, effect) for i, row in enumerate(rows) for effect in row.effects if effect.measure == measure]
-        for (i, effect), contrast in zip(found, moderate([effect.contrast for _, effect in found]), strict=True):
+        for (i, effect), contrast in zip(found, moderate([effect.contrast for _, effect in found], least), strict=True):
             better[i, measure] = replace(effect, contrast=contrast)
     return [
         replace(row, effects=tuple(better[i, effect.measure] for effect in row.effects)) for i, row in enumerate(rows)
@@ -170,41 +185,30 @@ def _means(rows: Sequence[Difference], by: By) -> list[Difference]:
     return means
 
 
-def _decided(
-    rows: Sequence[Difference], means: Sequence[Difference], within: float, alpha: float
-) -> tuple[list[Difference], list[Difference]]:
-    """Adjust all p values of the table together and give every row its verdicts."""
-    raw: dict[tuple[int, str], float] = {}
-    for i, row in enumerate([*rows, *means]):
-        for effect in row.effects:
-            if not math.isnan(effect.contrast.p):
-                raw[i, effect.measure] = effect.contrast.p
-        if row.divergences and row.rate and sum(row.divergences):
-            raw[i, "divergences"] = row.rate.p
-        if row.unhealthy and sum(sick for sick, _ in row.unhealthy):
-            table = [[sick, total - sick] for sick, total in row.unhealthy]
-            raw[i, "health"] = float(fisher_exact(np.array(table)).pvalue)
-    adjusted = dict(zip(raw, holm(list(raw.values())), strict=True))
-
-    def decide(i: int, row: Difference) -> Difference:
-        diverging: Change = ""
-        health: Change = ""
-        if row.rate and adjusted.get((i, "divergences"), 1) <= alpha:
-            diverging = "worse" if row.rate.ratio > 1 else "better"
-        if row.unhealthy:
-            (sick_a, n_a), (sick_b, n_b) = row.unhealthy
-            change = sick_b / n_b - sick_a / n_a
-            if abs(change) == 1 or adjusted.get((i, "health"), 1) <= alpha:
-                health = "worse" if change > 0 else "better"
-        return replace(
-            row,
-            effects=tuple(e.decide(adjusted.get((i, e.measure), math.nan), within, alpha) for e in row.effects),
-            divergence_change=diverging,
-            health_change=health,
-        )
-
-    decided = [decide(i, row) for i, row in enumerate([*rows, *means])]
-    return decided[: len(rows)], decided[len(rows) :]
+def _pooled(rows: Sequence[Difference], by: By) -> list[Difference]:
+    """Geometric means over all cases that B's backend (model) has and that may be ranked, where they are several."""
+    groups: dict[tuple[str, str, str], list[Difference]] = {}
+    for row in rows:
+        if row.pairs and row.effects:
+            overall = {"model": (row.model, "all"), "case": (row.model, row.backend)}.get(by, ("all", row.backend))
+            groups.setdefault((*overall, row.versus), []).append(row)
+    found = []
+    for (model, backend, versus), group in groups.items():
+        measured = [{effect.measure: effect.pairs for effect in row.effects} for row in group]
+        effects = [
+            Effect(measure, mean_over_rounds([each[measure] for each in measured]))
+            for measure in MEASURES
+            if all(measure in each for each in measured)
+        ]
+        if effects and len(group) > 1:
+            rounds = len({replicate for each in measured for pairs in each.values() for replicate in pairs})
+            same = all(row.same_draws for row in group)
+            found.append(
+                Difference(
+                    "", "", model, backend, versus, rounds, over=len(group), effects=tuple(effects), same_draws=same
+                )
+            )
+    return found
 
 
 def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.cells import Cell, cells
 from bench.records import Record
-from bench.report.comparison import LEVEL
+from bench.report.effect import LEVEL
 from bench.report.matching import conditions
 from bench.report.statistics import mean_of, welch
 

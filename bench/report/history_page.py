@@ -11,7 +11,8 @@ from bench.cells import printable
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
-from bench.report.comparison import MEASURES, Comparison
+from bench.report.comparison import Comparison
+from bench.report.effect import MEASURES
 from bench.report.figures import Figure
 from bench.report.history import Point, Series, history
 from bench.report.markdown import plain, table
@@ -64,7 +65,7 @@ class History:
         runs : sequence of sequences of Record
             In any order.
         measures : sequence of str
-            Keys of `comparison.MEASURES`.
+            Keys of `effect.MEASURES`.
         by : str
             What names a run.
         **rest

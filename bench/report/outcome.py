@@ -1,12 +1,14 @@
 """Pass, fail, or can't tell: what a comparison means for a condition such as `slower:10%`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bench.cells import printable
-from bench.report.comparison import Comparison, Difference, Effect
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
+from bench.report.effect import Effect
 from bench.report.matching import CompareError
 
 State = Literal["passes", "fails", "can't tell"]
@@ -47,18 +49,16 @@ def outcome(comparisons: Sequence[Comparison], condition: str) -> Outcome:
     CompareError
         If the condition can't be read.
     """
-    match = re.fullmatch(r"slower(?::\s*(\d+(?:\.\d+)?)\s*%)?", condition.strip())
-    if match is None:
-        raise CompareError(f"{condition!r} is no condition; type e.g. --fail-on slower:10%")
-    most = 1 + float(match[1] or 0) / 100
-    by = f" by more than {match[1]} %" if match[1] else ""
+    most = limit(condition)
+    by = f" by more than {100 * (most - 1):.3g} %" if most > 1 else ""
     rows = [row for each in comparisons for row in each.rows]
     bad = [_worse(row) for row in rows if row.regression]
-    for row in [*rows, *(mean for each in comparisons for mean in each.means)]:
-        effect = row.deciding
-        if effect is not None and effect.kind == "slower" and effect.slowdown >= most:
-            low, high = effect.slowdowns
-            bad.append(f"{_name(row)} is {effect.slowdown:.2f} times as slow [{low:.2f}, {high:.2f}]")
+    for each in comparisons:
+        for row in (*each.rows, *each.pooled, *each.means):
+            effect = row.deciding
+            if effect is not None and _surely_slower(effect, each) and effect.slowdown >= most:
+                low, high = effect.slowdowns
+                bad.append(f"{_name(row)} is {effect.slowdown:.2f} times as slow [{low:.2f}, {high:.2f}]")
     if bad:
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
         return Outcome("fails", bad[0] + more)
@@ -74,6 +74,50 @@ def outcome(comparisons: Sequence[Comparison], condition: str) -> Outcome:
             f"{effect.slowdowns[1]:.2f}; it takes some {max(effect.more, 1)} more replicates",
         )
     return Outcome("passes", f"none of {len(ranked)} cases is slower{by}")
+
+
+def limit(condition: str) -> float:
+    """Return the factor that a condition allows.
+
+    Parameters
+    ----------
+    condition : str
+        `slower`, or `slower:10%`.
+
+    Raises
+    ------
+    CompareError
+        If it can't be read.
+    """
+    match = re.fullmatch(r"slower(?::\s*(\d+(?:\.\d+)?)\s*%)?", condition.strip())
+    if match is None:
+        raise CompareError(f"{condition!r} is no condition; type e.g. --fail-on slower:10%")
+    return 1 + float(match[1] or 0) / 100
+
+
+def asks_for_more(condition: str) -> Callable[[Difference], bool]:
+    """Return what tells whether a condition asks for more replicates of a case.
+
+    Parameters
+    ----------
+    condition : str
+        `slower`, or `slower:10%`. A case that fails has its answer, as has one that can't be that much slower.
+    """
+    most = limit(condition)
+
+    def asks(row: Difference) -> bool:
+        effect = row.deciding
+        if effect is None:
+            return row.one_sided
+        fails = effect.slowdowns[0] > 1 and effect.slowdown >= most
+        return not fails and _undecided(effect, most)
+
+    return asks
+
+
+def _surely_slower(effect: Effect, comparison: Comparison) -> bool:
+    """Whether the verdict is slower; where the intervals hold all at once, they also tell it within the margin."""
+    return effect.kind == "slower" or (bool(comparison.looks) and effect.slowdowns[0] > 1)
 
 
 def _undecided(effect: Effect, most: float) -> bool:
@@ -92,4 +136,5 @@ _REGRESSIONS = {"less healthy": "health_change", "more divergences": "divergence
 
 def _name(row: Difference) -> str:
     """Name a case, or a geometric mean over datasets."""
-    return printable(f"{row.model} on {row.backend}, {row.dataset or 'mean over datasets'}")
+    where = row.dataset or (f"mean over {row.over} cases" if row.over else "mean over datasets")
+    return printable(f"{row.model} on {row.backend}, {where}")

@@ -11,8 +11,9 @@ from typing import Any
 from bench.cells import geometric_mean, printable, rival
 from bench.records import Record, named
 from bench.report.compare import compare_runs
-from bench.report.comparison import LEVEL, Comparison, Effect
+from bench.report.comparison import Comparison
 from bench.report.cost import seconds_to_ess
+from bench.report.effect import LEVEL, Effect
 from bench.report.tables import Row, number, span, summarise
 from bench.report.verdict import uncompared
 

@@ -6,15 +6,16 @@ that holds.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import polygamma, psi
+from scipy.special import ndtri, polygamma, psi, stdtrit
 from scipy.stats import chi2, f, t
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,7 @@ class Contrast:
 
     def half_width(self, level: float = 0.95) -> float:
         """Half the width of the confidence interval; infinite where the variance is unknown."""
-        return float(t.isf((1 - level) / 2, self.df)) * self.se if self.df > 0 else math.inf
+        return float(-stdtrit(self.df, (1 - level) / 2)) * self.se if self.df > 0 else math.inf
 
     def more_needed(self, half_width: float, level: float = 0.95) -> int:
         """Return how many more pairs narrow the interval to a half-width, if the variance stays what it is.
@@ -84,7 +85,7 @@ class Contrast:
         """
         if self.df <= 0:
             return max(1, math.ceil(3 - self.n))
-        z = float(t.isf((1 - level) / 2, 1e9))
+        z = float(-ndtri((1 - level) / 2))
         n = max(self.n, math.ceil(self.variance * (z / half_width) ** 2))
         while replace(self, n=n, df=self.df + n - self.n).half_width(level) > half_width:
             n += 1
@@ -125,6 +126,45 @@ def mean_of(logs: ArrayLike) -> Contrast:
     return Contrast(float(np.mean(x)), float(np.var(x, ddof=1)) if n > 1 else math.nan, n, n - 1)
 
 
+def mean_over_rounds(cases: Sequence[Mapping[int, float]]) -> Contrast:
+    """Mean of the means of several cases, with the rounds in which they were measured as units.
+
+    What the machine did in one round it did to all cases of it, so they are not independent of each other; rounds are.
+    A case may lack rounds.
+
+    Parameters
+    ----------
+    cases : sequence of mappings of int to float
+        Log ratios of each case, by round.
+
+    Notes
+    -----
+    The variance is that of a sum over clusters (Liang & Zeger 1986, Biometrika 73, 13-22): each round adds its
+    residuals, weighted as in the mean. Its degrees of freedom are those of the effective number of rounds, less one
+    (Carter, Schnepel & Steigerwald 2017, Review of Economics and Statistics 99, 698-709). Where no case lacks a round
+    this is Student's t on the means of the rounds.
+
+    Examples
+    --------
+    >>> found = mean_over_rounds([{0: 0.1, 1: 0.2, 2: 0.3}, {0: 0.3, 1: 0.2, 2: 0.4}])
+    >>> round(found.mean, 6), found.df, round(found.variance, 6)
+    (0.25, 2.0, 0.0075)
+    """
+    means = [fmean(case.values()) for case in cases]
+    moved: dict[int, float] = {}
+    weights: dict[int, float] = {}
+    for case, mean in zip(cases, means, strict=True):
+        for number, value in case.items():
+            weight = 1 / (len(cases) * len(case))
+            moved[number] = moved.get(number, 0.0) + weight * (value - mean)
+            weights[number] = weights.get(number, 0.0) + weight
+    rounds = 1 / sum(weight**2 for weight in weights.values())
+    if rounds < 1.5:
+        return Contrast(fmean(means), math.nan, rounds, 0)
+    square = sum(move**2 for move in moved.values()) * rounds / (rounds - 1)
+    return Contrast(fmean(means), rounds * square, rounds, rounds - 1)
+
+
 def welch(a: ArrayLike, b: ArrayLike) -> Contrast:
     """Contrast of two independent samples with variances of their own.
 
@@ -154,7 +194,7 @@ def welch(a: ArrayLike, b: ArrayLike) -> Contrast:
     return Contrast(mean, sum(parts) * n, n, df)
 
 
-def moderate(contrasts: Sequence[Contrast]) -> list[Contrast]:
+def moderate(contrasts: Sequence[Contrast], least: int = MIN_POOL) -> list[Contrast]:
     """Let contrasts of the same measure borrow strength: shrink each variance towards the common one.
 
     With 5 replicates a variance has 4 degrees of freedom, and at the level of one line of a long table Student's t asks
@@ -164,8 +204,9 @@ def moderate(contrasts: Sequence[Contrast]) -> list[Contrast]:
     Parameters
     ----------
     contrasts : sequence of Contrast
-        Those whose variance is unknown, or 0 (bit-identical results), are returned as they are; so are all
-        when fewer than `MIN_POOL` have one.
+        Those whose variance is unknown, or 0 (bit-identical results), are returned as they are.
+    least : int
+        So are all when fewer than this have a variance.
 
     Notes
     -----
@@ -175,7 +216,7 @@ def moderate(contrasts: Sequence[Contrast]) -> list[Contrast]:
     raised false alarms up to six times too often; with d0 <= `MAX_BORROWED` df they do not (see `bench.report.aa`).
     """
     usable = [c for c in contrasts if c.df > 0 and c.variance > 0]
-    if len(usable) < MIN_POOL:
+    if len(usable) < least:
         return list(contrasts)
     half = np.array([c.df for c in usable]) / 2
     e = np.log([c.variance for c in usable]) - psi(half) + np.log(half)

@@ -12,15 +12,9 @@ import pytest
 
 from bench.cli import main
 from bench.deciding import versions
-from bench.deciding.versions import (
-    Combination,
-    Matrix,
-    NotMadeError,
-    find_folder,
-    make_environment,
-    read_folder,
-    read_matrix,
-)
+from bench.deciding.environments import NotMadeError, make_environment
+from bench.deciding.matrix import Combination, Matrix, read_matrix
+from bench.deciding.versions import find_folder, read_folder
 from bench.records import Journal, RunError
 from bench.report.aa import simulated_record
 from bench.running.run import UsageError
@@ -167,14 +161,14 @@ def test_fits_are_made_in_turn_compared_and_resumed(
 @pytest.mark.slow
 def test_a_run_that_breaks_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_environments(monkeypatch)
-    real = versions._run
+    real = versions.run
 
     def run(command: Any) -> "subprocess.CompletedProcess[str]":
         if "stanli-0.0.1" in " ".join(command):
             return subprocess.CompletedProcess(command, 4, "ImportError: no module named stanli")
         return real(command)
 
-    monkeypatch.setattr(versions, "_run", run)
+    monkeypatch.setattr(versions, "run", run)
     matrix = read_matrix("stanli==0.0.1,stanli==0.0.3", models="centered", replicates=1)
     found = versions.try_versions(matrix, tmp_path / "x", print)
     assert found.notes == (

@@ -13,7 +13,9 @@ from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
 from bench.report.aa_real import compare_halves, halves
 from bench.report.compare import compare_runs
-from bench.report.comparison import MEASURES, Comparison, Difference, Effect
+from bench.report.comparison import Comparison
+from bench.report.difference import Difference
+from bench.report.effect import MEASURES, Effect
 from bench.report.matching import CompareError, IncomparableError
 from bench.report.outcome import outcome
 

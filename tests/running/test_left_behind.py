@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.backends import BACKENDS
-from bench.deciding.versions import _run
+from bench.deciding.environments import run
 from bench.running.guard import sweep
 from bench.running.isolation import Worker
 from tests.running.hostile import ROOT
@@ -59,7 +59,7 @@ def test_a_folder_that_nobody_holds_is_swept_and_one_in_use_is_not(
 def test_what_versions_runs_ends_with_it_however_it_is_killed(tmp_path: Path) -> None:
     started = tmp_path / "started"
     child = f"import os, time; open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    script = f"import sys; from bench.deciding.versions import _run; _run([sys.executable, '-c', {child!r}])"
+    script = f"import sys; from bench.deciding.environments import run; run([sys.executable, '-c', {child!r}])"
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     try:
         until(lambda: started.exists() and started.read_text())
@@ -72,6 +72,6 @@ def test_what_versions_runs_ends_with_it_however_it_is_killed(tmp_path: Path) ->
 
 
 def test_what_versions_runs_gives_its_output_and_its_code() -> None:
-    done = _run([sys.executable, "-c", "print('said'); raise SystemExit(3)"])
+    done = run([sys.executable, "-c", "print('said'); raise SystemExit(3)"])
     assert (done.stdout, done.returncode) == ("said\n", 3)
-    assert _run(["/nowhere/python"]).returncode == 127
+    assert run(["/nowhere/python"]).returncode == 127

@@ -1,0 +1,201 @@
+"""`versions --decide`: who is fitted again and who is not, with a stand-in for fits, and once for real."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cli import main
+from bench.deciding import versions
+from bench.deciding.decide import Case
+from bench.deciding.matrix import Combination, Matrix
+from bench.records import Journal, Record, read_records
+from bench.report.aa_looks import two_versions
+from tests.deciding.test_versions import fake_environments
+
+CASES = 6
+
+
+class StandIn:
+    """Gives a fit of two simulated versions where a real one is asked for, and notes what was asked.
+
+    Parameters
+    ----------
+    slower : dict of int to float
+        Factors on the cost of B, by the number of the case.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, slower: dict[int, float] | None = None, seed: int = 1) -> None:
+        self.sides = two_versions(np.random.default_rng(seed), CASES, slower=slower)
+        self.asked: list[tuple[str, int, list[str] | None]] = []
+        self.stop_at: tuple[str, int] | None = None
+        fake_environments(monkeypatch)
+        monkeypatch.setattr(versions, "_fit", self.fit)
+
+    def fit(
+        self, matrix: Matrix, one: Combination, python: Path, folder: Path, number: int, cases: Sequence[Case] | None
+    ) -> str | None:
+        side = one.packages[0][-1]
+        if self.stop_at == (side, number):
+            self.stop_at = None
+            raise KeyboardInterrupt
+        self.asked.append((side, number, None if cases is None else [model for _, model, _ in cases]))
+        new = not (folder / "run").exists()
+        journal = Journal(folder / "run", {} if new else None)
+        made = {record.key for record in journal.records}
+        for record in self.sides["12".index(side)]:
+            mine = replace(record, backend="stanli", versions={"stanli": f"0.0.{side}"})
+            if mine.replicate < number and mine.key not in made and (cases is None or mine.key[:3] in cases):
+                journal.append(mine)
+        journal.close()
+        return None
+
+
+def records(folder: Path, side: str) -> list[Record]:
+    return read_records(folder / f"stanli-0.0.{side}" / "run")
+
+
+def typed(output: Path, *more: str) -> list[str]:
+    return ["versions", "--try", "stanli==0.0.1,stanli==0.0.2", "--output", str(output), *more]
+
+
+def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = StandIn(monkeypatch, {0: 1.5, 1: 1.053})
+    assert main(typed(tmp_path, "--decide", "5%")) == 0
+    said = capsys.readouterr().out
+    assert [side for side, _, _ in stand_in.asked] == ["1", "2"] * (len(stand_in.asked) // 2)
+    assert [cases for _, number, cases in stand_in.asked if number <= 3] == [None] * 6
+    later = [(number, cases) for _, number, cases in stand_in.asked if number > 3]
+    assert {number for number, _ in later} >= {4, 5}
+    assert all(cases for _, cases in later)
+    assert all("model 0" not in (cases or ()) for _, cases in later)  # half as slow again is plain after three
+    (folder,) = tmp_path.iterdir()
+    made = [Counter(record.model for record in records(folder, side)) for side in "12"]
+    assert made[0] == made[1]
+    assert made[0]["model 0"] == 3 < max(made[0].values())
+    assert "2 slower" in said
+    assert "4 same" in said
+    assert "decided after" in said
+    assert "until a case is decided within 5%" in said
+    page = (folder / "versions.html").read_text(encoding="utf-8")
+    assert page.index("geometric mean over all 6 cases") < page.index("model 0")
+    assert "geometric mean over all 6 cases" in (folder / "versions.md").read_text(encoding="utf-8")
+
+
+def test_it_ends_with_the_most_replicates_and_says_what_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = StandIn(monkeypatch)
+    assert main(typed(tmp_path, "--decide", "0.1%", "--max-replicates", "6")) == 0
+    assert max(number for _, number, _ in stand_in.asked) == 5
+    said = capsys.readouterr().out
+    assert "6 not enough" in said
+    assert "all 5 rounds are made; more with --max-replicates" in said
+
+
+def test_more_may_be_asked_for_later_and_settled_cases_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = StandIn(monkeypatch, {0: 1.5})
+    main(typed(tmp_path, "--decide", "1%", "--max-replicates", "5"))
+    (folder,) = tmp_path.iterdir()
+    before = [len(records(folder, side)) for side in "12"]
+    stand_in.asked.clear()
+    assert main(["versions", "--resume", folder.name, "--output", str(tmp_path), "--max-replicates", "8"]) == 0
+    assert {number for _, number, cases in stand_in.asked if cases} == {6, 7, 8}
+    assert "model 0" not in {case for _, _, cases in stand_in.asked for case in cases or ()}
+    assert [len(records(folder, side)) - old for side, old in zip("12", before, strict=True)] == [15, 15]
+    stand_in.asked.clear()
+    capsys.readouterr()
+    assert main(["versions", "--resume", folder.name, "--output", str(tmp_path), "--json"]) == 0
+    assert not any(cases for _, _, cases in stand_in.asked)
+    (comparison,) = json.loads(capsys.readouterr().out)["comparisons"].values()
+    assert comparison["looks"] == [3, 5, 8]
+    assert {row["model"]: row["n"] for row in comparison["rows"]}["model 0"] == 3
+
+
+@pytest.mark.parametrize("at", [("2", 1), ("1", 4), ("2", 5)])
+def test_what_was_stopped_goes_on_to_the_same_verdicts(
+    at: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight = StandIn(monkeypatch, {0: 1.05})
+    main(typed(tmp_path / "straight", "--decide", "5%"))
+    stand_in = StandIn(monkeypatch, {0: 1.05})
+    stand_in.stop_at = at
+    assert main(typed(tmp_path / "stopped", "--decide", "5%")) == 130
+    said = capsys.readouterr().err
+    (folder,) = (tmp_path / "stopped").iterdir()
+    assert f"--resume {folder.name}" in said
+    assert main(["versions", "--resume", folder.name, "--output", str(tmp_path / "stopped")]) == 0
+    fits = [sorted((s, n, tuple(c or ())) for s, n, c in each.asked if n > 3) for each in (straight, stand_in)]
+    assert fits[0] == fits[1]
+    (other,) = (tmp_path / "straight").iterdir()
+    for side in "12":
+        assert {r.key for r in records(folder, side)} == {r.key for r in records(other, side)}
+    assert (folder / "versions.md").read_text() == (other / "versions.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("slower", "options", "code", "word"),
+    [
+        ({}, [], 0, "passes"),
+        ({0: 1.3}, [], 1, "fails"),
+        ({0: 1.045}, ["--max-replicates", "3"], 3, "can't tell"),
+        ({0: 1.045}, ["--max-replicates", "3", "--undecided", "pass"], 0, "can't tell"),
+    ],
+)
+def test_a_condition_ends_it_as_soon_as_it_is_told(
+    slower: dict[int, float],
+    options: list[str],
+    code: int,
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stand_in = StandIn(monkeypatch, slower)
+    assert main(typed(tmp_path, "--decide", "5%", "--fail-on", "slower:5%", *options)) == code
+    assert f"--fail-on slower:5%: {word}: " in capsys.readouterr().out
+    if word == "fails":  # the other cases are not measured to their ends
+        assert max(number for _, number, _ in stand_in.asked) == 3
+
+
+def test_an_environment_that_breaks_ends_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = StandIn(monkeypatch)
+    real: Callable[..., str | None] = stand_in.fit
+
+    def fit(*given: object) -> str | None:
+        one, number = given[1], given[4]
+        assert isinstance(one, Combination)
+        return "no space" if one.packages[0].endswith("2") and number == 4 else real(*given)
+
+    monkeypatch.setattr(versions, "_fit", fit)
+    assert main(typed(tmp_path, "--decide", "0.1%")) == 1
+    assert max(number for _, number, _ in stand_in.asked) == 4
+
+
+@pytest.mark.slow
+def test_real_fits_are_decided_case_by_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_environments(monkeypatch)
+    options = ["--model", "centered,zerosum_centered", "--target-accept", "0.95", "--decide", "50%"]
+    assert main(typed(tmp_path, *options, "--max-replicates", "5")) == 0
+    said = capsys.readouterr().out
+    assert "same draws, only speed can differ" in said
+    assert "geometric mean over all 2 cases" in said
+    (folder,) = tmp_path.iterdir()
+    sides = [[json.loads(line) for line in path.read_text().splitlines()] for path in folder.glob("*/*/records.jsonl")]
+    made = [Counter(record["model"] for record in side) for side in sides]
+    assert len(made) == 2
+    assert made[0] == made[1]
+    assert set(made[0].values()) <= {3, 5}
+    run = json.loads(next(folder.glob("*/*/run.json")).read_text())
+    if max(made[0].values()) == 5:
+        assert any("--case" in command for command in run["then"])
