@@ -111,21 +111,40 @@ class Pair(Family):
 
 
 def read_data(path: Path) -> dict[str, Any]:
-    """Read a data block from JSON; lists become arrays, of whole numbers where all are.
+    """Read a data block from JSON; see `parse_data`."""
+    return parse_data(_content(path), path)
+
+
+def parse_data(content: bytes, path: Path) -> dict[str, Any]:
+    """Make a data block of JSON; lists become arrays, of whole numbers where all are.
+
+    Parameters
+    ----------
+    content : bytes
+        The JSON.
+    path : Path
+        Where it stands, for messages.
 
     Raises
     ------
     DataError
         If it is not a JSON object of numbers and lists.
     """
-    check_file(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not readable as JSON ({error}); give an object of names and values") from error
     if not isinstance(values, dict):
         raise DataError(f"{path} holds a {type(values).__name__}; give an object of names and values")
     return {name: _array(path, name, value) for name, value in values.items()}
+
+
+def _content(path: Path) -> bytes:
+    check_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error})") from error
 
 
 def _array(path: Path, name: str, value: Any) -> Any:
@@ -167,20 +186,33 @@ def read_options(path: Path) -> dict[str, Any]:
 
 
 def read_draws(path: Path) -> dict[str, Floats]:
-    """Read reference draws: a list of chains, each an object of names and draws, as posteriordb keeps them.
+    """Read reference draws; see `parse_draws`."""
+    return parse_draws(_content(path), path)
+
+
+def parse_draws(content: bytes, path: Path) -> dict[str, Floats]:
+    """Make reference draws of a list of chains, each an object of names and draws, as posteriordb keeps them.
 
     Indices count from 1 there, as in `theta[1]`; here they count from 0.
+
+    Parameters
+    ----------
+    content : bytes
+        The JSON.
+    path : Path
+        Where it stands, for messages.
 
     Raises
     ------
     DataError
-        If it can't be read.
+        If it is something else.
     """
-    check_file(path)
     try:
-        chains = json.loads(path.read_text(encoding="utf-8"))
+        chains = json.loads(content)
         found = {name: np.array([chain[name] for chain in chains], dtype=np.float64) for name in chains[0]}
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        if not found:
+            raise ValueError("no names")
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise DataError(
             f"{path} holds no reference draws ({type(error).__name__}: {error}); give a list of chains, each an object "
             'such as {"mu": [0.1, 0.2], "theta[1]": [1.0, 1.1]}'
