@@ -205,6 +205,8 @@ class PyMCMaps(Posterior):
         axes = self._model.axes.get(name)
         if axes is None:
             return array
+        if not axes:
+            return array[..., None]
         return array.transpose([*range(lead), *(lead + int(i) for i in np.argsort(axes))])
 
     def constrain(self, position: Floats) -> dict[str, Floats]:
@@ -225,7 +227,10 @@ class PyMCMaps(Posterior):
             name = self.stan_name(rv.name)
             array = np.asarray(values[name], dtype=np.float64)
             axes = self._model.axes.get(name)
-            found[rv.name] = array if axes is None else array.transpose([int(i) for i in axes])
+            if axes is None:
+                found[rv.name] = array
+            else:
+                found[rv.name] = array.transpose([int(i) for i in axes]) if axes else array.reshape(())
         return found
 
     def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
@@ -235,7 +240,9 @@ class PyMCMaps(Posterior):
 
     def _stan_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         axes = self._model.axes.get(name)
-        return shape if axes is None else tuple(shape[int(i)] for i in np.argsort(axes))
+        if axes is None:
+            return shape
+        return tuple(shape[int(i)] for i in np.argsort(axes)) if axes else (1,)
 
     def _split(self, position: Floats) -> list[Floats]:
         parts = np.split(np.asarray(position, dtype=np.float64), self._ends[:-1])

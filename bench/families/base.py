@@ -108,7 +108,8 @@ class Model:
     renamed : mapping of str to str
         Parameters that the PyMC program names otherwise: the Stan name and the PyMC name.
     axes : mapping of str to sequence of int
-        Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0.
+        Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0; none for
+        a scalar that is a vector of one element in Stan.
     """
 
     name: str
