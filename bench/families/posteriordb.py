@@ -24,8 +24,8 @@ NAMES = Path(__file__).parent / "names.toml"
 """What PyMC programs of posteriordb name otherwise than the Stan programs do, by model."""
 LIMIT_SECONDS, LIMIT_GIB = 120.0, 6.0
 """Default limits of a build or a fit: some programs there never end, and some eat all memory."""
-SAFE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
-"""Names that may stand in ids and in names of files."""
+SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""Names that may stand in ids, in paths and in names of files."""
 
 
 class ZippedData(Mapping[str, Any]):
@@ -226,14 +226,14 @@ def _chosen(names: str, known: Sequence[str]) -> list[str]:
 
 def _entry(root: Path, posterior: str) -> Entry:
     """Read what belongs to one posterior."""
-    index = _object(root / "posteriors" / f"{posterior}.json")
-    model, data = (_text(index, key) for key in ("model_name", "data_name"))
+    index = {**_object(root / "posteriors" / f"{posterior}.json"), "file": posterior}
+    posterior, model, data = (_name(index, key) for key in ("file", "model_name", "data_name"))
     stan, pymc = root / "models" / "stan" / f"{model}.stan", root / "models" / "pymc" / f"{model}.py"
     for path, language in ((stan, "Stan"), (pymc, "PyMC")):
         if not path.exists():
             raise DataError(f"no {language} program")
     said = known_names().get(model, {})
-    file = root / f"{_text(_object(root / 'data' / 'info' / f'{data}.info.json'), 'data_file')}.zip"
+    file = root / "data" / "data" / f"{data}.json.zip"
     if not file.exists():
         raise DataError(f"no data ({file.relative_to(root)}: no such file)")
     dataset = ZippedDataset(posterior.removesuffix(f"-{model}"), ZippedData(file), _sizes(index))
@@ -267,9 +267,8 @@ def _object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _text(index: Mapping[str, Any], key: str) -> str:
-    """Return a name that may stand in a path."""
+def _name(index: Mapping[str, Any], key: str) -> str:
     value = index.get(key)
-    if not isinstance(value, str) or not all(SAFE.fullmatch(part) for part in value.split("/")):
+    if not isinstance(value, str) or not SAFE.fullmatch(value):
         raise DataError(f"{key} is {value!r}; a name of letters, digits, -, _ and . is needed")
     return value
