@@ -172,15 +172,18 @@ def compare_all(
     """
     folder.mkdir(parents=True, exist_ok=True)
     digests = {name: _digest(entry) for name, entry in checkout.entries.items()}
-    with (folder / JOURNAL).open("a+", encoding="utf-8") as journal:
+    with (folder / JOURNAL).open("a+", encoding="utf-8", errors="replace") as journal:
         try:
             fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(f"another process writes {folder}; wait for it, or name another --output") from None
         journal.seek(0)
+        before = journal.read()
+        if before and not before.endswith("\n"):  # the last line was cut short
+            journal.write("\n")
         found = {
             row.posterior: row
-            for row in _rows(journal)
+            for row in _rows(before.splitlines())
             if row.digest == digests.get(row.posterior)
             and (row.verdict != "unknown" or row.limits == list(asdict(limits).values()))
         }
@@ -203,7 +206,7 @@ def _digest(entry: Entry) -> str:
     return sha256(repr((entry.model.digest, entry.dataset.digest, versions)).encode()).hexdigest()
 
 
-def _rows(lines: Iterator[str] | Any) -> Iterator[Row]:
+def _rows(lines: Sequence[str]) -> Iterator[Row]:
     """Read a journal; lines that were cut short, or written by another version, are passed over."""
     for line in lines:
         with suppress(ValueError, TypeError):

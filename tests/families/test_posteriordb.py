@@ -28,9 +28,7 @@ def test_a_checkout_is_a_family_for_each_posterior(tmp_path: Path, within: str) 
     assert model.pymc is not None
     assert (model.stan.code, model.pymc.code) == (LINE_STAN, LINE_PYMC)
     assert dataset.sizes == {"dimension": 3}
-    assert found.notes() == [
-        "2 of 3 posteriors have no reference draws: there, engines are held against each other"
-    ]
+    assert found.notes() == ["2 of 3 posteriors have no reference draws: there, engines are held against each other"]
 
 
 def test_zipped_data_are_read_when_they_are_asked_for_and_few_are_kept(tmp_path: Path) -> None:
@@ -184,7 +182,8 @@ def test_a_broken_posterior_is_left_out_with_its_reason(
     assert "\n" not in reason
     assert found.notes()[0] == f"without bad-worse: {reason}"
     if said is not None:
-        assert pytest.raises(DataError, Checkout.read, tmp_path, "bad-worse").match(f"nothing to compare: .*{said}")
+        with pytest.raises(DataError, match=f"nothing to compare: .*{said}"):
+            Checkout.read(tmp_path, "bad-worse")
 
 
 @pytest.mark.parametrize("name", ["a b", "a/../b", "a\nb", "", 7, None])
