@@ -298,8 +298,9 @@ def judged(entry: Entry, limits: Limits) -> dict[str, Any]:
     DataError
         If it can't be compared.
     """
-    programs: Any = (entry.model.stan, entry.model.pymc)
-    options = {"names": entry.model.renamed, "axes": entry.model.axes}
+    model = entry.model
+    programs: Any = (model.stan, model.pymc)
+    options = {"names": model.renamed, "axes": model.axes, "unconstrained": model.unconstrained}
     answer = same(Question(programs, entry.dataset, options), timeout=limits.seconds, memory_limit=limits.bytes)
     verdict = answer.verdict
     return {

@@ -94,9 +94,11 @@ class Question:
         """Return the engine for one of the programs, and the program as a model."""
         program = self.programs[number]
         backend = BACKENDS[ENGINES[program.path.suffix]]
-        names, axes = (self.options.get(key, {}) if number == 1 else {} for key in ("names", "axes"))
         given = {backend.language: program}
-        return backend, Model(program.path.stem, "posterior", given.get("stan"), given.get("pymc"), names, axes)
+        if number == 1 and "unconstrained" in self.options:  # what is on Stan's scale needs Stan's own maps
+            given.setdefault("stan", self.programs[0])
+        matched = (self.options.get(key, {}) if number == 1 else {} for key in ("names", "axes", "unconstrained"))
+        return backend, Model(program.path.stem, "posterior", given.get("stan"), given.get("pymc"), *matched)
 
 
 @dataclass(frozen=True)

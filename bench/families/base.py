@@ -110,6 +110,9 @@ class Model:
     axes : mapping of str to sequence of int
         Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0; none for
         a scalar that is a vector of one element in Stan.
+    unconstrained : mapping of str to str
+        Parameters that the PyMC program has on Stan's unconstrained scale, with a Jacobian of its own: the Stan name
+        and the PyMC name. Their constraints must not depend on other parameters.
     """
 
     name: str
@@ -118,6 +121,7 @@ class Model:
     pymc: Program | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    unconstrained: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, family: str, name: str, target: str) -> "Model":
@@ -145,7 +149,8 @@ class Model:
         """SHA-256 over both programs and how their names match."""
         parts = [program.code if program else "" for program in (self.stan, self.pymc)]
         names = repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
-        return sha256("\0".join([*parts, names]).encode()).hexdigest()
+        scales = repr(sorted(self.unconstrained.items())) if self.unconstrained else ""
+        return sha256("\0".join([*parts, names + scales]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from bench.families.base import Data, DataError, Dataset, Family, Model, Program
 Floats = NDArray[np.float64]
 
 FILES = ("model.stan", "model.py", "data.json", "pair.toml")
-KNOWN = ("names", "axes", "quantities", "headline", "reference")
+KNOWN = ("names", "axes", "unconstrained", "quantities", "headline", "reference")
 
 
 class Pair(Family):
@@ -92,9 +92,8 @@ class Pair(Family):
         data = read_data(by_kind[".json"]) if ".json" in by_kind else {}
         options = read_options(by_kind[".toml"]) if ".toml" in by_kind else {}
         name = re.sub(r"[^A-Za-z0-9_.]+", "_", name or next(iter(programs.values())).path.stem)
-        model = Model(
-            "pair", name, programs.get(".stan"), programs.get(".py"), options.get("names", {}), options.get("axes", {})
-        )
+        matched = (options.get(key, {}) for key in ("names", "axes", "unconstrained"))
+        model = Model("pair", name, programs.get(".stan"), programs.get(".py"), *matched)
         return cls(name, model, data, options, files[0].parent)
 
     def datasets(self, grid: str) -> Sequence[Dataset]:
@@ -178,7 +177,7 @@ def read_options(path: Path) -> dict[str, Any]:
     unknown = [name for name in options if name not in KNOWN]
     if unknown:
         raise DataError(f"{path}: {', '.join(unknown)} is not known; it may hold {', '.join(KNOWN)}")
-    kinds = {"names": dict, "axes": dict, "quantities": list, "headline": list, "reference": str}
+    kinds = {"names": dict, "axes": dict, "unconstrained": dict, "quantities": list, "headline": list, "reference": str}
     for name, value in options.items():
         if not isinstance(value, kinds[name]):
             raise DataError(f"{path}: {name} is {value!r}; give a {'table' if kinds[name] is dict else 'list or text'}")

@@ -209,7 +209,7 @@ def unzipped(path: Path) -> bytes:
 
 @cache
 def known_names() -> dict[str, Any]:
-    """Return what `names.toml` says: for each model, `names` and `axes` as in `pair.toml`."""
+    """Return what `names.toml` says: for each model, `names`, `axes` and `unconstrained` as in `pair.toml`."""
     return tomllib.loads(NAMES.read_text(encoding="utf-8"))
 
 
@@ -240,9 +240,10 @@ def _entry(root: Path, posterior: str) -> Entry:
     dataset.digest  # noqa: B018, a broken zip is told now
     reference = index.get("reference_posterior_name")
     draws = root / "reference_posteriors" / "draws" / "draws" / f"{reference}.json.zip"
+    matched = (said.get(key, {}) for key in ("names", "axes", "unconstrained"))
     return Entry(
         posterior,
-        Model(model, posterior, Program.read(stan), Program.read(pymc), said.get("names", {}), said.get("axes", {})),
+        Model(model, posterior, Program.read(stan), Program.read(pymc), *matched),
         dataset,
         draws if isinstance(reference, str) and draws.is_file() else None,
     )

@@ -78,7 +78,7 @@ def test_only_data_can_be_exchanged() -> None:
 
 def test_names_axes_and_maps() -> None:
     model = Model("m", "t", pymc=program(), renamed={"alpha": "a"}, axes={"b": (1, 0)})
-    posterior = PyMCPosterior(model, build(program(), DATA), None, "none")
+    posterior = PyMCPosterior(model, build(program(), DATA), DATA, None, "none")
     assert posterior.description.parameters == {"alpha": (), "b": (3, 2)}
     assert posterior.description.transformed == {"c": ()}
     position = np.random.default_rng(1).normal(size=posterior.dimension)

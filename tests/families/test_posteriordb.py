@@ -114,14 +114,16 @@ def test_known_names_are_applied_by_model(tmp_path: Path) -> None:
     add(tmp_path, "anything-nes_logit_model")
     hmm, nes = (entry.model for entry in Checkout.read(tmp_path).entries.values())
     assert (hmm.renamed, hmm.axes) == ({"lambda": "lambda_"}, {})
-    assert (nes.renamed, nes.axes) == ({}, {"beta": []})
+    assert hmm.unconstrained == {"theta1": "theta1_raw", "theta2": "theta2_raw"}
+    assert (nes.renamed, nes.axes, nes.unconstrained) == ({}, {"beta": []}, {})
 
 
 def test_names_toml_says_nothing_unknown() -> None:
     assert known_names()
     for model, said in known_names().items():
-        assert set(said) <= {"names", "axes"}, model
-        assert all(isinstance(value, str) for value in said.get("names", {}).values())
+        assert set(said) <= {"names", "axes", "unconstrained"}, model
+        for key in ("names", "unconstrained"):
+            assert all(isinstance(value, str) for value in said.get(key, {}).values())
         assert all(isinstance(value, list) for value in said.get("axes", {}).values())
 
 
