@@ -87,7 +87,15 @@ class NutpiePosterior(NutpieSampled, PyMCMaps):
         self.cache, self._compiled = cache, compiled
 
     def exchange_data(self, fresh: "pm.Model", data: Data) -> None:
-        """Take over the data of another build of the same model, in nutpie's copy of them too."""
+        """Take over the data of another build of the same model, in nutpie's copy of them too.
+
+        Parameters
+        ----------
+        fresh : pymc.Model
+            The other build.
+        data : mapping
+            The data block that it was built with.
+        """
         super().exchange_data(fresh, data)
         self._compiled = self._compiled.with_data(**swappable(fresh))
 

@@ -152,7 +152,15 @@ class PyMCMaps(Posterior):
         self._ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
 
     def exchange_data(self, fresh: "pm.Model", data: Data) -> None:
-        """Take over the data of another build of the same model, which was compiled before for these."""
+        """Take over the data of another build of the same model, which was compiled before.
+
+        Parameters
+        ----------
+        fresh : pymc.Model
+            The other build.
+        data : mapping
+            The data block that it was built with.
+        """
         self.cache, self._data = "memory", data
         self.__dict__.pop("_stan", None)
         for name, value in swappable(fresh).items():
