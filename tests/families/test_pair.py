@@ -100,6 +100,9 @@ mu = "centre"
 
 [axes]
 theta = [1, 0]
+
+[unconstrained]
+sigma = "sigma_log"
 """
 
 
@@ -108,6 +111,7 @@ def test_options_of_pair_toml(tmp_path: Path) -> None:
     (model,), (target,) = pair.models.values(), pair.targets.values()
     assert (target.quantities, target.headline) == (("mu", "theta"), ("mu",))
     assert (dict(model.renamed), dict(model.axes)) == ({"mu": "centre"}, {"theta": [1, 0]})
+    assert model.unconstrained == {"sigma": "sigma_log"}
     plain = Pair.read(write(tmp_path / "q", stan=STAN, py=PYMC, json=DATA))
     assert model.digest != next(iter(plain.models.values())).digest
 
