@@ -18,7 +18,7 @@ from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
-from bench.settings import add_options, overrides
+from bench.settings import add_options, overrides, positive
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("doctor", help="what can run here, and how to get the rest")
 
     same = commands.add_parser("same", help="are two programs the same posterior, and if not, where do they part?")
-    same.add_argument("path", nargs="+", type=Path, help="a folder, or two programs and their data: a.stan b.py d.json")
+    same.add_argument("path", nargs="*", type=Path, help="a folder, or two programs and their data: a.stan b.py d.json")
+    same.add_argument("--posteriordb", type=Path, metavar="PATH", help="all pairs of a checkout of posteriordb instead")
+    same.add_argument("--posterior", metavar="NAMES", help="of its posteriors, separated by commas (default: all)")
+    same.add_argument("--fit-timeout", type=float, metavar="S", help="seconds a pair may take (default: 120)")
+    same.add_argument("--memory-limit", type=float, metavar="GIB", help="memory an engine may hold (default: 6)")
+    same.add_argument("--cores", type=int, metavar="N", help="pairs at the same time (default: all cores)")
+    same.add_argument("--output", type=Path, metavar="FOLDER", help="of the table, resumed (default: reports/same)")
     same.add_argument("--strict-numerics", action="store_true", help="end with 1 where one of them loses digits too")
     same.add_argument("--json", action="store_true", help="print JSON for machines")
 
@@ -174,9 +180,48 @@ def _doctor(options: argparse.Namespace) -> int:
 def _same(options: argparse.Namespace) -> int:
     from bench.deciding.same import Question, same
 
+    if options.posteriordb is not None:
+        return _same_all(options)
+    of_many = ("posterior", "fit_timeout", "memory_limit", "cores", "output")
+    if said := [f"--{name.replace('_', '-')}" for name in of_many if getattr(options, name) is not None]:
+        raise ValueError(f"{' '.join(said)}: only for a checkout of posteriordb; add --posteriordb PATH")
+    if not options.path:
+        raise ValueError("nothing to compare; name a folder or programs, or a checkout: --posteriordb PATH")
     answer = same(Question.read(options.path))
     print(json.dumps(answer.to_dict(), indent=1) if options.json else "\n".join(answer.lines()))
     return answer.code(strict_numerics=options.strict_numerics)
+
+
+def _same_all(options: argparse.Namespace) -> int:
+    from bench.deciding.equality_table import Limits, Row, code, compare_all, summary, to_dict
+    from bench.families.posteriordb import LIMIT_GIB, LIMIT_SECONDS, Checkout
+
+    if options.path:
+        raise ValueError(f"{options.path[0]} and --posteriordb; give one of them")
+    seconds = LIMIT_SECONDS if options.fit_timeout is None else options.fit_timeout
+    memory = LIMIT_GIB if options.memory_limit is None else options.memory_limit
+    limits = Limits(
+        positive("--fit-timeout", seconds, "seconds, or 0 for no limit") if seconds else None,
+        int(positive("--memory-limit", memory, "GiB, e.g. 4") * 2**30),
+    )
+    cores = (os.cpu_count() or 1) if options.cores is None else options.cores
+    if cores < 1:
+        raise ValueError(f"--cores is {cores}; give 1 or more")
+    folder = options.output or RUNS.parent / "same"
+    checkout = Checkout.read(options.posteriordb, options.posterior)
+    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+    for note in checkout.notes():
+        say(printable(note))
+    total = len(checkout.entries)
+
+    def tell(row: Row, done: int) -> None:
+        say(printable(f"[{done:>{len(str(total))}}/{total}] {row.line()}"))
+
+    rows = compare_all(checkout, options.posteriordb, folder, limits, cores, tell)
+    say(f"{summary(rows)}; table.md, table.csv and table.json are in {printable(str(folder))}")
+    if options.json:
+        print(json.dumps(to_dict(rows, checkout), indent=1))
+    return code(rows, strict_numerics=options.strict_numerics)
 
 
 def _export(options: argparse.Namespace) -> int:

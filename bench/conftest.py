@@ -14,6 +14,7 @@ from bench.cells import printable
 from bench.families.base import Dataset, Family
 from bench.families.normal_means.data import GRIDS, read_table
 from bench.families.pair import Pair
+from bench.families.posteriordb import LIMIT_GIB, LIMIT_SECONDS, Checkout
 from bench.families.registry import FAMILIES
 from bench.files import open_terminal
 from bench.records import RUNS, RunError, named
@@ -32,6 +33,9 @@ OTHERS = ("test_prepare", "test_gradient")
 """Benchmarks that run only where they are named."""
 OWN = re.compile("--benchmark-(?!only$)")
 """Options of pytest-benchmark, which want its tables."""
+NOTES = pytest.StashKey[list[str]]()
+TIMES = f"default: 900; with --posteriordb {LIMIT_SECONDS:g}"
+MEMORY = f"default: no limit; with --posteriordb {LIMIT_GIB:g}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--family", metavar="NAMES", help=f"of {','.join(FAMILIES)} (default: {DEFAULT})")
     add("--grid", metavar="NAME", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: quick)")
     add("--pair", action="append", type=Path, default=[], metavar="FOLDER", help="your own Stan and PyMC program")
+    add("--posteriordb", type=Path, metavar="PATH", help="a checkout of posteriordb: all that has both programs")
+    add("--posterior", metavar="NAMES", help="of its posteriors, separated by commas (default: all)")
     add("--data", type=Path, metavar="FILE", help="your own table instead of a grid, CSV or Parquet")
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
@@ -51,8 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")
     add("--seed", type=int, default=1, metavar="N", help="seed of the run (default: 1)")
     add_options(add)
-    add("--fit-timeout", type=float, default=900, metavar="S", help="seconds a build or a fit may take; 0 is no limit")
-    add("--memory-limit", type=float, metavar="GIB", help="memory a worker may hold (default: no limit)")
+    add("--fit-timeout", type=float, metavar="S", help=f"seconds a build or a fit may take; 0 is no limit ({TIMES})")
+    add("--memory-limit", type=float, metavar="GIB", help=f"memory a worker may hold ({MEMORY})")
     add("--save-draws", action="store_true", help="keep draws and sampler statistics as NetCDF")
     add("--resume", nargs="?", const="latest", metavar="RUN", help="measure what a run lacks (default: the latest)")
     add("--resume-anyway", action="store_true", help="resume although versions, data or settings differ")
@@ -68,6 +74,11 @@ def pytest_configure(config: pytest.Config) -> None:
     open_terminal()
     option = config.getoption
     timeout, memory = option("fit_timeout"), option("memory_limit")
+    public = option("posteriordb") is not None
+    if timeout is None:
+        timeout = LIMIT_SECONDS if public else 900
+    if memory is None and public:
+        memory = LIMIT_GIB
     try:
         asked = Asked(
             protocol=option("protocol"),
@@ -80,7 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         if asked.replicates < 1:
             raise UsageError(f"--replicates is {asked.replicates}; give 1 or more")
-        config.stash[PLAN] = Plan.make(_families(option), option("model"), option("backend"), asked)
+        families, config.stash[NOTES] = _families(option)
+        config.stash[PLAN] = Plan.make(families, option("model"), option("backend"), asked)
         cases = {case.id: case for case in config.stash[PLAN].cases}
         config.stash[CASES] = choose("case", option("case"), cases)
     except ValueError as error:
@@ -95,24 +107,31 @@ def _named(config: pytest.Config, stem: str) -> bool:
     return any(stem in argument for argument in config.invocation_params.args)
 
 
-def _families(option: Callable[[str], Any]) -> list[tuple[Family, Sequence[Dataset]]]:
-    """Return the families that were asked for, each with its data."""
-    pairs = [Pair.read(folder) for folder in option("pair")]
-    found: list[tuple[Family, Sequence[Dataset]]] = [(pair, pair.datasets(pair.grids[0])) for pair in pairs]
+def _families(option: Callable[[str], Any]) -> tuple[list[tuple[Family, Sequence[Dataset]]], list[str]]:
+    """Return the families that were asked for, each with its data, and what is to be said of those left out."""
+    given: list[Family] = [Pair.read(folder) for folder in option("pair")]
+    notes: list[str] = []
+    if option("posteriordb") is not None:
+        checkout = Checkout.read(option("posteriordb"), option("posterior"))
+        given += checkout.entries.values()
+        notes = checkout.notes()
+    elif option("posterior") is not None:
+        raise UsageError("--posterior names posteriors of a checkout; say where that is: --posteriordb PATH")
+    found: list[tuple[Family, Sequence[Dataset]]] = [(family, family.datasets(family.grids[0])) for family in given]
     names = option("family")
     if option("data") is not None:
         if option("group_column") is None or option("value_column") is None:
             raise UsageError("--data needs the names of two columns: --group-column NAME --value-column NAME")
         table = read_table(option("data"), option("group_column"), option("value_column"))
-        return [(FAMILIES[DEFAULT], (table,)), *found]
+        return [(FAMILIES[DEFAULT], (table,)), *found], notes
     if names is None and option("grid") is None and found:
-        return found
+        return found, notes
     for family in choose("family", names or DEFAULT, FAMILIES):
         grid = option("grid") if option("grid") is not None and len(family.grids) > 1 else family.grids[0]
         if grid not in family.grids:
             raise UsageError(f"{family.name} has no grid {grid!r}; its grids are: {', '.join(family.grids)}")
         found.append((family, family.datasets(grid)))
-    return found
+    return found, notes
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -137,8 +156,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say which backends are not in this run, and why."""
-    return [f"hierbench: without {name}: {reason}" for name, reason in config.stash[PLAN].missing.items()]
+    """Say which backends and posteriors are not in this run, and why."""
+    missing = [f"without {name}: {reason}" for name, reason in config.stash[PLAN].missing.items()]
+    return [printable(f"hierbench: {line}") for line in [*missing, *config.stash[NOTES]]]
 
 
 @pytest.fixture(scope="session")

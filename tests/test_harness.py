@@ -12,6 +12,9 @@ import pytest
 
 from bench.backends import BACKENDS
 from bench.records import Record, read_records, read_run
+from tests.families.checkout import PYMC as COIN_PYMC
+from tests.families.checkout import STAN as COIN_STAN
+from tests.families.checkout import add, checkout
 from tests.running.tiny import PYMC, STAN, write
 
 ROOT = Path(__file__).parents[1]
@@ -153,6 +156,60 @@ def test_a_pair_that_cannot_be_timed_says_why(pairs: tuple[Done, dict[str, Recor
             assert f"{record.status}: " in done.stdout
 
 
+def test_a_checkout_of_posteriordb_is_measured_and_what_is_broken_in_it_costs_itself_alone(tmp_path: Path) -> None:
+    root = checkout(tmp_path) / "posterior_database"
+    ran = tmp_path / "ran"
+    trace = f"import sys, pathlib\npathlib.Path({str(ran)!r}).open('a').write(f'{{sys.orig_argv}}\\n')\n"
+    add(root, "coin-traced", pymc=trace + COIN_PYMC)
+    add(root, "coin-old", COIN_STAN.replace("real odds = rate / (1 - rate);", "real odds; odds <- rate / (1 - rate);"))
+    add(root, "coin-stanonly", pymc=None)
+    add(root, "list-fair", data="[1]")
+    (root / "data" / "data" / "points.json.zip").write_text("no zip")
+    fast = ("--chains", "4", "--warmup", "300", "--draws", "500", "--backend", "stanli,pymc")
+    done = bench(tmp_path / "runs", "--posteriordb", str(tmp_path), *fast)
+    assert done.returncode == 1
+    header = done.stdout.partition("collected")[0]
+    assert "hierbench: without coin-stanonly: no PyMC program" in header
+    assert "hierbench: without points-line: " in header
+    assert "is a broken zip" in header
+    assert "4 of 5 posteriors have no reference draws" in header
+    folder = only_run(tmp_path / "runs")
+    records = {f"{record.dataset}-{record.model} {record.backend}": record for record in read_records(folder)}
+    assert {name: record.status for name, record in records.items()} == {
+        "coin-fair stanli": "ok",
+        "coin-fair pymc": "ok",
+        "coin-lies stanli": "ok",
+        "coin-lies pymc": "mismatch",
+        "coin-old stanli": "failed",
+        "coin-old pymc": "ok",
+        "coin-traced stanli": "ok",
+        "coin-traced pymc": "ok",
+        "list-fair stanli": "failed",
+        "list-fair pymc": "failed",
+    }
+    for record in records.values():
+        assert record.family == "posteriordb"
+        assert record.target == f"{record.dataset}-{record.model}"
+    for name in ("coin-fair stanli", "coin-fair pymc"):
+        record = records[name]
+        assert set(record.quantities) == {"rate", "odds"}
+        assert record.grade is not None
+        assert (record.grade["truth"], record.grade["source"]) == ("reference draws", "coin-fair.json.zip")
+        assert record.grade["known"]["rate"]["mean"] == pytest.approx(9 / 24, abs=0.01)
+        assert record.health or record.grade["graded"] >= 4
+    assert records["coin-traced stanli"].grade is None
+    assert "depends on rate" in records["coin-lies pymc"].reason
+    assert "holds a list" in records["list-fair stanli"].reason
+    asked = read_run(folder)["asked"]
+    assert (asked["fit_timeout"], asked["memory_limit"]) == (120, 6 * 2**30)
+    lines = ran.read_text().splitlines()
+    assert lines
+    assert all("bench.running.guard" in line for line in lines)  # programs of others run in workers alone
+    again = bench(tmp_path / "runs", "--posteriordb", str(tmp_path), *fast, "--resume")
+    assert "10 skipped" in again.stdout, again.stdout + again.stderr
+    assert len(read_records(folder)) == 10
+
+
 COLUMNS = ("--group-column", "g", "--value-column", "y")
 KNOWN = ", ".join(BACKENDS)
 REFUSED: dict[tuple[str, ...], str] = {
@@ -171,6 +228,15 @@ REFUSED: dict[tuple[str, ...], str] = {
     ("--pair", "BAD"): "data.json is not readable as JSON",
     ("--pair", "TOML"): "pair.toml: name is not known; it may hold names, axes",
     ("--pair", "GOOD", "--pair", "AGAIN"): "pair is asked for twice",
+    ("--posteriordb", "nowhere"): "nowhere is no posteriordb; give the folder that holds posterior_database/posteriors",
+    ("--posteriordb", "EMPTY"): "empty is no posteriordb; give the folder that holds posterior_database/posteriors",
+    (
+        "--posteriordb",
+        "PUBLIC",
+        "--posterior",
+        "coin-fare",
+    ): "no posterior coin-fare; there are 3, among them coin-fair",
+    ("--posterior", "coin-fair"): "say where that is: --posteriordb PATH",
     ("--resume", "nothing", "--backend", "stanli"): "no run 'nothing'; the newest are: none yet",
 }
 """What is asked, and what is said; words in capitals are folders."""
@@ -206,6 +272,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_sampl
     (folders["TOML"] / "pair.toml").write_text("[name]\n")
     write(folders["GOOD"])
     (tmp_path / "other").mkdir()
+    folders["PUBLIC"] = checkout(tmp_path / "public")
     folders["AGAIN"] = write(tmp_path / "other" / "good")
     runs = tmp_path / "runs"
     options = ("--benchmark-only", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")

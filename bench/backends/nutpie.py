@@ -51,15 +51,17 @@ class Nutpie(Backend):
         fresh = build(program, data)
         key = (model.naming, fingerprint(program, fresh))
         if key in self._compiled:
-            self._compiled[key].exchange_data(fresh)
+            self._compiled[key].exchange_data(fresh, data)
             return self._compiled[key]
         # nutpie keeps nothing of its own on disk
-        self._compiled[key] = NutpiePosterior(model, fresh, nutpie.compile_pymc_model(fresh, backend="numba"), "built")
+        self._compiled[key] = NutpiePosterior(
+            model, fresh, data, nutpie.compile_pymc_model(fresh, backend="numba"), "built"
+        )
         return self._compiled[key]
 
     def describe(self, model: Model, data: Data) -> Description:
         """Return names and shapes; nothing is compiled for sampling."""
-        return NutpiePosterior(model, build(self.program(model), data), None, "none").description
+        return NutpiePosterior(model, build(self.program(model), data), data, None, "none").description
 
 
 class NutpiePosterior(NutpieSampled, PyMCMaps):
@@ -71,20 +73,30 @@ class NutpiePosterior(NutpieSampled, PyMCMaps):
         The parameterization.
     built : pymc.Model
         The same, built with its data.
+    data : mapping
+        These data.
     compiled : nutpie.compile_pymc.CompiledPyMCModel
         What nutpie made of it.
     cache : str
         What served the build, as in `Posterior.cache`.
     """
 
-    def __init__(self, model: Model, built: "pm.Model", compiled: Any, cache: Cache) -> None:
+    def __init__(self, model: Model, built: "pm.Model", data: Data, compiled: Any, cache: Cache) -> None:
         """Keep the compiled model."""
-        super().__init__(model, built)
+        super().__init__(model, built, data)
         self.cache, self._compiled = cache, compiled
 
-    def exchange_data(self, fresh: "pm.Model") -> None:
-        """Take over the data of another build of the same model, in nutpie's copy of them too."""
-        super().exchange_data(fresh)
+    def exchange_data(self, fresh: "pm.Model", data: Data) -> None:
+        """Take over the data of another build of the same model, in nutpie's copy of them too.
+
+        Parameters
+        ----------
+        fresh : pymc.Model
+            The other build.
+        data : mapping
+            The data block that it was built with.
+        """
+        super().exchange_data(fresh, data)
         self._compiled = self._compiled.with_data(**swappable(fresh))
 
     def _draws(self, posterior: Any, seed: int, keep: Sequence[str]) -> dict[str, Floats]:

@@ -52,7 +52,7 @@ class PyMC(Backend):
         fresh = build(program, data)
         key = (model.naming, fingerprint(program, fresh))
         if key in self._compiled:
-            self._compiled[key].exchange_data(fresh)
+            self._compiled[key].exchange_data(fresh, data)
             return self._compiled[key]
         before = compiled_files()
         function = fresh.logp_dlogp_function(ravel_inputs=True)
@@ -60,12 +60,12 @@ class PyMC(Backend):
         function._pytensor_function.trust_input = True
         function([np.zeros(sum(v.size for v in fresh.initial_point().values()))])  # Numba compiles at the first call
         cache: Cache = "built" if compiled_files() > before else "disk"
-        self._compiled[key] = PyMCPosterior(model, fresh, function, cache)
+        self._compiled[key] = PyMCPosterior(model, fresh, data, function, cache)
         return self._compiled[key]
 
     def describe(self, model: Model, data: Data) -> Description:
         """Return names and shapes; nothing is compiled for sampling."""
-        return PyMCPosterior(model, build(self.program(model), data), None, "none").description
+        return PyMCPosterior(model, build(self.program(model), data), data, None, "none").description
 
 
 class PyMCPosterior(PyMCMaps):
@@ -77,15 +77,17 @@ class PyMCPosterior(PyMCMaps):
         The parameterization.
     built : pymc.Model
         The same, built with its data.
+    data : mapping
+        These data.
     function : pymc.model.core.ValueGradFunction
         Log density and gradient, compiled.
     cache : str
         What served the build, as in `Posterior.cache`.
     """
 
-    def __init__(self, model: Model, built: "pm.Model", function: Any, cache: Cache) -> None:
+    def __init__(self, model: Model, built: "pm.Model", data: Data, function: Any, cache: Cache) -> None:
         """Keep them."""
-        super().__init__(model, built)
+        super().__init__(model, built, data)
         self.cache, self._function = cache, function
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Description, Posterior
-from bench.backends.stan_program import plain
+from bench.backends.stan_program import StanMaps, plain
 from bench.families.base import Data, DataError, Model, Program, Values
 
 if TYPE_CHECKING:
@@ -135,22 +135,34 @@ class PyMCMaps(Posterior):
     Parameters
     ----------
     model : Model
-        The parameterization; it says which parameters have other names or axes here than in Stan.
+        The parameterization; it says which parameters have other names, axes or scales here than in Stan.
     built : pymc.Model
         The same, built.
+    data : mapping
+        The data block that it was built with.
     """
 
-    def __init__(self, model: Model, built: "pm.Model") -> None:
-        """Keep both; the maps are compiled when they are first asked for, outside of any timed build."""
-        self._model, self._pymc = model, built
-        self._stan_name = {ours: stan for stan, ours in model.renamed.items()}
+    def __init__(self, model: Model, built: "pm.Model", data: Data) -> None:
+        """Keep them; the maps are compiled when they are first asked for, outside of any timed build."""
+        self._model, self._pymc, self._data = model, built, data
+        self._pymc_name = {**model.renamed, **model.unconstrained}
+        self._stan_name = {ours: stan for stan, ours in self._pymc_name.items()}
         initial = built.initial_point()
         self._shapes = [np.shape(initial[value.name]) for value in built.value_vars]
         self._ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
 
-    def exchange_data(self, fresh: "pm.Model") -> None:
-        """Take over the data of another build of the same model, which was compiled before for these."""
-        self.cache = "memory"
+    def exchange_data(self, fresh: "pm.Model", data: Data) -> None:
+        """Take over the data of another build of the same model, which was compiled before.
+
+        Parameters
+        ----------
+        fresh : pymc.Model
+            The other build.
+        data : mapping
+            The data block that it was built with.
+        """
+        self.cache, self._data = "memory", data
+        self.__dict__.pop("_stan", None)
         for name, value in swappable(fresh).items():
             self._pymc.set_data(name, value)
 
@@ -176,10 +188,11 @@ class PyMCMaps(Posterior):
             evaluate = compiled(self._pymc.value_vars, [output.shape for output in outputs])
         shapes = evaluate(*self._split(np.zeros(self.dimension)))
         names = [variable.name for variable in (*self._pymc.free_RVs, *self._pymc.deterministics)]
-        return {
+        found = {
             self.stan_name(name): self._stan_shape(self.stan_name(name), tuple(int(size) for size in shape))
             for name, shape in zip(names, shapes, strict=True)
         }
+        return found | {name: self._scaled_shape(name) for name in found if name in self._model.unconstrained}
 
     @property
     def dimension(self) -> int:
@@ -192,15 +205,15 @@ class PyMCMaps(Posterior):
 
     def pymc_name(self, name: str) -> str:
         """Return the name here of what the Stan program calls so."""
-        return self._model.renamed.get(name, name)
+        return self._pymc_name.get(name, name)
 
     def from_pymc(self, name: str, array: Floats, lead: int = 0) -> Floats:
-        """Bring the axes of an array from PyMC's order into Stan's.
+        """Bring an array to Stan's scale, and its axes from PyMC's order into Stan's.
 
         Parameters
         ----------
         name : str
-            Of the quantity, as Stan has it; without an entry in `Model.axes` nothing is moved.
+            Of the quantity, as Stan has it; without an entry in the model nothing is done.
         array : array of shape (*lead, *shape)
             Its values.
         lead : int, default 0
@@ -209,11 +222,16 @@ class PyMCMaps(Posterior):
         Returns
         -------
         array
-            A view with the same leading axes.
+            With the same leading axes.
         """
+        if name in self._model.unconstrained:
+            flat = array.reshape(*array.shape[:lead], -1)
+            return np.apply_along_axis(lambda part: self._stan.constrain(self._alone(name, part))[name], lead, flat)
         axes = self._model.axes.get(name)
         if axes is None:
             return array
+        if not axes:
+            return array[..., None]
         return array.transpose([*range(lead), *(lead + int(i) for i in np.argsort(axes))])
 
     def constrain(self, position: Floats) -> dict[str, Floats]:
@@ -229,24 +247,68 @@ class PyMCMaps(Posterior):
         return np.concatenate([np.ravel(part) for part in parts])
 
     def natural(self, values: Values) -> dict[str, Floats]:
-        """Return values by the names and with the axes that they have here, in the model's order."""
+        """Return values by the names, on the scales and with the axes that they have here, in the model's order."""
         found = {}
+        position = self._stan.unconstrain(values) if self._model.unconstrained else np.empty(0)
         for rv in self._pymc.free_RVs:
             name = self.stan_name(rv.name)
             shape = self._declared[name]
             array = np.empty(shape) if 0 in shape else np.asarray(values[name], dtype=np.float64)
             axes = self._model.axes.get(name)
-            found[rv.name] = array if axes is None else array.transpose([int(i) for i in axes])
+            if name in self._model.unconstrained:
+                shape = np.shape(self._pymc.initial_point()[self._pymc.rvs_to_values[rv].name])
+                found[rv.name] = position[self._stan.block(name)].reshape(shape)
+            elif axes is None:
+                found[rv.name] = array
+            else:
+                found[rv.name] = array.transpose([int(i) for i in axes]) if axes else array.reshape(())
         return found
 
     def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
-        """Evaluate the sum of the transforms' log Jacobian determinants."""
-        value, *gradients = self._jacobian(*self._split(position))
-        return float(value), np.concatenate([np.ravel(part) for part in gradients])
+        """Evaluate the sum of the transforms' log Jacobian determinants, Stan's own where parameters are on its scale.
+
+        Stan's other parameters stay where they are, so that they add a constant.
+        """
+        parts = self._split(position)
+        value, *gradients = self._jacobian(*parts)
+        total = float(value)
+        for i, rv in enumerate(self._pymc.free_RVs):
+            if (name := self.stan_name(rv.name)) in self._model.unconstrained:
+                of_stan, slopes = self._stan.log_jacobian_and_gradient(self._alone(name, parts[i]))
+                total += of_stan
+                gradients[i] = np.ravel(gradients[i]) + slopes[self._stan.block(name)]
+        return total, np.concatenate([np.ravel(part) for part in gradients])
+
+    def _alone(self, name: str, part: Floats) -> Floats:
+        """Return a vector of Stan's that is 0 but for one parameter."""
+        position = np.zeros(self._stan.dimension)
+        position[self._stan.block(name)] = np.ravel(part)
+        return position
+
+    def _scaled_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape that a parameter on Stan's unconstrained scale has in Stan."""
+        ours = self.pymc_name(name)
+        rv = self._pymc[ours]
+        size = self._shapes[self._pymc.free_RVs.index(rv)]
+        block = self._stan.block(name)
+        if len(block) != int(np.prod(size)):
+            raise DataError(f"{ours} has shape {size}, and {name} has {len(block)} unconstrained elements in Stan")
+        if self._pymc.rvs_to_transforms[rv] is not None:
+            raise DataError(f"{ours} is to be on Stan's unconstrained scale, and PyMC transforms it once more")
+        return self._stan.description.parameters[name]
+
+    @cached_property
+    def _stan(self) -> StanMaps:
+        """Stan's own maps, for parameters that are on its unconstrained scale here."""
+        if self._model.stan is None:
+            raise DataError(f"{self._model.name} has parameters on Stan's scale, and no Stan program")
+        return StanMaps(self._model.stan, self._data)
 
     def _stan_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         axes = self._model.axes.get(name)
-        return shape if axes is None else tuple(shape[int(i)] for i in np.argsort(axes))
+        if axes is None:
+            return shape
+        return tuple(shape[int(i)] for i in np.argsort(axes)) if axes else (1,)
 
     def _split(self, position: Floats) -> list[Floats]:
         parts = np.split(np.asarray(position, dtype=np.float64), self._ends[:-1])

@@ -72,8 +72,8 @@ def to_json(data: Data) -> str:
     return json.dumps(plain(data))
 
 
-class StanPosterior(Posterior):
-    """A Stan program with its data, with Stan's own transforms, which stanli evaluates for every Stan engine.
+class StanMaps:
+    """A Stan program with its data, with Stan's own transforms, which stanli evaluates for everybody.
 
     Parameters
     ----------
@@ -118,6 +118,10 @@ class StanPosterior(Posterior):
         """Length of an unconstrained vector."""
         return int(self._maps.param_unc_num())
 
+    def block(self, name: str) -> list[int]:
+        """Return where a parameter stands in the unconstrained vector."""
+        return [i for i, flat in enumerate(self._maps.param_unc_names()) if flat.partition(".")[0] == name]
+
     def constrain(self, position: Floats) -> dict[str, Floats]:
         """Map Stan's unconstrained vector to values."""
         flat = self._maps.param_constrain(np.ascontiguousarray(position, dtype=np.float64))
@@ -138,6 +142,10 @@ class StanPosterior(Posterior):
         """Evaluate the log density of the program without a density."""
         value, gradient = self._jacobian.log_prob_grad(np.ascontiguousarray(position))
         return float(value), np.asarray(gradient)
+
+
+class StanPosterior(StanMaps, Posterior):
+    """The part of a posterior that Stan's engines share."""
 
 
 def plain(data: Data) -> dict[str, Any]:

@@ -242,7 +242,7 @@ def judge(
     if not usable.any():
         return Verdict("unknown", **numbers, left_out=len(a), reasons=[_nowhere(standard, found, names)])
     counted = usable & typical if (usable & typical).sum() >= 3 else usable
-    constant = float(np.median((b - a)[counted]))
+    constant = float(np.median(b[counted] - a[counted]))
     smaller = np.minimum(np.abs(a), np.abs(b))
     allowed = TOLERANCE * np.maximum(1, smaller) + EPSILONS * np.maximum(np.abs(a), np.abs(b))
     with np.errstate(invalid="ignore"):

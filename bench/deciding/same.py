@@ -94,9 +94,11 @@ class Question:
         """Return the engine for one of the programs, and the program as a model."""
         program = self.programs[number]
         backend = BACKENDS[ENGINES[program.path.suffix]]
-        names, axes = (self.options.get(key, {}) if number == 1 else {} for key in ("names", "axes"))
         given = {backend.language: program}
-        return backend, Model(program.path.stem, "posterior", given.get("stan"), given.get("pymc"), names, axes)
+        if number == 1 and "unconstrained" in self.options:  # what is on Stan's scale needs Stan's own maps
+            given.setdefault("stan", self.programs[0])
+        matched = (self.options.get(key, {}) if number == 1 else {} for key in ("names", "axes", "unconstrained"))
+        return backend, Model(program.path.stem, "posterior", given.get("stan"), given.get("pymc"), *matched)
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,17 @@ class Answer:
         return {"programs": list(self.names), **numbers}
 
 
-def same(question: Question) -> Answer:
+def same(question: Question, *, timeout: float | None = TIMEOUT, memory_limit: int | None = None) -> Answer:
     """Compare two programs by the gate; each lives in a process of its own.
 
     Parameters
     ----------
     question : Question
         Which programs, on which data.
+    timeout : float, optional
+        Seconds that a build, or a step of the comparison, may take; None lets them run.
+    memory_limit : int, optional
+        Bytes that either process may hold; None lets them grow.
 
     Raises
     ------
@@ -180,11 +186,11 @@ def same(question: Question) -> Answer:
 
     def start(number: int) -> Any:
         backend, model = sides[number]
-        worker = Worker(backend, timeout=TIMEOUT)
+        worker = Worker(backend, timeout=timeout, memory_limit=memory_limit)
         workers.append(worker)
         try:
-            description = worker.describe(model, question.dataset, TIMEOUT)
-            worker.prepare(model, question.dataset, TIMEOUT)
+            description = worker.describe(model, question.dataset, timeout)
+            worker.prepare(model, question.dataset, timeout)
         except WorkerError as error:
             why = _explained(error, question.programs[number], question.dataset)
             raise DataError(f"{names[number]} can't be used: {why}") from error
@@ -194,16 +200,16 @@ def same(question: Question) -> Answer:
         with ThreadPoolExecutor(2) as pool:
             first, second = (future.result() for future in [pool.submit(start, number) for number in (0, 1)])
         compare_names(first[1], second[1], names)
-        return Answer(names, _compare(first[0], second[0], names))
+        return Answer(names, _compare(first[0], second[0], names, timeout))
     finally:
         for worker in workers:
             worker.close()
 
 
-def _compare(leader: Worker, other: Worker, names: tuple[str, str]) -> Verdict:
+def _compare(leader: Worker, other: Worker, names: tuple[str, str], timeout: float | None) -> Verdict:
     try:
         try:
-            typical = leader.explore(TYPICAL, 19, TIMEOUT)
+            typical = leader.explore(TYPICAL, 19, timeout)
         except WorkerError as error:
             if error.status != "failed":
                 raise

@@ -108,7 +108,11 @@ class Model:
     renamed : mapping of str to str
         Parameters that the PyMC program names otherwise: the Stan name and the PyMC name.
     axes : mapping of str to sequence of int
-        Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0.
+        Parameters whose dimensions stand in another order in PyMC: the Stan axis of each PyMC axis, from 0; none for
+        a scalar that is a vector of one element in Stan.
+    unconstrained : mapping of str to str
+        Parameters that the PyMC program has on Stan's unconstrained scale, with a Jacobian of its own: the Stan name
+        and the PyMC name. Their constraints must not depend on other parameters.
     """
 
     name: str
@@ -117,6 +121,7 @@ class Model:
     pymc: Program | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    unconstrained: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, family: str, name: str, target: str) -> "Model":
@@ -147,8 +152,9 @@ class Model:
 
     @property
     def naming(self) -> str:
-        """How the names and axes of both programs match, as text for a digest."""
-        return repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items())))
+        """How names, axes and scales of both programs match, as text for a digest; a scale is the Stan program's."""
+        scales = repr((sorted(self.unconstrained.items()), self.stan and self.stan.code)) if self.unconstrained else ""
+        return repr((sorted(self.renamed.items()), sorted((k, tuple(v)) for k, v in self.axes.items()))) + scales
 
 
 @dataclass(frozen=True, eq=False)

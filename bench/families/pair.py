@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 FILES = ("model.stan", "model.py", "data.json", "pair.toml")
 FEWEST_DRAWS = 4
 """Of a chain of reference draws: ArviZ gives no ESS for fewer."""
-KNOWN = ("names", "axes", "quantities", "headline", "reference")
+KNOWN = ("names", "axes", "unconstrained", "quantities", "headline", "reference")
 
 
 class Pair(Family):
@@ -95,9 +95,8 @@ class Pair(Family):
         data = read_data(by_kind[".json"]) if ".json" in by_kind else {}
         options = read_options(by_kind[".toml"]) if ".toml" in by_kind else {}
         name = re.sub(r"[^A-Za-z0-9_.]+", "_", name or next(iter(programs.values())).path.stem)
-        model = Model(
-            "pair", name, programs.get(".stan"), programs.get(".py"), options.get("names", {}), options.get("axes", {})
-        )
+        matched = (options.get(key, {}) for key in ("names", "axes", "unconstrained"))
+        model = Model("pair", name, programs.get(".stan"), programs.get(".py"), *matched)
         return cls(name, model, data, options, files[0].parent)
 
     def datasets(self, grid: str) -> Sequence[Dataset]:
@@ -126,21 +125,40 @@ class Pair(Family):
 
 
 def read_data(path: Path) -> dict[str, Any]:
-    """Read a data block from JSON; lists become arrays, of whole numbers where all are.
+    """Read a data block from JSON; see `parse_data`."""
+    return parse_data(_content(path), path)
+
+
+def parse_data(content: bytes, path: Path) -> dict[str, Any]:
+    """Make a data block of JSON; lists become arrays, of whole numbers where all are.
+
+    Parameters
+    ----------
+    content : bytes
+        The JSON.
+    path : Path
+        Where it stands, for messages.
 
     Raises
     ------
     DataError
         If it is not a JSON object of numbers and lists.
     """
-    check_file(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not readable as JSON ({error}); give an object of names and values") from error
     if not isinstance(values, dict):
         raise DataError(f"{path} holds a {type(values).__name__}; give an object of names and values")
     return {name: _array(path, name, value) for name, value in values.items()}
+
+
+def _content(path: Path) -> bytes:
+    check_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error})") from error
 
 
 def _array(path: Path, name: str, value: Any) -> Any:
@@ -174,7 +192,7 @@ def read_options(path: Path) -> dict[str, Any]:
     unknown = [name for name in options if name not in KNOWN]
     if unknown:
         raise DataError(f"{path}: {', '.join(unknown)} is not known; it may hold {', '.join(KNOWN)}")
-    kinds = {"names": dict, "axes": dict, "quantities": list, "headline": list, "reference": str}
+    kinds = {"names": dict, "axes": dict, "unconstrained": dict, "quantities": list, "headline": list, "reference": str}
     for name, value in options.items():
         if not isinstance(value, kinds[name]):
             raise DataError(f"{path}: {name} is {value!r}; give a {'table' if kinds[name] is dict else 'list or text'}")
@@ -182,22 +200,33 @@ def read_options(path: Path) -> dict[str, Any]:
 
 
 def read_draws(path: Path) -> dict[str, Floats]:
-    """Read reference draws: a list of chains, each an object of names and draws, as posteriordb keeps them.
+    """Read reference draws; see `parse_draws`."""
+    return parse_draws(_content(path), path)
+
+
+def parse_draws(content: bytes, path: Path) -> dict[str, Floats]:
+    """Make reference draws of a list of chains, each an object of names and draws, as posteriordb keeps them.
 
     Indices count from 1 there, as in `theta[1]`; here they count from 0.
+
+    Parameters
+    ----------
+    content : bytes
+        The JSON.
+    path : Path
+        Where it stands, for messages.
 
     Raises
     ------
     DataError
         If it can't be read, or a draw is missing or not finite.
     """
-    check_file(path)
     try:
-        chains = json.loads(path.read_text(encoding="utf-8"))
+        chains = json.loads(content)
         columns = {name: [np.array(chain[name], dtype=np.float64) for chain in chains] for name in chains[0]}
         lacks = [f"chain {i} lacks {name}" for i, chain in enumerate(chains, 1) for one in chains for name in one
                  if name not in chain]  # fmt: skip
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         lacks, columns = [f"{type(error).__name__}: {error}"], {}
     if lacks or not columns:
         raise DataError(

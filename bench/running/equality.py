@@ -278,6 +278,30 @@ class Equality:
         return self._visits[key]
 
 
+class NamesError(DataError):
+    """Parameters have other names or shapes on the two sides.
+
+    Parameters
+    ----------
+    said : str
+        How they differ.
+    lines : sequence of str
+        Lines of TOML that would match them; empty where none would.
+    advice : str
+        The rest of the message.
+
+    Attributes
+    ----------
+    said, lines
+        As given.
+    """
+
+    def __init__(self, said: str, lines: Sequence[str], advice: str) -> None:
+        """Say both."""
+        super().__init__(f"{said}{advice}")
+        self.said, self.lines = said, list(lines)
+
+
 def compare_names(first: Description, second: Description, names: tuple[str, str]) -> None:
     """Refuse sides whose parameters have other names or shapes.
 
@@ -290,7 +314,7 @@ def compare_names(first: Description, second: Description, names: tuple[str, str
 
     Raises
     ------
-    DataError
+    NamesError
         If they differ; the message has the line that would match them.
     """
     a, b = first.parameters, second.parameters
@@ -305,19 +329,24 @@ def compare_names(first: Description, second: Description, names: tuple[str, str
             if mine
         ]
         proposal = "\n  ".join(["[names]", *(lines or [f'{names[0]}_name = "{names[1]}_name"'])])
-        raise DataError(
-            f"the parameters have different names: {said}. If they are the same, say so in pair.toml ({names[0]} name "
-            f"first):\n  {proposal}"
+        raise NamesError(
+            f"the parameters have different names: {said}",
+            ["[names]", *lines] if lines else [],
+            f". If they are the same, say so in pair.toml ({names[0]} name first):\n  {proposal}",
         )
     for name, shape in a.items():
         if b[name] != shape:
-            hint = ""
+            said = f"{name} has shape {shape} in {names[0]} and {b[name]} in {names[1]}"
+            axes = None
             if sorted(b[name]) == sorted(shape):
                 axes = [b[name].index(size) for size in shape]
-                hint = (
-                    f"; if their dimensions stand in another order, say so in pair.toml:\n  [axes]\n  {name} = {axes}"
-                )
-            raise DataError(f"{name} has shape {shape} in {names[0]} and {b[name]} in {names[1]}{hint}")
+                advice = "if their dimensions stand in another order"
+            elif (shape, b[name]) == ((1,), ()):
+                axes, advice = [], "if the one element of the first is the second"
+            if axes is None:
+                raise NamesError(said, [], "")
+            lines = ["[axes]", f"{name} = {axes}"]
+            raise NamesError(said, lines, f"; {advice}, say so in pair.toml:\n  " + "\n  ".join(lines))
 
 
 def _alike(

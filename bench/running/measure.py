@@ -127,8 +127,9 @@ class Replicates:
                 self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)  # if the gate lost it
         except WorkerError as error:  # what broke this build would break the next one too
             self._status, self._reason, self._hopeless = error.status, str(error), True
-        except DataError as error:
-            self._status, self._reason, self._hopeless = "mismatch", str(error), True
+        except DataError as error:  # of data that can't be read before the build, of names that differ after it
+            self._status, self._reason = "mismatch" if self._build else "failed", str(error)
+            self._hopeless = True
 
     def _compare(self) -> None:
         """Pass the gate, and note which quantities there are."""

@@ -1,13 +1,17 @@
 """PyMC modules: how they are built, told apart, and mapped."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.backends.pymc import PyMCPosterior
+from bench.backends.base import Backend
+from bench.backends.nutpie import Nutpie
+from bench.backends.pymc import PyMC, PyMCPosterior
 from bench.backends.pymc_program import build, fingerprint, swappable
 from bench.families.base import DataError, Model, Program
+from bench.settings import Settings
 
 CODE = """
 def build(data):
@@ -78,7 +82,7 @@ def test_only_data_can_be_exchanged() -> None:
 
 def test_names_axes_and_maps() -> None:
     model = Model("m", "t", pymc=program(), renamed={"alpha": "a"}, axes={"b": (1, 0)})
-    posterior = PyMCPosterior(model, build(program(), DATA), None, "none")
+    posterior = PyMCPosterior(model, build(program(), DATA), DATA, None, "none")
     assert posterior.description.parameters == {"alpha": (), "b": (3, 2)}
     assert posterior.description.transformed == {"c": ()}
     position = np.random.default_rng(1).normal(size=posterior.dimension)
@@ -92,3 +96,102 @@ def test_names_axes_and_maps() -> None:
     draws = np.arange(24.0).reshape(2, 2, 2, 3)
     assert posterior.from_pymc("b", draws, 2)[1, 1].tolist() == draws[1, 1].T.tolist()
     assert not np.isfinite(posterior.unconstrain({**values, "b": -values["b"]})).all()
+
+
+SCALED_STAN = """
+data { int N; }
+parameters { real a; array[N] simplex[3] p; real<lower=0> s; }
+model { a ~ std_normal(); for (n in 1:N) p[n] ~ dirichlet([2, 2, 2]'); s ~ exponential(1); }
+"""
+SCALED = """
+def build(data):
+    helmert = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])
+    with pm.Model() as model:
+        free = pm.Flat("p_free", shape=(data["N"], 2))
+        p = pm.math.softmax(free @ helmert, axis=-1)
+        pm.Potential("prior and Jacobian of p", (1 + 1) * pt.log(p).sum())
+        s_log = pm.Flat("s_log")
+        pm.Potential("prior and Jacobian of s", -pt.exp(s_log) + s_log)
+        pm.Normal("a", 0, 1)
+    return model
+"""
+ON_STANS_SCALE = {"p": "p_free", "s": "s_log"}
+
+
+def scaled(code: str = SCALED, **changes: Any) -> Model:
+    options: dict[str, Any] = {
+        "stan": Program(Path("s.stan"), SCALED_STAN),
+        "pymc": Program(Path("s.py"), code),
+        "unconstrained": ON_STANS_SCALE,
+    }
+    return Model("s", "t", **{**options, **changes})
+
+
+def test_parameters_on_stans_scale() -> None:
+    model, data = scaled(), {"N": 2}
+    posterior = PyMCPosterior(model, build(program_of(model), data), data, None, "none")
+    assert posterior.description.parameters == {"p": (2, 3), "s": (), "a": ()}
+    position = np.random.default_rng(1).normal(size=posterior.dimension)
+    values = posterior.constrain(position)
+    assert values["p"].sum(axis=1) == pytest.approx([1, 1])
+    assert values["s"] == pytest.approx(np.exp(position[4]))
+    assert posterior.unconstrain(values) == pytest.approx(position)
+    value, gradient = posterior.log_jacobian_and_gradient(position)
+    assert type(value) is float  # PyTensor's own zero has half of the digits
+    step = 1e-5
+    for i, slope in enumerate(gradient):
+        moved = [position + sign * step * np.eye(len(position))[i] for sign in (1, -1)]
+        up, down = (posterior.log_jacobian_and_gradient(each)[0] for each in moved)
+        assert slope == pytest.approx((up - down) / (2 * step), abs=1e-6)
+    flat = np.log(values["p"]).sum() + position[4]
+    elsewhere = posterior.constrain(position + 0.1)
+    moved_by = posterior.log_jacobian_and_gradient(position + 0.1)[0] - value
+    assert moved_by == pytest.approx(np.log(elsewhere["p"]).sum() + position[4] + 0.1 - flat)
+    draws = np.random.default_rng(2).normal(size=(2, 5, 2, 2))
+    mapped = posterior.from_pymc("p", draws, 2)
+    assert mapped.shape == (2, 5, 2, 3)
+    assert mapped[1, 3] == pytest.approx(posterior.constrain(np.r_[draws[1, 3].ravel(), 0, 0])["p"])
+    assert posterior.from_pymc("s", np.zeros((2, 5)), 2) == pytest.approx(np.ones((2, 5)))
+
+
+@pytest.mark.parametrize("engine", [PyMC, Nutpie])
+def test_draws_of_parameters_on_stans_scale(engine: type[Backend]) -> None:
+    posterior = engine().prepare(scaled(), {"N": 2})
+    start = posterior.constrain(np.full(posterior.dimension, 0.3))  # nutpie refuses the mode
+    settings = Settings(chains=1, warmup=100, draws=100, cores=1)
+    posterior.get_ready(settings, 1, [start])
+    draws = posterior.sample(settings, 1, [start], ["p", "s", "a"]).draws
+    assert draws["p"].shape == (1, 100, 2, 3)
+    assert draws["p"].sum(axis=-1) == pytest.approx(np.ones((1, 100, 2)))
+    assert draws["s"].min() > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            scaled(SCALED.replace('shape=(data["N"], 2)', 'shape=(data["N"], 3)').replace("free @", "free[:, :2] @")),
+            r"p_free has shape \(2, 3\), and p has 4 unconstrained elements in Stan",
+        ),
+        (scaled(SCALED.replace('pm.Flat("s_log")', 'pm.HalfFlat("s_log")')), "s_log is to be on Stan's .* once more"),
+        (scaled(stan=None), "s has parameters on Stan's scale, and no Stan program"),
+    ],
+)
+def test_scales_that_do_not_fit(model: Model, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        PyMC().describe(model, {"N": 2})
+
+
+def test_a_scalar_that_is_a_vector_of_one_element_in_stan() -> None:
+    model = Model("m", "t", pymc=program(), axes={"a": []})
+    posterior = PyMCPosterior(model, build(program(), DATA), DATA, None, "none")
+    assert posterior.description.parameters["a"] == (1,)
+    values = posterior.constrain(np.arange(7.0))
+    assert values["a"].tolist() == [0]
+    assert posterior.unconstrain(values) == pytest.approx(np.arange(7.0))
+    assert posterior.from_pymc("a", np.zeros((4, 10)), 2).shape == (4, 10, 1)
+
+
+def program_of(model: Model) -> Program:
+    assert model.pymc is not None
+    return model.pymc

@@ -179,6 +179,20 @@ with pm.Model() as model:
     assert ask(tmp_path, stan, pymc, {}, options).verdict.kind == "same"
 
 
+@pytest.mark.parametrize(("jacobian", "kind"), [(" + s_log", "same"), ("", "different")])
+def test_parameters_on_stans_unconstrained_scale(tmp_path: Path, jacobian: str, kind: str) -> None:
+    stan = "parameters { real a; real<lower=0> s; } model { a ~ normal(0, s); s ~ exponential(1); }"
+    pymc = f"""
+with pm.Model() as model:
+    s_log = pm.Flat("s_log")
+    pm.Normal("a", 0, pt.exp(s_log))
+    pm.Potential("s", -pt.exp(s_log){jacobian})
+"""
+    verdict = ask(tmp_path, stan, pymc, {}, '[unconstrained]\ns = "s_log"\n').verdict
+    assert verdict.kind == kind
+    assert list(verdict.depends) == ([] if kind == "same" else ["s"])
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "model.stan").write_text("parameters { real a; } model { a ~ normal(0, 1); }")
     (tmp_path / "other.stan").write_text("parameters { real a; } model { a ~ normal(0, 1.1); }")

@@ -100,6 +100,9 @@ mu = "centre"
 
 [axes]
 theta = [1, 0]
+
+[unconstrained]
+sigma = "sigma_log"
 """
 
 
@@ -108,6 +111,7 @@ def test_options_of_pair_toml(tmp_path: Path) -> None:
     (model,), (target,) = pair.models.values(), pair.targets.values()
     assert (target.quantities, target.headline) == (("mu", "theta"), ("mu",))
     assert (dict(model.renamed), dict(model.axes)) == ({"mu": "centre"}, {"theta": [1, 0]})
+    assert model.unconstrained == {"sigma": "sigma_log"}
     plain = Pair.read(write(tmp_path / "q", stan=STAN, py=PYMC, json=DATA))
     assert model.digest != next(iter(plain.models.values())).digest
 
@@ -205,8 +209,12 @@ def test_data_that_are_no_text_are_refused(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("names = ", r"pair\.toml is not readable as TOML"),
-        ("colour = 1\nsize = 2", "colour, size is not known; it may hold names, axes, quantities, headline, reference"),
+        (
+            "colour = 1\nsize = 2",
+            "colour, size is not known; it may hold names, axes, unconstrained, quantities, headline, reference",
+        ),
         ("names = 3", "names is 3; give a table"),
+        ("unconstrained = 1", "unconstrained is 1; give a table"),
         ("axes = [1, 0]", r"axes is \[1, 0\]; give a table"),
         ('quantities = "mu"', "quantities is 'mu'; give a list"),
         ("headline = 1", "headline is 1; give a list"),
