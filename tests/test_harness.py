@@ -213,7 +213,7 @@ def test_a_checkout_of_posteriordb_is_measured_and_what_is_broken_in_it_costs_it
 COLUMNS = ("--group-column", "g", "--value-column", "y")
 KNOWN = ", ".join(BACKENDS)
 REFUSED: dict[tuple[str, ...], str] = {
-    ("--grid", "smoke", "--case", "centered"): "no case centered; there are: omega1-G5-n20-s41-centered-",
+    ("--grid", "smoke", "--case", "centered"): "no case 'centered'; there are: omega1-G5-n20-s41-marginal-",
     ("--backend", "stan"): f"no backend 'stan'; there are: {KNOWN}",
     ("--family", "radio"): "no family 'radio'; there are: normal_means, eight_schools, radon",
     ("--model", "centred"): "no model 'centred'; there are: centered",

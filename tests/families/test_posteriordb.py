@@ -84,7 +84,7 @@ def test_reference_draws_are_the_truth_of_derived_quantities_too(tmp_path: Path)
 
 
 def test_indices_of_reference_draws_count_from_zero(tmp_path: Path) -> None:
-    draws = [{"beta[1]": [1.0, 2.0], "beta[2]": [3.0, 4.0]}] * 2
+    draws = [{"beta[1]": [1.0, 2.0, 1.5, 2.5], "beta[2]": [3.0, 4.0, 3.5, 4.5]}] * 2
     add(tmp_path, "points-line", LINE_STAN, LINE_PYMC, LINE, draws)
     (entry,) = Checkout.read(tmp_path).entries.values()
     truth = entry.truth("points-line", entry.dataset)
