@@ -318,7 +318,7 @@ def grid(name: str) -> tuple[Groups, ...]:
     if name == "smoke":
         return (normal_means(1.0, [20] * 5),)
     if name == "quick":
-        return tuple(normal_means(omega, [20] * n_groups) for omega, n_groups in ((0.1, 5), (0.1, 50), (10.0, 50)))
+        return tuple(normal_means(omega, [20] * n_groups) for omega, n_groups in ((0.1, 5), (0.1, 50), (1.0, 50)))
     if name == "thread":
         return tuple(normal_means(omega, [20] * n_groups) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50, 500))
     if name == "full":
