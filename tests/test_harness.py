@@ -216,7 +216,7 @@ REFUSED: dict[tuple[str, ...], str] = {
     ("--grid", "smoke", "--case", "centered"): "no case 'centered'; there are: omega1-G5-n20-s41-marginal-",
     ("--backend", "stan"): f"no backend 'stan'; there are: {KNOWN}",
     ("--family", "radio"): "no family 'radio'; there are: normal_means, eight_schools, radon",
-    ("--model", "centred"): "no model 'centred'; there are: centered",
+    ("--model", "centred"): "no model 'centred'; there are: marginal, centered",
     ("--family", "eight_schools", "--model", "zerosum_centered"): "no model 'zerosum_centered'; there are: centered",
     ("--grid", "big"): "normal_means has no grid 'big'; its grids are: quick, smoke, thread, full",
     ("--chains", "0"): "chains is 0; give 1 or more (--chains 1)",

@@ -223,7 +223,7 @@ def test_correct_fits_are_seldom_suspect_however_many_quantities_they_have(count
     assert suspects <= 0.01 * fits + 2
 
 
-@pytest.mark.parametrize(("count", "fits"), [(3, 60), (300, 20)])
+@pytest.mark.parametrize(("count", "fits"), [(3, 60), pytest.param(300, 20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("rho", [0.0, 0.4])
 def test_a_chain_that_is_stuck_half_an_sd_off_is_found(count: int, fits: int, rho: float) -> None:
     rng = np.random.default_rng([count, fits])

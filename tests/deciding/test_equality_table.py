@@ -105,6 +105,7 @@ def test_scalars_of_names_toml_are_matched(tmp_path: Path) -> None:
     ],
     ids=["hangs", "eats memory"],
 )
+@pytest.mark.slow
 def test_a_pair_that_takes_too_much_costs_itself_alone_and_is_tried_again_with_more(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], program: str, limits: tuple[str, str], said: str
 ) -> None:

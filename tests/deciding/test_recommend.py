@@ -231,6 +231,7 @@ def a_pair(folder: Path, **programs: str) -> list[str]:
     return ["recommend", "--pair", str(folder), "--runs", str(folder.parent / "runs")]
 
 
+@pytest.mark.slow
 def test_a_pair_gets_an_answer_about_the_backend_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = a_pair(tmp_path / "mine", stan=STAN, py=PYMC)
     assert main([*command, "--budget", "40", "--backend", "stanli,nutpie", "--json"]) == 0

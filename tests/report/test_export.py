@@ -19,6 +19,7 @@ def compare(*files: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_as_pytest_benchmark_wrote_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"

@@ -107,6 +107,7 @@ def test_records_of_any_text_are_written_anew_as_they_were(tmp_path: Path) -> No
     assert (journal.folder / "records.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_whose_folder_is_deleted_while_it_fits_keeps_every_record_says_so_and_ends_with_1(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     done = measure(runs, "--backend", "stanli,deletes,last", "--save-draws", **{FOLDER: str(runs)})

@@ -44,7 +44,7 @@ def test_names_are_taken_in_the_order_of_the_registry() -> None:
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(names: str, said: str) -> None:
-    with pytest.raises(UsageError, match=f"{said}; there are: centered, noncentered"):
+    with pytest.raises(UsageError, match=f"{said}; there are: marginal, centered, noncentered"):
         choose("model", names, MODELS)
 
 

@@ -87,6 +87,7 @@ WRONG = {
 """Answers of a wrong type, and the reason that their record gives."""
 
 
+@pytest.mark.slow
 def test_answers_of_a_wrong_type_have_a_record_that_failed_and_says_why_and_a_page(tmp_path: Path) -> None:
     done = measure(tmp_path / "runs", "--backend", ",".join(["stanli", *WRONG, "last"]))
     (run,) = (tmp_path / "runs").iterdir()

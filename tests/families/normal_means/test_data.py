@@ -80,8 +80,7 @@ def test_ids_are_stable() -> None:
     assert [dataset.id for dataset in grid("quick")] == [
         "omega0.1-G5-n20-s41",
         "omega0.1-G50-n20-s41",
-        "omega10-G5-n20-s41",
-        "omega10-G50-n20-s41",
+        "omega1-G50-n20-s41",
     ]
 
 
