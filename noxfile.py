@@ -55,7 +55,7 @@ def line(session: nox.Session, python: str) -> None:
     # and nothing else: no C++ compiler is needed
     run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
     if python == "3.12":
-        run(".venv/bin/pytest -m slow -n 2 --dist loadgroup", **required)
+        run(".venv/bin/pytest -m slow -n 2 --dist loadfile", **required)
         run(".venv/bin/python -m tests.faults --seed 1 --faults 200")  # at random moments
     run(".venv/bin/ruff format --check && .venv/bin/ruff check && .venv/bin/mypy")
 

@@ -31,21 +31,15 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark as slow what compiles for long, and group for -n what shares what was compiled.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what compiles for long.
 
     The contract and the gate take every model; engines that compile are always tried on some, and on all if slow.
-    The tests of a backend in a file are a group, and all of PyStan's are one: it keeps models in one folder, where two
-    processes would compile the same one into the same files.
     """
     for item in items:
         named = set(_ids(item.nodeid))
         if item.path.stem in ("test_contract", "test_gate") and named & COMPILED and named & MODELS.keys() - ALWAYS:
             item.add_marker(pytest.mark.slow)
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        named = [name for name in _ids(item.nodeid) if name in BACKENDS]
-        group = "pystan" if "pystan" in named else "-".join([item.path.name, *named[:1]])
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
