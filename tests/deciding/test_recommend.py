@@ -197,8 +197,10 @@ def test_ctrl_c_ends_the_measuring_with_the_answer_so_far(tmp_path: Path) -> Non
     command += asked(path, "--budget", "600", "--backend", "stanli", "--draws", "20000")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
+        fits = 0
         for line in process.stdout:
-            if "finite_zerosum_noncentered on stanli" in line:
+            fits += " on stanli" in line and "min ESS" in line
+            if fits == 14:  # each of the eight models once, and those that contend again
                 process.send_signal(signal.SIGINT)
                 break
         said = process.stdout.read()
