@@ -92,7 +92,7 @@ def swappable(built: "pm.Model") -> dict[str, Any]:
 
 
 def fingerprint(program: Program, built: "pm.Model") -> str:
-    """Digest of all that is compiled: the graph of the log density, its operations, constants and shapes.
+    """Digest of all that is compiled: the graph of the log density, its operations, constants, and all shapes.
 
     Two builds with the same one differ in the values of their `pm.Data` at most, so that one compiled model serves both
     once these are exchanged.
@@ -108,7 +108,10 @@ def fingerprint(program: Program, built: "pm.Model") -> str:
     from pytensor.graph.op import HasInnerGraph
     from pytensor.graph.traversal import toposort
 
-    sha = sha256(program.code.encode())
+    exchanged = swappable(built).keys()
+    # parameters whose length is that of a dimension show it nowhere in the graph
+    shapes = {name: np.shape(value) for name, value in built.initial_point().items()}
+    sha = sha256(f"{shapes} {program.code}".encode())
 
     def feed(outputs: Sequence[Any]) -> None:
         for node in toposort(outputs):
@@ -117,9 +120,12 @@ def fingerprint(program: Program, built: "pm.Model") -> str:
                 if isinstance(variable, Constant):
                     value = variable.data
                     sha.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+                elif hasattr(variable, "get_value"):
+                    value = np.asarray(variable.get_value(borrow=True))
+                    kept = b"" if variable.name in exchanged else value.tobytes()  # only pm.Data are exchanged
+                    sha.update(f"{variable.name} {variable.type} {value.shape}".encode() + kept)
                 elif variable.owner is None:
-                    shape = np.shape(variable.get_value(borrow=True)) if hasattr(variable, "get_value") else ""
-                    sha.update(f"{variable.name} {variable.type} {shape}".encode())
+                    sha.update(f"{variable.name} {variable.type}".encode())
             if isinstance(node.op, HasInnerGraph):
                 feed(node.op.inner_outputs)
 

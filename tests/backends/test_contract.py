@@ -216,6 +216,22 @@ def test_an_edit_of_the_program_in_the_other_language_compiles_nothing(
     assert cache == "memory" if BACKENDS[backend].language == "pymc" else cache in {"none", "disk"}
 
 
+def test_data_of_other_sizes_are_another_compiled_model_though_as_many_are_observed(
+    backend: str, worker: Worker, fits: Fits
+) -> None:
+    """A hundred observations in 5 and in 20 groups: a model compiled for one can't take the data of the other."""
+    model = fits.model("noncentered")
+    for dataset in (DATASET, normal_means(1.0, [5] * 20)):
+        worker.prepare(model, dataset)
+        start = starts(model, dataset, SETTINGS.chains)
+        worker.sample(SETTINGS, 7, start, ["mu_g"])
+        assert worker.fetch().draws["mu_g"].shape[2] == dataset.n_groups
+        differences = np.array(worker.densities(start[:2])) - [
+            log_density_and_gradient(FORMS["noncentered"], dataset, each)[0] for each in start[:2]
+        ]
+        assert differences[0] == pytest.approx(differences[1], abs=1e-8)
+
+
 @SOME_MODELS
 def test_nothing_is_compiled_twice(name: str, worker: Worker, fits: Fits) -> None:
     model = fits.model(name)
