@@ -3,18 +3,15 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Description, installed
+from bench.backends.base import Backend, Description, installed
 from bench.backends.nutpie_sampler import STOCK, NutpieSampled
-from bench.backends.pymc_program import PyMCMaps, build, fingerprint, swappable
+from bench.backends.pymc_program import PyMCMaps, build, swappable
 from bench.families.base import Data, Model
-
-if TYPE_CHECKING:
-    import pymc as pm
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +26,7 @@ class Nutpie(Backend):
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
-        self._compiled: dict[tuple[str, str], NutpiePosterior] = {}
+        self._compiled: dict[str, NutpiePosterior] = {}
 
     def unavailable(self) -> str | None:
         """Say whether nutpie or Numba is missing."""
@@ -45,59 +42,33 @@ class Nutpie(Backend):
 
     def prepare(self, model: Model, data: Data) -> "NutpiePosterior":
         """Compile the log density, or exchange the data of one that was compiled before."""
-        import nutpie
-
-        program = self.program(model)
-        fresh = build(program, data)
-        key = (model.naming, fingerprint(program, fresh))
-        if key in self._compiled:
-            self._compiled[key].exchange_data(fresh, data)
-            return self._compiled[key]
-        # nutpie keeps nothing of its own on disk
-        self._compiled[key] = NutpiePosterior(
-            model, fresh, data, nutpie.compile_pymc_model(fresh, backend="numba"), "built"
-        )
-        return self._compiled[key]
+        fresh = NutpiePosterior(model, build(self.program(model), data), data)
+        if known := self._compiled.get(fresh.fingerprint):
+            known.exchange_data(fresh)
+            return known
+        fresh.compile()
+        self._compiled[fresh.fingerprint] = fresh
+        return fresh
 
     def describe(self, model: Model, data: Data) -> Description:
         """Return names and shapes; nothing is compiled for sampling."""
-        return NutpiePosterior(model, build(self.program(model), data), data, None, "none").description
+        return NutpiePosterior(model, build(self.program(model), data), data).description
 
 
 class NutpiePosterior(NutpieSampled, PyMCMaps):
-    """A PyMC model with its data, compiled for nutpie.
+    """A PyMC model with its data and, once it is compiled, what nutpie made of it."""
 
-    Parameters
-    ----------
-    model : Model
-        The parameterization.
-    built : pymc.Model
-        The same, built with its data.
-    data : mapping
-        These data.
-    compiled : nutpie.compile_pymc.CompiledPyMCModel
-        What nutpie made of it.
-    cache : str
-        What served the build, as in `Posterior.cache`.
-    """
+    def compile(self) -> None:
+        """Compile log density and gradient; nutpie keeps nothing of its own on disk."""
+        import nutpie
 
-    def __init__(self, model: Model, built: "pm.Model", data: Data, compiled: Any, cache: Cache) -> None:
-        """Keep the compiled model."""
-        super().__init__(model, built, data)
-        self.cache, self._compiled = cache, compiled
+        self._compiled = nutpie.compile_pymc_model(self._pymc, backend="numba")
+        self.cache = "built"
 
-    def exchange_data(self, fresh: "pm.Model", data: Data) -> None:
-        """Take over the data of another build of the same model, in nutpie's copy of them too.
-
-        Parameters
-        ----------
-        fresh : pymc.Model
-            The other build.
-        data : mapping
-            The data block that it was built with.
-        """
-        super().exchange_data(fresh, data)
-        self._compiled = self._compiled.with_data(**swappable(fresh))
+    def exchange_data(self, fresh: PyMCMaps) -> None:
+        """Take over the data of another posterior, in nutpie's copy of them too."""
+        super().exchange_data(fresh)
+        self._compiled = self._compiled.with_data(**swappable(self._pymc))
 
     def _draws(self, posterior: Any, seed: int, keep: Sequence[str]) -> dict[str, Floats]:
         """Draws are there by their names in PyMC."""

@@ -4,18 +4,15 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Description, Fit, compiler, installed
-from bench.backends.pymc_program import PyMCMaps, build, compiled_files, fingerprint, numba_for_c
+from bench.backends.base import Backend, Description, Fit, compiler, installed
+from bench.backends.pymc_program import PyMCMaps, build, compiled_files, numba_for_c
 from bench.families.base import Data, Model, Values
 from bench.settings import Settings
-
-if TYPE_CHECKING:
-    import pymc as pm
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +26,7 @@ class PyMC(Backend):
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
-        self._compiled: dict[tuple[str, str], PyMCPosterior] = {}
+        self._compiled: dict[str, PyMCPosterior] = {}
 
     def unavailable(self) -> str | None:
         """Say whether PyMC is missing."""
@@ -48,47 +45,30 @@ class PyMC(Backend):
 
     def prepare(self, model: Model, data: Data) -> "PyMCPosterior":
         """Compile the log density, or exchange the data of one that was compiled before."""
-        program = self.program(model)
-        fresh = build(program, data)
-        key = (model.naming, fingerprint(program, fresh))
-        if key in self._compiled:
-            self._compiled[key].exchange_data(fresh, data)
-            return self._compiled[key]
-        before = compiled_files()
-        function = fresh.logp_dlogp_function(ravel_inputs=True)
-        function.set_extra_values({})
-        function._pytensor_function.trust_input = True
-        function([np.zeros(sum(v.size for v in fresh.initial_point().values()))])  # Numba compiles at the first call
-        cache: Cache = "built" if compiled_files() > before else "disk"
-        self._compiled[key] = PyMCPosterior(model, fresh, data, function, cache)
-        return self._compiled[key]
+        fresh = PyMCPosterior(model, build(self.program(model), data), data)
+        if known := self._compiled.get(fresh.fingerprint):
+            known.exchange_data(fresh)
+            return known
+        fresh.compile()
+        self._compiled[fresh.fingerprint] = fresh
+        return fresh
 
     def describe(self, model: Model, data: Data) -> Description:
         """Return names and shapes; nothing is compiled for sampling."""
-        return PyMCPosterior(model, build(self.program(model), data), data, None, "none").description
+        return PyMCPosterior(model, build(self.program(model), data), data).description
 
 
 class PyMCPosterior(PyMCMaps):
-    """A PyMC model with its data and its compiled log density.
+    """A PyMC model with its data and, once it is compiled, its log density."""
 
-    Parameters
-    ----------
-    model : Model
-        The parameterization.
-    built : pymc.Model
-        The same, built with its data.
-    data : mapping
-        These data.
-    function : pymc.model.core.ValueGradFunction
-        Log density and gradient, compiled.
-    cache : str
-        What served the build, as in `Posterior.cache`.
-    """
-
-    def __init__(self, model: Model, built: "pm.Model", data: Data, function: Any, cache: Cache) -> None:
-        """Keep them."""
-        super().__init__(model, built, data)
-        self.cache, self._function = cache, function
+    def compile(self) -> None:
+        """Compile log density and gradient."""
+        before = compiled_files()
+        self._function: Any = self._pymc.logp_dlogp_function(ravel_inputs=True)
+        self._function.set_extra_values({})
+        self._function._pytensor_function.trust_input = True
+        self._function([np.zeros(self.dimension)])  # Numba compiles at the first call
+        self.cache = "built" if compiled_files() > before else "disk"
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient."""

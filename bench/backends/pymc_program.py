@@ -91,48 +91,6 @@ def swappable(built: "pm.Model") -> dict[str, Any]:
     return {variable.name: variable.get_value() for variable in built.data_vars}
 
 
-def fingerprint(program: Program, built: "pm.Model") -> str:
-    """Digest of all that is compiled: the graph of the log density, its operations, constants, and all shapes.
-
-    Two builds with the same one differ in the values of their `pm.Data` at most, so that one compiled model serves both
-    once these are exchanged.
-
-    Parameters
-    ----------
-    program : Program
-        The module.
-    built : pymc.Model
-        What it built.
-    """
-    from pytensor.graph.basic import Constant
-    from pytensor.graph.op import HasInnerGraph
-    from pytensor.graph.traversal import toposort
-
-    exchanged = swappable(built).keys()
-    # parameters whose length is that of a dimension show it nowhere in the graph
-    shapes = {name: np.shape(value) for name, value in built.initial_point().items()}
-    sha = sha256(f"{shapes} {program.code}".encode())
-
-    def feed(outputs: Sequence[Any]) -> None:
-        for node in toposort(outputs):
-            sha.update(f"{type(node.op).__name__} {node.op} {[str(out.type) for out in node.outputs]}".encode())
-            for variable in node.inputs:
-                if isinstance(variable, Constant):
-                    value = variable.data
-                    sha.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
-                elif hasattr(variable, "get_value"):
-                    value = np.asarray(variable.get_value(borrow=True))
-                    kept = b"" if variable.name in exchanged else value.tobytes()  # only pm.Data are exchanged
-                    sha.update(f"{variable.name} {variable.type} {value.shape}".encode() + kept)
-                elif variable.owner is None:
-                    sha.update(f"{variable.name} {variable.type}".encode())
-            if isinstance(node.op, HasInnerGraph):
-                feed(node.op.inner_outputs)
-
-    feed([built.logp()])
-    return sha.hexdigest()
-
-
 class PyMCMaps(Posterior):
     """The part of a posterior that PyMC's backends share: names, shapes and PyMC's own transforms.
 
@@ -149,7 +107,10 @@ class PyMCMaps(Posterior):
     """
 
     def __init__(self, model: Model, built: "pm.Model", data: Data) -> None:
-        """Keep them; the maps are compiled when they are first asked for, outside of any timed build."""
+        """Keep them; the maps are compiled when they are first asked for, outside of any timed build.
+
+        What is evaluated is compiled by `compile`.
+        """
         self._model, self._pymc, self._data = model, built, data
         self._pymc_name = {**model.renamed, **model.unconstrained}
         self._stan_name = {ours: stan for stan, ours in self._pymc_name.items()}
@@ -157,19 +118,46 @@ class PyMCMaps(Posterior):
         self._shapes = [np.shape(initial[value.name]) for value in built.value_vars]
         self._ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
 
-    def exchange_data(self, fresh: "pm.Model", data: Data) -> None:
-        """Take over the data of another build of the same model, which was compiled before.
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that is compiled: the graph of the log density, its operations, constants, and all shapes.
 
-        Parameters
-        ----------
-        fresh : pymc.Model
-            The other build.
-        data : mapping
-            The data block that it was built with.
+        Two posteriors with the same one differ in the values of their `pm.Data` at most, so that one compiled model
+        serves both once these are exchanged.
         """
-        self.cache, self._data = "memory", data
+        from pytensor.graph.basic import Constant
+        from pytensor.graph.op import HasInnerGraph
+        from pytensor.graph.traversal import toposort
+
+        assert self._model.pymc
+        exchanged = swappable(self._pymc).keys()
+        # parameters whose length is that of a dimension show it nowhere in the graph
+        sha = sha256(f"{self._model.naming} {self._shapes} {self._model.pymc.code}".encode())
+
+        def feed(outputs: Sequence[Any]) -> None:
+            for node in toposort(outputs):
+                sha.update(f"{type(node.op).__name__} {node.op} {[str(out.type) for out in node.outputs]}".encode())
+                for variable in node.inputs:
+                    if isinstance(variable, Constant):
+                        value = variable.data
+                        sha.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+                    elif hasattr(variable, "get_value"):
+                        value = np.asarray(variable.get_value(borrow=True))
+                        kept = b"" if variable.name in exchanged else value.tobytes()  # only pm.Data are exchanged
+                        sha.update(f"{variable.name} {variable.type} {value.shape}".encode() + kept)
+                    elif variable.owner is None:
+                        sha.update(f"{variable.name} {variable.type}".encode())
+                if isinstance(node.op, HasInnerGraph):
+                    feed(node.op.inner_outputs)
+
+        feed([self._pymc.logp()])
+        return sha.hexdigest()
+
+    def exchange_data(self, fresh: "PyMCMaps") -> None:
+        """Take over the data of another posterior with the same fingerprint."""
+        self.cache, self._data = "memory", fresh._data
         self.__dict__.pop("_stan", None)
-        for name, value in swappable(fresh).items():
+        for name, value in swappable(fresh._pymc).items():
             self._pymc.set_data(name, value)
 
     @cached_property
@@ -256,14 +244,13 @@ class PyMCMaps(Posterior):
         """Return values by the names, on the scales and with the axes that they have here, in the model's order."""
         found = {}
         position = self._stan.unconstrain(values) if self._model.unconstrained else np.empty(0)
-        for rv in self._pymc.free_RVs:
+        for i, rv in enumerate(self._pymc.free_RVs):
             name = self.stan_name(rv.name)
             shape = self._declared[name]
             array = np.empty(shape) if 0 in shape else np.asarray(values[name], dtype=np.float64)
             axes = self._model.axes.get(name)
             if name in self._model.unconstrained:
-                shape = np.shape(self._pymc.initial_point()[self._pymc.rvs_to_values[rv].name])
-                found[rv.name] = position[self._stan.block(name)].reshape(shape)
+                found[rv.name] = position[self._stan.block(name)].reshape(self._shapes[i])
             elif axes is None:
                 found[rv.name] = array
             else:

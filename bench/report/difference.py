@@ -86,7 +86,7 @@ class Difference:
         the CPU time of a gradient, which is far less noisy.
         """
         effects = {effect.measure: effect for effect in self.effects}
-        if self.same_draws and "cpu_per_gradient" in effects:
+        if self.candidates == ["cpu_per_gradient"]:
             return effects["cpu_per_gradient"]
         rate, wall = effects.get("ess_per_second"), effects.get("wall_seconds")
         if rate is None or wall is None or rate.kind != "not enough" or wall.kind not in ("faster", "slower"):

@@ -9,7 +9,7 @@ import pytest
 from bench.backends.base import Backend
 from bench.backends.nutpie import Nutpie
 from bench.backends.pymc import PyMC, PyMCPosterior
-from bench.backends.pymc_program import build, fingerprint, swappable
+from bench.backends.pymc_program import build, swappable
 from bench.families.base import DataError, Model, Program
 from bench.settings import Settings
 
@@ -63,17 +63,43 @@ def test_modules_that_are_refused(code: str, said: str) -> None:
         build(program(code), {})
 
 
+def fingerprint(code: str, y: np.ndarray = DATA["y"], **changes: Any) -> str:
+    model = Model("m", "t", pymc=program(code), **changes)
+    return PyMCPosterior(model, build(program(code), {"y": y}), {"y": y}).fingerprint
+
+
 def test_the_fingerprint_is_of_all_but_the_values_of_data() -> None:
-    own = fingerprint(program(), build(program(), DATA))
-    assert own == fingerprint(program(), build(program(), {"y": np.array([5.0, 5.0, 1.0])}))
-    longer = {"y": np.arange(4.0)}
-    assert own != fingerprint(program(), build(program(), longer))
+    own = fingerprint(CODE)
+    assert own == fingerprint(CODE, np.array([5.0, 5.0, 1.0]))
+    assert own != fingerprint(CODE, np.arange(4.0))
+    assert own != fingerprint(CODE, renamed={"alpha": "a"})
     for old, new in (('"a", 0, 1', '"a", 0, 2'), ("b.sum()", "b.mean()"), ("2 * a", "3 * a")):
-        other = program(CODE.replace(old, new))
-        assert own != fingerprint(other, build(other, DATA))
-    constant = program(CODE.replace('pm.Data("y_given", data["y"])', 'data["y"]'))
-    first, second = (fingerprint(constant, build(constant, {"y": np.full(3, value)})) for value in (1.0, 2.0))
+        assert own != fingerprint(CODE.replace(old, new))
+    constant = CODE.replace('pm.Data("y_given", data["y"])', 'data["y"]')
+    first, second = (fingerprint(constant, np.full(3, value)) for value in (1.0, 2.0))
     assert first != second  # what is no pm.Data is compiled in
+
+
+def test_the_fingerprint_tells_sizes_that_the_graph_does_not_show() -> None:
+    """The length of a dimension, and a shared variable that is no pm.Data."""
+    by_dims = """
+def build(data):
+    with pm.Model(coords={"g": np.arange(int(data["y"][0]))}) as model:
+        z = pm.Normal("z", dims="g")
+        pm.Normal("y", z.sum(), observed=pm.Data("y_given", data["y"]))
+    return model
+"""
+    shared = """
+def build(data):
+    import pytensor
+    with pm.Model() as model:
+        pm.Normal("z", pytensor.shared(data["y"][0]))
+        pm.Normal("y", observed=pm.Data("y_given", data["y"]))
+    return model
+"""
+    for code in (by_dims, shared):
+        first, second, again = (fingerprint(code, np.array([n, 1.0])) for n in (5.0, 20.0, 5.0))
+        assert first == again != second
 
 
 def test_only_data_can_be_exchanged() -> None:
@@ -82,7 +108,7 @@ def test_only_data_can_be_exchanged() -> None:
 
 def test_names_axes_and_maps() -> None:
     model = Model("m", "t", pymc=program(), renamed={"alpha": "a"}, axes={"b": (1, 0)})
-    posterior = PyMCPosterior(model, build(program(), DATA), DATA, None, "none")
+    posterior = PyMCPosterior(model, build(program(), DATA), DATA)
     assert posterior.description.parameters == {"alpha": (), "b": (3, 2)}
     assert posterior.description.transformed == {"c": ()}
     position = np.random.default_rng(1).normal(size=posterior.dimension)
@@ -129,7 +155,7 @@ def scaled(code: str = SCALED, **changes: Any) -> Model:
 
 def test_parameters_on_stans_scale() -> None:
     model, data = scaled(), {"N": 2}
-    posterior = PyMCPosterior(model, build(program_of(model), data), data, None, "none")
+    posterior = PyMCPosterior(model, build(program_of(model), data), data)
     assert posterior.description.parameters == {"p": (2, 3), "s": (), "a": ()}
     position = np.random.default_rng(1).normal(size=posterior.dimension)
     values = posterior.constrain(position)
@@ -184,7 +210,7 @@ def test_scales_that_do_not_fit(model: Model, said: str) -> None:
 
 def test_a_scalar_that_is_a_vector_of_one_element_in_stan() -> None:
     model = Model("m", "t", pymc=program(), axes={"a": []})
-    posterior = PyMCPosterior(model, build(program(), DATA), DATA, None, "none")
+    posterior = PyMCPosterior(model, build(program(), DATA), DATA)
     assert posterior.description.parameters["a"] == (1,)
     values = posterior.constrain(np.arange(7.0))
     assert values["a"].tolist() == [0]
