@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.cli import main
+from bench.deciding import bakeoff
 from bench.families.normal_means.data import normal_means
 from bench.families.normal_means.forms import FORMS
 from bench.records import read_records
@@ -91,9 +92,13 @@ def test_with_many_groups_the_marginal_model_is_first_and_its_programs_recover_t
     assert all("mu_g = mu[..., None] + effects" in text for text in answer["programs"].values())
 
 
-def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answer_in_the_terminal_and_in_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ENOUGH", "MOST"):  # it ends for that, however slow the machine is, and not for the budget
+        monkeypatch.setattr(bakeoff, name, 3)
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
-    asked_for = ("--budget", "12", "--backend", "stanli", "--model", "marginal,centered", "--draws", "8000")
+    asked_for = ("--budget", "600", "--backend", "stanli", "--model", "marginal,centered", "--draws", "8000")
     assert main(asked(path, *asked_for, "--target-ess", "5000")) == 0
     said = capsys.readouterr().out
     for words in ("160 observations in 8 groups of 20", "ESS 5,000", "runner-up", "parameterization", "fit_pymc.py"):
@@ -109,6 +114,7 @@ def test_the_answer_in_the_terminal_and_in_the_folder(tmp_path: Path, capsys: py
     assert f"hierbench recommend {path}" in (folder / "index.html").read_text(encoding="utf-8")
 
     before = len(read_records(folder))  # and it can be gone on with
+    monkeypatch.setattr(bakeoff, "MOST", 4)
     assert main(asked(path, *asked_for, "--resume", folder.name)) == 0
     assert len(read_records(folder)) > before
     assert [each.name for each in (tmp_path / "runs").iterdir()] == [folder.name]
