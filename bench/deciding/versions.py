@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.deciding.decide import Case, Decide, in_rounds
-from bench.deciding.environments import CHECKOUT, ROOT, NotMadeError, make_environment, run, why
+from bench.deciding.environments import CHECKOUT, ROOT, Environment, NotMadeError, make_environment, run, why
 from bench.deciding.matrix import Combination, Matrix
 from bench.files import write
 from bench.records import Record, RunError, new_run_id, read_records, read_run
@@ -67,7 +67,7 @@ class _Trial:
     def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None) -> None:
         self._matrix, self._folder, self._say, self._decide = matrix, folder, say, decide
         self._most = matrix.replicates if decide is None else decide.rounds
-        self._ready: dict[Combination, Path] = {}
+        self._ready: dict[Combination, Environment] = {}
         self._open: dict[Combination, set[Case]] | None = None
         self.notes: list[str] = []
 
@@ -101,7 +101,7 @@ class _Trial:
 
     def fit(self, number: int) -> None:
         """Make a replicate in every environment: of the open cases alone, where it was asked which they are."""
-        for combination, python in list(self._ready.items()):
+        for combination, environment in list(self._ready.items()):
             folder = self._folder / combination.folder
             cases = None
             if self._open is not None:
@@ -111,7 +111,7 @@ class _Trial:
                     continue
             which = f"round {number}, {len(cases)} undecided cases" if cases else f"fits {number} of {self._most}"
             self._say(f"{which}: {combination.name}")
-            if problem := _fit(self._matrix, combination, python, folder, number, cases):
+            if problem := _fit(self._matrix, combination, environment, folder, number, cases):
                 self._note(combination, problem, problem)
                 del self._ready[combination]
 
@@ -202,7 +202,7 @@ def _how(matrix: Matrix, records: Sequence[Record]) -> str:
 def _fit(
     matrix: Matrix,
     combination: Combination,
-    python: Path,
+    environment: Environment,
     folder: Path,
     replicates: int,
     cases: Sequence[Case] | None = None,
@@ -212,7 +212,7 @@ def _fit(
     if cases is None and replicates < begun:
         return None
     command = [
-        *(str(python), "-P", "-m", "bench", "-k", "test_sample", "-q"),
+        *(str(environment.python), "-P", "-m", "bench", "-k", "test_sample", "-q"),
         *("--family", matrix.families, "--grid", matrix.grid, "--backend", ",".join(combination.backends)),
         *("--replicates", str(max(replicates, begun))),
         *("--runs", str(folder.resolve())),
@@ -226,7 +226,7 @@ def _fit(
         command += ["--case", ",".join(map("-".join, cases))]
     if begun:
         command += ["--resume"]
-    done = run(command)
+    done = run(command, environment.variables)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "log.txt", done.stdout)
     if done.returncode in (0, 1) and any(folder.glob("*/records.jsonl")):  # 1: some fit failed, and its record says why
