@@ -5,10 +5,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.running.measure import Case
 from bench.running.run import Run
-
-TYPICAL = 8
-ROUNDS, ROUND_SECONDS = 20, 0.02
-"""Many short rounds: the fastest of them is one that nothing disturbed."""
+from bench.settings import ROUND_SECONDS, ROUNDS, TYPICAL
 
 
 def test_gradient(runnable: Case, run: Run, benchmark: BenchmarkFixture) -> None:

@@ -60,6 +60,10 @@ class Session:
         self._posterior: Posterior | None = None
         self._fit: Fit | None = None
 
+    def versions(self) -> dict[str, str]:
+        """Versions of all that decides the backend's speed and its draws."""
+        return dict(self._backend.versions())
+
     def prepare(self, model: Model, data: Data) -> Prepared:
         """Bind a model to data; the posterior stays here.
 
