@@ -9,7 +9,7 @@ from bench.settings import ROUND_SECONDS, ROUNDS, TYPICAL
 
 
 def test_gradient(runnable: Case, run: Run, benchmark: BenchmarkFixture) -> None:
-    """Time one evaluation in the worker; a round is as many passes over eight typical places as take 20 ms."""
+    """Time one evaluation in the worker; a round is the fastest of as many passes over typical places as take 20 ms."""
     asked = run.plan.asked
     worker = run.workers[runnable.backend]
     worker.prepare(runnable.model, runnable.dataset, asked.fit_timeout)

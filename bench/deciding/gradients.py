@@ -24,8 +24,10 @@ from bench.report.markdown import plain, table
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
 from bench.running.run import choose
-from bench.settings import ROUND_SECONDS, ROUNDS, TYPICAL
+from bench.settings import ROUND_SECONDS, TYPICAL
 
+ROUNDS = 40
+"""Of each replicate, in turn."""
 TIMEOUT = 900.0
 """Seconds a build may take."""
 
@@ -136,7 +138,7 @@ def _result(timing: "_Timing", ready: Sequence[Combination], notes: Sequence[str
     comparisons = [
         (f"{a.name} (A) to {b.name} (B)", found)
         for a, b in pairs
-        if (found := compare_gradients(timing.seconds[a.name], timing.seconds[b.name], ALPHA / len(pairs))) is not None
+        if (found := compare_gradients(timing.seconds, (a.name, b.name), ALPHA / len(pairs))) is not None
     ]
     return Gradients(timing.seconds, timing.versions, comparisons, tuple(notes))
 

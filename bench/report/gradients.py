@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from bench.cells import printable
 from bench.report.adjust import adjusted
 from bench.report.compare import moderated, pooled_over_cases
 from bench.report.comparison import Comparison
@@ -18,16 +19,19 @@ WITHIN = 0.02
 """Ratios inside 1/1.02 to 1.02 count as the same: what the fastest of many rounds can tell apart."""
 
 
-def compare_gradients(a: Seconds, b: Seconds, alpha: float) -> Comparison | None:
+def compare_gradients(seconds: Mapping[str, Seconds], names: tuple[str, str], alpha: float) -> Comparison | None:
     """Compare what an evaluation takes in B with what it takes in A, or return None where no case is in both.
 
     Parameters
     ----------
-    a, b : mapping of Case to mapping of int to float
-        Seconds of one evaluation. Replicates of one number were made in turn, and are pairs.
+    seconds : mapping of str to Seconds
+        Of each version. Replicates of one number were made in turn, and are pairs.
+    names : pair of str
+        What A and B are.
     alpha : float
         Chance of even one false alarm in the whole table.
     """
+    a, b = (seconds[name] for name in names)
     rows = []
     for case in (case for case in b if case in a):
         both = sorted(a[case].keys() & b[case].keys())
@@ -40,4 +44,5 @@ def compare_gradients(a: Seconds, b: Seconds, alpha: float) -> Comparison | None
         return None
     rows = moderated(rows, MIN_POOL)
     rows, _, pooled = adjusted(rows, [], pooled_over_cases(rows, "version"), WITHIN, alpha)
-    return Comparison("A", "B", "version", tuple(rows), (), (), WITHIN, alpha, tuple(pooled))
+    a_name, b_name = map(printable, names)
+    return Comparison(a_name, b_name, "version", tuple(rows), (), (), WITHIN, alpha, tuple(pooled))

@@ -242,7 +242,7 @@ class Worker:
         return cast(Floats, self._call("explore", count, seed, timeout=timeout))
 
     def repeat_gradient(self, values: Sequence[Values], repeats: int, timeout: float | None = None) -> float:
-        """Return the mean seconds of one evaluation; see `bench.running.worker.Session.repeat_gradient`.
+        """Return the seconds of one evaluation; see `bench.running.worker.Session.repeat_gradient`.
 
         Parameters
         ----------
