@@ -74,7 +74,7 @@ class Comparison:
             )
         return (
             f"{ratios}, each with its own {LEVEL:.0%} interval. Verdicts hold for the whole table at once: Holm, a "
-            f"false alarm in at most {self.alpha:.0%} of tables. {same}"
+            f"false alarm in at most {100 * self.alpha:.2g}% of tables. {same}"
         )
 
     def lines(self) -> Iterator[str]:
