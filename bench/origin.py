@@ -37,6 +37,13 @@ def commit_of(folder: Path) -> str:
 def git(folder: Path, *arguments: str) -> bytes:
     """Ask git about a folder and return what it prints.
 
+    Parameters
+    ----------
+    folder : Path
+        Where git is run.
+    *arguments : str
+        Of git.
+
     Raises
     ------
     OSError
@@ -84,6 +91,13 @@ def package_version(name: str) -> str:
 
 def built_from(version: str, source: str) -> str:
     """Write a version with what it was built from, if that is known.
+
+    Parameters
+    ----------
+    version : str
+        Of a release.
+    source : str
+        A commit, or nothing.
 
     Examples
     --------

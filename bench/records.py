@@ -270,7 +270,8 @@ _INSIDE: dict[str, dict[str, Any]] = {
     },
     "grade": {
         "truth": str, "source": str, "known": dict[str, dict[str, _Number]] | None, "largest": _Number, "worst": str,
-        "bound": _Number, "biased": bool, "graded": int, "z_mean": dict[str, _Number], "stated_error": float,
+        "bound": _Number, "biased": bool, "graded": int, "z": dict[str, _Number], "fewest": float,
+        "shared": dict[str, float], "stated_error": float,
         "seconds_to_error": dict[str, _Number],
     },
     "summary": {"names": list[str], "mean": list[_Number], "sd": list[_Number], "mcse": list[_Number]},

@@ -458,8 +458,10 @@ class Workers:
         Bytes that each worker and its children may hold.
     timeout : float, optional
         Seconds that a worker's imports, and each comparison with another program, may take.
-    python, environment
+    python : Path, optional
         Of each worker, as in `Worker`.
+    environment : mapping of str to str, optional
+        The same.
     """
 
     def __init__(
