@@ -93,7 +93,7 @@ def compare_runs(
     else:
         rows, pooled = simultaneous(rows, pooled, within, look * alpha)
         means = []
-    notes = [*_versions(matches, by), *(f"passed over: {text}" for text in different if anyway)]
+    notes = [*_versions(matches, by), *_unclocked(matches), *(f"passed over: {text}" for text in different if anyway)]
     return Comparison(
         a=printable(", ".join(runs_a)),
         b=printable(", ".join(runs_b)),
@@ -243,3 +243,19 @@ def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:
         if text not in seen:
             seen.add(text)
             yield text
+
+
+def _unclocked(matches: Sequence[Match]) -> Iterator[str]:
+    """Say in how many cases the cost of a gradient is not compared, for a clock or a count is missing."""
+    lacking = [
+        match
+        for match in matches
+        if match.a.healthy
+        and match.b.healthy
+        and not all(record.cpu_per_gradient for record in (*match.a.counted, *match.b.counted))
+    ]
+    if lacking:
+        yield (
+            f"CPU/gradient is not compared in {len(lacking)} of {len(matches)} cases: some of their fits have no CPU "
+            "seconds, or no gradients"
+        )

@@ -118,6 +118,9 @@ class Difference:
             words.append(effect.kind + (" (wall time)" if effect.measure == "wall_seconds" else ""))
         if self.same_draws:
             words.append("same draws, only speed can differ")
+        wall = next((effect for effect in self.effects if effect.measure == "wall_seconds"), None)
+        if self.same_draws and wall is not None and wall is not effect and wall.kind in ("faster", "slower"):
+            words.append(f"wall time surely {wall.kind}")
         return "; ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
