@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     history.add_argument("--json", action="store_true", help="print JSON for machines")
 
     versions = commands.add_parser("versions", help="the same fits in environments with other versions")
-    versions.add_argument("--try", dest="tried", metavar="PINS", help="pymc==5.28.5,pymc==6.4.0,... or a TOML file")
+    versions.add_argument("--try", dest="tried", metavar="NAMES", help="requirements, cmdstan==V, or a TOML file")
     versions.add_argument("--family", metavar="NAMES", help="names, separated by commas (default: normal_means)")
     versions.add_argument("--grid", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: smoke)")
     versions.add_argument("--model", help="names, separated by commas (default: all)")
