@@ -139,7 +139,8 @@ class Record:
     draws_digest, draws_file, draws_bytes
         SHA-256 over the draws; the file that holds them and its size, where they were kept.
     versions, environment : dict
-        Of the backend; of the machine, the interpreter and the repository.
+        Of the backend, with the commit that a package was built from, if known (`bench.origin`); of the machine, the
+        interpreter and the repository.
     """
 
     run: str
