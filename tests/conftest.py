@@ -13,9 +13,10 @@ from bench.running.isolation import Worker, Workers
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
 
-SOME = {"noncentered", "zerosum_centered", "finite_marginal"}
-ALWAYS = {"pymc": SOME, "nutpie": SOME, "pystan": {"zerosum_centered"}, "cmdstan": {"zerosum_centered"}}
-"""Engines that compile each model for seconds, and the models of normal_means that they are always tried on."""
+OFTEN = {"noncentered", "zerosum_centered", "finite_marginal"}
+ONE = {"zerosum_centered"}
+ALWAYS = {"pymc": OFTEN - {"finite_marginal"}, "nutpie": ONE, "pystan": ONE, "cmdstan": ONE}
+"""Models of normal_means that the contract and the gate are always tried on, and those of engines that compile."""
 
 WorkerOf = Callable[[str], Worker]
 
@@ -32,15 +33,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what compiles for long, and begin with the file that takes longest.
-
-    The contract and the gate take every model; engines that compile are always tried on some, and on all if slow.
-    """
+    """Mark as slow most models of the contract and the gate, and begin with the file that takes longest."""
     items.sort(key=lambda item: item.path.stem != "test_harness")  # at the end it would run alone
     for item in items:
         named = set(_ids(item.nodeid))
-        seldom = any(named & MODELS.keys() - ALWAYS[engine] for engine in named & ALWAYS.keys())
-        if seldom and item.path.stem in ("test_contract", "test_gate"):
+        often = OFTEN.intersection(*(ALWAYS.get(engine, OFTEN) for engine in named & BACKENDS.keys()))
+        if item.path.stem in ("test_contract", "test_gate") and named & MODELS.keys() - often:
             item.add_marker(pytest.mark.slow)
 
 

@@ -51,7 +51,7 @@ def test_every_program_is_whole(model: str, backend: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("model", "backend"),
-    [pytest.param(*case, marks=[pytest.mark.slow] if case[1] in PYMC else []) for case in RUN],
+    [pytest.param(*case, marks=[pytest.mark.slow] if case[1] in (*PYMC, "pystan") else []) for case in RUN],
 )
 @pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (170.0, 8.5)])
 def test_it_runs_as_printed_and_fits(model: str, backend: str, centre: float, scale: float, tmp_path: Path) -> None:
