@@ -13,16 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from bench.bias import bound, graded_together
 from bench.records import Record
 
 Floats = NDArray[np.float64]
 
-FALSE_ALARMS = 1e-4
-"""Chance that engines which agree are called different, for one posterior on one dataset."""
-DRAWS_PER_DEGREE = 10.0
-"""Effective draws for one degree of freedom of Student's t, since a Monte Carlo error is itself estimated."""
 SD_ERROR = 10.0
 """How many times larger the error of an sd is taken than that of a normal sample with the same ESS.
 
@@ -74,7 +70,9 @@ class Difference:
 
 
 def judged(records: Sequence[Record]) -> list[Record]:
-    """Return the records, with a flag on the fits of every engine that differs from the others.
+    """Return the records, with a flag on the fits of every engine that differs from the others, or from the truth.
+
+    What one fit alone can't tell is told here: `bias.graded_together` where there is a truth, else the other engines.
 
     To judge them again changes nothing: what was flagged is no longer healthy, and the rest agrees.
 
@@ -84,12 +82,13 @@ def judged(records: Sequence[Record]) -> list[Record]:
         Of one run or of several; each is judged by itself.
     """
     grouped: dict[tuple[str, ...], list[Record]] = {}
+    records = graded_together(records)
     for record in records:
         if record.summary is not None and record.healthy:
             grouped.setdefault(_posterior(record), []).append(record)
     flags = {(*posterior, engine): flag for posterior, fits in grouped.items() for engine, flag in _flags(fits).items()}
     if not flags:
-        return list(records)
+        return records
 
     def flagged(record: Record) -> Record:
         flag = flags.get((*_posterior(record), record.backend))
@@ -188,10 +187,4 @@ def _difference(names: Sequence[str], engines: Mapping[str, Engine], name: str) 
     worst = int(np.argmax(z))
     quantity = f"{names[worst % len(names)]} {'mean' if worst < len(names) else 'sd'}"
     fewest = min(float(engine.ess.min()) for engine in engines.values())
-    return Difference(name, others, quantity, float(z[worst]), _bound(len(engines) * len(z), fewest))
-
-
-def _bound(count: int, fewest: float) -> float:
-    """Return what the largest of `count` correct |z| exceeds with a chance of `FALSE_ALARMS` (Sidak)."""
-    each = -math.expm1(math.log1p(-FALSE_ALARMS) / count)
-    return float(stats.t.isf(each / 2, max(1.0, fewest / DRAWS_PER_DEGREE)))
+    return Difference(name, others, quantity, float(z[worst]), bound(len(engines) * len(z), fewest))

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     history.add_argument("--json", action="store_true", help="print JSON for machines")
 
     versions = commands.add_parser("versions", help="the same fits in environments with other versions")
-    versions.add_argument("--try", dest="tried", metavar="PINS", help="pymc==5.28.5,pymc==6.4.0,... or a TOML file")
+    versions.add_argument("--try", dest="tried", metavar="NAMES", help="requirements, cmdstan==V, or a TOML file")
     versions.add_argument("--family", metavar="NAMES", help="names, separated by commas (default: normal_means)")
     versions.add_argument("--grid", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: smoke)")
     versions.add_argument("--model", help="names, separated by commas (default: all)")
@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--decide", **decide)
     versions.add_argument("--budget", type=float, metavar="MINUTES", help="to measure with --decide (default: any)")
     versions.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
+    versions.add_argument("--gradient", action="store_true", help="time evaluations of the gradient alone, no fits")
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     versions.add_argument("--json", action="store_true", help="print JSON for machines")
 
@@ -311,6 +312,7 @@ def _thread(options: argparse.Namespace) -> int:
 def _calibrate(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
     from bench.correctness.calibration import calibrate, picture
+    from bench.families.base import LOG_LIKELIHOOD
     from bench.families.registry import FAMILIES
     from bench.running.run import choose
 
@@ -333,6 +335,12 @@ def _calibrate(options: argparse.Namespace) -> int:
                 print(f"{result.name:<40}{backend.name:<13}p-values of uniform ranks: {values}", flush=True)
     tests = [p for result in done for p in result.p_values.values()]
     limit = 0.01 / len(tests)
+    blind = [result.name for result in done if LOG_LIKELIHOOD not in result.p_values]
+    if blind:
+        print(
+            "A sampler that never looks at the data and returns the prior would pass; only the log likelihood tells, "
+            f"which is not known for {', '.join(dict.fromkeys(blind))}"
+        )
     print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
     picture(done, options.output)
     return int(min(tests) < limit)
@@ -362,12 +370,18 @@ def _history(options: argparse.Namespace) -> int:
 
 def _versions(options: argparse.Namespace) -> int:
     from bench.deciding.decide import Decide
+    from bench.deciding.gradients import Gradients, try_gradients
     from bench.deciding.matrix import read_matrix
     from bench.deciding.versions import VERSIONS, find_folder, read_folder, try_versions
+    from bench.report.history_page import History
     from bench.report.outcome import limit
 
     if options.fail_on is not None:
         limit(options.fail_on)  # one that can't be read is refused before anything is measured
+    if options.gradient and (options.decide is not None or options.resume is not None):
+        raise ValueError(
+            "--gradient takes seconds, is not resumed and makes --replicates; leave out --decide, --resume"
+        )
     if options.decide is not None and options.replicates is not None:
         raise ValueError("--decide makes as many as it takes; give --max-replicates N, not --replicates")
     decided = {"decide": options.decide, "max_replicates": options.max_replicates}
@@ -388,15 +402,18 @@ def _versions(options: argparse.Namespace) -> int:
     else:
         _only_with_decide(options)
     say = partial(_tell, sys.stderr if options.json else sys.stdout)
+    found: Gradients | History
     try:
-        found = try_versions(matrix, folder, say, decide)
+        found = try_gradients(matrix, folder, say) if options.gradient else try_versions(matrix, folder, say, decide)
     except KeyboardInterrupt:
         where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
-        return _failed(f"stopped; what was measured stays. Go on: --resume {folder.name}{where}", 130)
+        go_on = "" if options.gradient else f". Go on: --resume {folder.name}{where}"
+        return _failed(f"stopped; what was measured stays{go_on}", 130)
     if options.json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
-        print("\n".join(["", *found.lines(), "", f"page: {folder / 'versions.html'}"]))
+        page = folder / ("gradients.md" if options.gradient else "versions.html")
+        print("\n".join(["", *found.lines(), "", f"page: {page}"]))
     return _gate(options, [each for _, each in found.comparisons]) or int(len(found.notes) > 0)
 
 

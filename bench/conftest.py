@@ -19,7 +19,7 @@ from bench.families.registry import FAMILIES
 from bench.files import open_terminal
 from bench.records import RUNS, RunError, named
 from bench.report.page import write_report
-from bench.report.terminal import Progress, summary
+from bench.report.terminal import Progress, biased, summary
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
@@ -59,6 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(add)
     add("--fit-timeout", type=float, metavar="S", help=f"seconds a build or a fit may take; 0 is no limit ({TIMES})")
     add("--memory-limit", type=float, metavar="GIB", help=f"memory a worker may hold ({MEMORY})")
+    add("--fail-on", choices=("biased",), help="end with 1 if a healthy fit is off the truth")
     add("--save-draws", action="store_true", help="keep draws and sampler statistics as NetCDF")
     add("--resume", nargs="?", const="latest", metavar="RUN", help="measure what a run lacks (default: the latest)")
     add("--resume-anyway", action="store_true", help="resume although versions, data or settings differ")
@@ -225,11 +226,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"no page, for {why}; then: hierbench report {named(run.journal.folder)}")
         else:
             terminalreporter.write_line(f"page:    {page}")
+        for line in _short(biased(run.journal.records)):
+            terminalreporter.write_line(line, red=True)
+
+
+def _short(lines: Sequence[str], most: int = 5) -> Sequence[str]:
+    """Leave out what would fill the screen."""
+    return lines if len(lines) <= most else [*lines[: most - 1], f"and {len(lines) - most + 1} cases more"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
-    """End with 130 after Ctrl-C, as programs do; with 1 if a backend was missing or records had to be rewritten.
+    """End with 130 after Ctrl-C, as programs do; with 1 for missing backends, rewritten records, or by `--fail-on`.
 
     Ctrl-C while pages are written is one too, and the last look at the folder comes after them. Then Ctrl-C ends the
     process at once: pytest would show a traceback, and nothing is left to be stopped.
@@ -247,6 +255,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     if run is not None:
         journal = run.journal
         incomplete = bool(journal.lost) or any(record.status == "unavailable" for record in journal.records)
+        incomplete |= session.config.getoption("fail_on") == "biased" and bool(biased(journal.records))
         journal.lost = ""
         try:
             journal.close()

@@ -139,7 +139,8 @@ class Record:
     draws_digest, draws_file, draws_bytes
         SHA-256 over the draws; the file that holds them and its size, where they were kept.
     versions, environment : dict
-        Of the backend; of the machine, the interpreter and the repository.
+        Of the backend, with the commit that a package was built from, if known (`bench.origin`); of the machine, the
+        interpreter and the repository.
     """
 
     run: str
@@ -270,7 +271,8 @@ _INSIDE: dict[str, dict[str, Any]] = {
     },
     "grade": {
         "truth": str, "source": str, "known": dict[str, dict[str, _Number]] | None, "largest": _Number, "worst": str,
-        "bound": _Number, "biased": bool, "graded": int, "z_mean": dict[str, _Number], "stated_error": float,
+        "bound": _Number, "biased": bool, "graded": int, "z": dict[str, _Number], "fewest": float,
+        "shared": dict[str, float], "stated_error": float,
         "seconds_to_error": dict[str, _Number],
     },
     "summary": {"names": list[str], "mean": list[_Number], "sd": list[_Number], "mcse": list[_Number]},

@@ -11,6 +11,11 @@ from typing import Protocol as Protocol_
 Protocol = Literal["matched", "stock"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
+TYPICAL = 8
+"""Places at which gradients are timed."""
+ROUNDS, ROUND_SECONDS = 20, 0.02
+"""Of timing gradients: many short rounds, for the fastest of them is one that nothing disturbed."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -5,14 +5,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.running.measure import Case
 from bench.running.run import Run
-
-TYPICAL = 8
-ROUNDS, ROUND_SECONDS = 20, 0.02
-"""Many short rounds: the fastest of them is one that nothing disturbed."""
+from bench.settings import ROUND_SECONDS, ROUNDS, TYPICAL
 
 
 def test_gradient(runnable: Case, run: Run, benchmark: BenchmarkFixture) -> None:
-    """Time one evaluation in the worker; a round is as many passes over eight typical places as take 20 ms."""
+    """Time one evaluation in the worker; a round is the fastest of as many passes over typical places as take 20 ms."""
     asked = run.plan.asked
     worker = run.workers[runnable.backend]
     worker.prepare(runnable.model, runnable.dataset, asked.fit_timeout)

@@ -380,3 +380,16 @@ def test_what_happens_while_pages_are_written_costs_no_record_and_is_no_tracebac
     assert [record.status for record in read_records(only_run(runs))] == ["ok"]
     assert (late == "deleted") == ("was deleted or replaced during the run" in done.stdout)
     assert (late != "Ctrl-C after all") == (f"hierbench report {only_run(runs).name}" in done.stdout)
+
+
+@pytest.mark.parametrize(("more", "code"), [pytest.param((), 0, marks=pytest.mark.slow), (("--fail-on", "biased"), 1)])
+def test_a_fit_that_is_off_the_truth_is_said_last_and_fails_where_that_is_asked(
+    more: Sequence[str], code: int, tmp_path: Path
+) -> None:
+    settings = ("--draws", "500", "--target-accept", "0.95", "--backend", "stanli", "--model", "marginal")
+    done = bench(tmp_path / "runs", "-p", "tests.wrong_truth", "--grid", "smoke", *settings, *more)
+    assert done.returncode == code, done.stdout + done.stderr
+    *_, page, said, end = done.stdout.strip().splitlines()
+    assert page.startswith("page: ")
+    assert said.startswith("off the truth: marginal on stanli, omega1-G5-n20-s41: 1 of 1 fits; biased: ")
+    assert "1 passed" in end

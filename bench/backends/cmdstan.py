@@ -1,12 +1,13 @@
 """CmdStan, through CmdStanPy: joins where CmdStanPy finds a CmdStan."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend, Cache, Fit, compiler, installed
 from bench.backends.stan_program import StanPosterior, fortran
 from bench.families.base import Data, Model, Program, Values
+from bench.origin import built_from, commit_of, package_version
 from bench.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,13 +66,12 @@ class CmdStan(Backend):
         return None
 
     def versions(self) -> Mapping[str, str]:
-        """Versions of CmdStanPy and of CmdStan."""
+        """Versions of CmdStanPy and of CmdStan, with its commit where it is a checkout."""
         import cmdstanpy
 
-        found = cmdstanpy.cmdstan_version() or ("unknown",)
         return {
-            "cmdstanpy": version("cmdstanpy"),
-            "cmdstan": ".".join(str(part) for part in found),
+            "cmdstanpy": package_version("cmdstanpy"),
+            "cmdstan": _release(Path(cmdstanpy.cmdstan_path())),
             "g++": compiler(),
         }
 
@@ -108,6 +109,13 @@ class CmdStan(Backend):
             if not executable.exists():  # else somebody else made the same one meanwhile
                 raise
         return cmdstanpy.CmdStanModel(exe_file=str(executable)), "built"
+
+
+@cache
+def _release(folder: Path) -> str:
+    """Return the version of a CmdStan, all of it (`cmdstanpy.cmdstan_version` leaves out the last part)."""
+    found = re.search(r"^CMDSTAN_VERSION\s*:=\s*(\S+)", (folder / "makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return built_from(found[1] if found else "unknown", commit_of(folder))
 
 
 class CmdStanPosterior(StanPosterior):

@@ -1,7 +1,6 @@
 """nutpie: NUTS in Rust, on PyMC models compiled by Numba."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from bench.backends.base import Backend, Description, installed
 from bench.backends.nutpie_sampler import STOCK, NutpieSampled
 from bench.backends.pymc_program import PyMCMaps, build, swappable
 from bench.families.base import Data, Model
+from bench.origin import package_version
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Nutpie(Backend):
 
     def versions(self) -> Mapping[str, str]:
         """Versions of nutpie and what compiles its models."""
-        return {package: version(package) for package in ("nutpie", "pymc", "pytensor", "numba", "numpy")}
+        return {package: package_version(package) for package in ("nutpie", "pymc", "pytensor", "numba", "numpy")}
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
         """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""

@@ -6,7 +6,6 @@ address of a C function, here one that calls stanli, and a function that makes s
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from bench.backends.base import Backend, Cache, Description, installed
 from bench.backends.nutpie_sampler import STOCK, NutpieSampled
 from bench.backends.stan_program import StanPosterior, flat_shapes, fortran, to_json
 from bench.families.base import Data, Model, Program
+from bench.origin import package_version
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class NutpieStan(Backend):
 
     def versions(self) -> Mapping[str, str]:
         """Versions of the sampler and of what evaluates the program."""
-        return {package: version(package) for package in ("nutpie", "stanli", "numba", "numpy")}
+        return {package: package_version(package) for package in ("nutpie", "stanli", "numba", "numpy")}
 
     def prepare(self, model: Model, data: Data) -> "NutpieStanPosterior":
         """Translate the program and bind the data."""

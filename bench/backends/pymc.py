@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend, Description, Fit, compiler, installed
 from bench.backends.pymc_program import PyMCMaps, build, compiled_files, numba_for_c
 from bench.families.base import Data, Model, Values
+from bench.origin import package_version
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class PyMC(Backend):
 
     def versions(self) -> Mapping[str, str]:
         """Versions of PyMC and what compiles its models."""
-        versions = {package: version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
+        versions = {package: package_version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
         if int(versions["pymc"].split(".")[0]) < 6:
             versions["g++"] = "none, Numba compiles" if numba_for_c() else compiler()
         return versions

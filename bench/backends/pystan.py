@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend, Fit, compiler, installed
 from bench.backends.stan_program import StanPosterior, natural, plain
 from bench.families.base import Data, Model, Program, Values
+from bench.origin import package_version
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -57,7 +58,12 @@ class PyStan(Backend):
     def versions(self) -> Mapping[str, str]:
         """Versions of PyStan, httpstan and the Stan within."""
         stan = ".".join(map(str, _stan_version()))
-        return {"pystan": version("pystan"), "httpstan": version("httpstan"), "stan": stan, "g++": compiler()}
+        return {
+            "pystan": package_version("pystan"),
+            "httpstan": package_version("httpstan"),
+            "stan": stan,
+            "g++": compiler(),
+        }
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
         """Move httpstan's folder of compiled models."""

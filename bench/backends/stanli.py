@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend, Cache, Fit, installed
 from bench.backends.stan_program import StanPosterior, plain
 from bench.families.base import Data, Model, Program, Values
+from bench.origin import package_version
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ class Stanli(Backend):
 
     def versions(self) -> Mapping[str, str]:
         """Version of stanli."""
-        return {"stanli": version("stanli")}
+        return {"stanli": package_version("stanli")}
 
     def prepare(self, model: Model, data: Data) -> "StanliPosterior":
         """Translate the program and bind the data."""

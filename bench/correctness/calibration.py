@@ -3,6 +3,11 @@
 For every model and backend: parameters from the prior, data from the parameters, a fit of the data. Over many
 simulations the rank of each parameter among its posterior draws is uniform if, and only if, the model is the one that
 made the data and the sampler is right. (ArviZ's simuk does this for PyMC models only; here every backend is asked.)
+
+Ranks of parameters alone can't tell a sampler that never looks at the data and returns the prior: they are uniform too.
+So where the family knows it the log likelihood of the data is ranked beside them, a quantity that depends on the data
+(Modrák et al. 2023, "Simulation-based calibration checking for Bayesian computation: the choice of test quantities
+shapes sensitivity", Bayesian Analysis).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench.backends.base import Backend
 from bench.correctness.truth import elements
-from bench.families.base import Family, Model
+from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model
 from bench.files import write
 from bench.running.isolation import Worker
 from bench.settings import Settings
@@ -97,7 +102,7 @@ def calibrate(
             dataset, values = simulated
             worker.prepare(model, dataset)
             declared = worker.describe(model, dataset)
-            wanted = {name.partition("[")[0] for name in values}
+            wanted = set(family.target(model).quantities)
             keep = [*declared.parameters, *(name for name in declared.transformed if name in wanted)]
             points = [family.points(model, dataset, rng) for _ in range(settings.chains)]
             own = [point for point in points if point is not None]
@@ -105,7 +110,7 @@ def calibrate(
             worker.sample(settings, int(rng.integers(1, 2**30)), starts, keep)
             draws = family.derive(model, dataset, worker.fetch().draws, rng)
             for name, value in values.items():
-                flat = _element(draws, name).ravel()
+                flat = _draws_of(name, family, dataset, draws).ravel()
                 thinned = flat[np.linspace(0, len(flat) - 1, RANKED).astype(int)]
                 ranks.setdefault(name, []).append(int(np.sum(thinned < value)))
             tell(number + 1)
@@ -113,8 +118,12 @@ def calibrate(
     return Calibration(f"{family.name} {model.name}", backend.name, found)
 
 
-def _element(draws: Mapping[str, Floats], name: str) -> Floats:
-    """Return the draws of a scalar or of an element such as `theta[0]`, shape (chain, draw)."""
+def _draws_of(name: str, family: Family, dataset: Dataset, draws: Mapping[str, Floats]) -> Floats:
+    """Return the draws of a scalar, of an element such as `theta[0]`, or of the log likelihood, shape (chain, draw)."""
+    if name == LOG_LIKELIHOOD:
+        found = family.log_likelihood(dataset, draws)
+        assert found is not None
+        return found
     quantity = name.partition("[")[0]
     array = draws[quantity]
     return array.reshape(*array.shape[:2], -1)[..., elements(quantity, array.shape[2:]).index(name)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Fit
+from bench.bias import BIASED, bound
 from bench.correctness import diagnostics
 from bench.correctness.grading import grade, seconds_to_error
 from bench.correctness.health import MAX_RHAT, health
@@ -176,7 +177,7 @@ def diagnose(
         graded = held_against_truth(truth, draws, shown, seconds, ranked=not flags)
         if graded.get("biased"):
             flags.append(
-                f"biased: {graded['worst']} is {graded['largest']:.1f} errors off, bound {graded['bound']:.1f}"
+                f"{BIASED}: {graded['worst']} is {graded['largest']:.1f} errors off, bound {graded['bound']:.1f}"
             )
     gradients = int(np.sum(fit.gradients) + np.sum(fit.warmup_gradients))
     chain_seconds = _total(fit.warmup_seconds, fit.sampling_seconds)
@@ -202,6 +203,21 @@ def diagnose(
         "grade": graded,
         "summary": estimates.summary() if truth is None else None,
     }
+
+
+def biased_further(further: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the flags of a healthy fit for what its family adds: what is off its truth by more than chance explains.
+
+    Parameters
+    ----------
+    further : mapping of str to mapping
+        As in `bench.records.Record`; what has a `z` rests on `ess` effective draws.
+    """
+    return [
+        f"{BIASED}: {name} is {abs(found['z']):.1f} errors off, bound {limit:.1f}"
+        for name, found in further.items()
+        if "z" in found and abs(found["z"]) > (limit := bound(1, found["ess"]))
+    ]
 
 
 def _constant(element: str, value: float) -> Quantity:
@@ -240,7 +256,8 @@ def held_against_truth(
     -------
     dict of str to value
         `truth`, its kind; `known`, by name; and of a graded fit the largest |z| over all graded quantities, which one
-        that is, the bound it must keep to, and the seconds in which the fit would reach a Monte Carlo error of
+        that is, the bound it must keep to, the z-scores of the headline quantities, so that several fits can be graded
+        together (`bench.bias`), and the seconds in which the fit would reach a Monte Carlo error of
         `STATED_ERROR` in each headline quantity if all of its time grew with its draws, which `bench.report.cost`
         mends.
     """
@@ -255,7 +272,9 @@ def held_against_truth(
         "bound": result.bound,
         "biased": result.biased,
         "graded": len(result.z),
-        "z_mean": {name: result.z[f"{name} mean"] for name in known if f"{name} mean" in result.z},
+        "fewest": result.fewest,
+        "z": {name: z for name, z in result.z.items() if name.rsplit(" ", 1)[0] in known},
+        "shared": {name: share for name, share in result.shared.items() if name.rsplit(" ", 1)[0] in known},
         "stated_error": STATED_ERROR,
         "seconds_to_error": dict(seconds_to_error(seconds, result.ess, STATED_ERROR)),
     }

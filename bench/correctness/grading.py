@@ -8,19 +8,18 @@ when they miss a tail, and raise false alarms.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from bench.bias import bound
 from bench.correctness.diagnostics import ROUNDING, constant, ess
 from bench.correctness.truth import PROBABILITIES, Truth, elements
 
 Floats = NDArray[np.float64]
 
-FALSE_ALARMS = 1e-4  # of correct fits whose largest |z| exceeds the bound: few, for a run grades hundreds of fits
-DRAWS_PER_DEGREE = 10.0  # effective draws for one degree of freedom
+MOST_KURTOSIS = 5.0  # of a quantity whose sd is graded
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,13 @@ class Grade:
     z : mapping of str to float
         z-score of each graded quantity: `omega mean`, `omega sd`, `omega 97%`, `mu_g[3] mean`, ...
     bound : float
-        What the largest |z| of a correct fit exceeds with probability `FALSE_ALARMS`.
+        What the largest |z| of a correct fit exceeds with probability `bias.FALSE_ALARMS`.
     fewest : float
         Smallest ESS of all that the z-scores rest on.
     ess : mapping of str to float
         Effective sample size of the mean of each headline quantity.
+    shared : mapping of str to float
+        Share of the variance of each z that is the truth's own error, where that is not exact.
 
     Examples
     --------
@@ -49,6 +50,7 @@ class Grade:
     bound: float
     fewest: float
     ess: Mapping[str, float]
+    shared: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def worst(self) -> str:
@@ -67,12 +69,15 @@ class Grade:
 
 
 def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = ()) -> Grade:
-    """Grade mean and sd of every scalar that the truth knows, and the quantiles that it knows (3 %, 50 %, 97 %).
+    """Grade mean, sd and quantiles (3 %, 50 %, 97 %) of every scalar, as far as the truth knows them.
 
     The bound is Sidak's over all z, of Student's t: ESS is estimated, over windows of some correlation lengths, which
-    leaves one degree of freedom for some `DRAWS_PER_DEGREE` effective draws of the quantity that has fewest.
+    leaves one degree of freedom for some `bias.DRAWS_PER_DEGREE` effective draws of the quantity that has fewest.
     Simulation with exact draws, independent and autocorrelated down to an ESS of 100, gave 1 % false alarms or so where
     the bound was for 1 %, with an omega of kurtosis 100 too.
+
+    The sd of a quantity whose kurtosis is above `MOST_KURTOSIS` is not graded: an average of squares of a heavy tail is
+    far from normal, and went beyond the bound 60 to 280 times as often as it should. Its mean and quantiles did not.
 
     Parameters
     ----------
@@ -110,10 +115,6 @@ def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = (
     columns_below = [x[..., k] <= quantiles[q, k] for q, k in pairs]
     below = np.stack(columns_below, axis=2).astype(np.float64) if pairs else x[..., :0]
 
-    def spread(ours: Floats, theirs: Floats) -> Floats:
-        """Return the sd of a difference, in sds of f."""
-        return np.sqrt(1 / ours + 1 / theirs)
-
     ess_mean, ess_sd = (np.broadcast_to(each, len(truth.names))[known] for each in (truth.ess_mean, truth.ess_sd))
     ess_quantile = np.broadcast_to(truth.ess_quantile, truth.quantiles.shape)[:, known]
     of_mean, of_sd = ess(x, "mean"), ess(x**2, "mean")
@@ -121,14 +122,19 @@ def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = (
     if pairs:  # where all draws or none lie below, they don't say how many of them are effective
         beside = np.array([min(of_mean[k], of_sd[k]) for _, k in pairs])
         of_quantile = np.where(constant(below), beside, of_quantile)
-    z = dict(zip([f"{name} mean" for name in names], _average(x) / spread(of_mean, ess_mean), strict=True))
     excess = fourth / sd**4 - 1
-    spreads = excess > ROUNDING  # two values of the same chance are always one sd from their mean
-    sd_z = 2 * (np.sqrt(_average(x**2)) - 1)[spreads] / (np.sqrt(excess) * spread(of_sd, ess_sd))[spreads]
-    z |= dict(zip([f"{name} sd" for name, graded in zip(names, spreads, strict=True) if graded], sd_z, strict=True))
-    theirs = np.array([ess_quantile[q, k] for q, k in pairs])
-    quantile_z = (_average(below) - p) / (np.sqrt(p * (1 - p)) * spread(of_quantile, theirs)) if pairs else []
-    z |= dict(zip([f"{names[k]} {PROBABILITIES[q]:.0%}" for q, k in pairs], quantile_z, strict=True))
+    # two values of the same chance are always one sd from their mean
+    spreads = (excess > ROUNDING) & (excess <= MOST_KURTOSIS - 1)
+    sd_error = 2 * (np.sqrt(_average(x**2)) - 1)[spreads] / np.sqrt(excess[spreads])
+    quantile_error = (_average(below) - p) / np.sqrt(p * (1 - p)) if pairs else np.empty(0)
+    what = [f"{name} mean" for name in names]
+    what += [f"{name} sd" for name, graded in zip(names, spreads, strict=True) if graded]
+    what += [f"{names[k]} {PROBABILITIES[q]:.0%}" for q, k in pairs]
+    ours = np.concatenate([of_mean, of_sd[spreads], of_quantile])
+    theirs = np.concatenate([ess_mean, ess_sd[spreads], np.array([ess_quantile[q, k] for q, k in pairs])])
+    errors = np.concatenate([_average(x), sd_error, quantile_error])
+    z = dict(zip(what, errors / np.sqrt(1 / ours + 1 / theirs), strict=True))
+    shared = dict(zip(what, ours / (ours + theirs), strict=True))
 
     fewest = float(np.concatenate([of_mean, of_sd, of_quantile]).min())
     sizes = dict(zip(names, of_mean, strict=True))
@@ -137,35 +143,13 @@ def grade(draws: Mapping[str, Floats], truth: Truth, headline: Sequence[str] = (
         bound=bound(len(z), fewest),
         fewest=fewest,
         ess={name: float(sizes[name]) for name in headline if name in sizes},
+        shared={name: float(share) for name, share in shared.items() if share > 0},
     )
 
 
 def _average(f: Floats) -> Floats:
     """Mean over chains and draws."""
     return np.asarray(f.mean(axis=(0, 1)))
-
-
-def bound(count: int, fewest: float, false_alarms: float = FALSE_ALARMS) -> float:
-    """Return what the largest of `count` correct |z| exceeds with a small probability; see `grade`.
-
-    Parameters
-    ----------
-    count : int
-        Number of z-scores in the family, of one fit or of several.
-    fewest : float
-        Smallest ESS that one of them rests on.
-    false_alarms : float, default `FALSE_ALARMS`
-        The probability.
-
-    Examples
-    --------
-    More z-scores, and fewer effective draws behind them, leave more room for chance.
-
-    >>> [round(bound(1, 4000), 2), round(bound(100, 4000), 2), round(bound(100, 400), 2)]
-    [3.93, 4.97, 5.77]
-    """
-    each = 1 - (1 - false_alarms) ** (1 / count)
-    return float(stats.t.isf(each / 2, fewest / DRAWS_PER_DEGREE))
 
 
 def seconds_to_error(seconds: float, ess: Mapping[str, float], error: float = 0.01) -> dict[str, float]:

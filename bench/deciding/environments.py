@@ -2,18 +2,28 @@
 
 import ctypes
 import hashlib
+import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from types import MappingProxyType
+
+from packaging.requirements import Requirement
 
 from bench.deciding.matrix import PYTHONS, Combination, requirements
+from bench.deciding.requirement import place, requirement
+from bench.files import write
+from bench.origin import COMMITS, commit_of, git
 
 ROOT = Path(__file__).parents[2]
 CHECKOUT = (ROOT / "pyproject.toml").exists()
@@ -23,8 +33,24 @@ class NotMadeError(Exception):
     """An environment that can't be made; the message says why."""
 
 
-def make_environment(combination: Combination, say: Callable[[str], None]) -> Path:
-    """Make, or find, a virtual environment with a combination in it, and return its Python.
+@dataclass(frozen=True)
+class Environment:
+    """Where a combination is run.
+
+    Attributes
+    ----------
+    python : Path
+        The Python of a virtual environment.
+    variables : mapping of str to str
+        Environment variables that are set for it.
+    """
+
+    python: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_environment(combination: Combination, say: Callable[[str], None]) -> Environment:
+    """Make, or find, what a combination runs in.
 
     Parameters
     ----------
@@ -36,29 +62,104 @@ def make_environment(combination: Combination, say: Callable[[str], None]) -> Pa
     Raises
     ------
     NotMadeError
-        If no Python that is here can have these versions.
+        If no Python that is here can have these versions, or a CmdStan can't be had.
     """
+    every = [requirement(package) for package in combination.packages]
+    wanted = [fixed(each) for each in every if each.name != "cmdstan"]
     reasons = []
     for version, interpreter in _interpreters(combination.python):
-        folder = _environments() / _key(combination, version)
+        folder = _cache() / "environments" / _key(combination, wanted, version)
         python = folder / "bin" / "python"
-        if (folder / "ready").exists():
-            return python
-        shutil.rmtree(folder, ignore_errors=True)
-        say(f"    Python {version}: installing")
-        made = run([interpreter, "-m", "venv", str(folder)])
+        made = subprocess.CompletedProcess[str]("", 0, "")
+        if not (folder / COMMITS).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            say(f"    Python {version}: installing")
+            made = _install(combination, wanted, interpreter, folder)
         if made.returncode == 0:
-            extra = "[pystan]" if "pystan" in combination.backends else ""
-            with TemporaryDirectory() as place:
-                itself = ["-e", f"{ROOT}{extra}"] if CHECKOUT else [f"{_wheel(Path(place))}{extra}"]
-                made = run([str(python), "-m", "pip", "install", "-q", *itself, *combination.packages])
-        if made.returncode == 0:
-            (folder / "ready").touch()
-            return python
+            release = next((cmdstan(each, python, say) for each in every if each.name == "cmdstan"), None)
+            return Environment(python, {} if release is None else {"CMDSTAN": str(release)})
         shutil.rmtree(folder, ignore_errors=True)
         reasons.append(f"Python {version}: {why(made.stdout)}")
-    wanted = f"Python {combination.python}" if combination.python else f"any of Python {', '.join(PYTHONS)}"
-    raise NotMadeError("; ".join(reasons) or f"{wanted} is not here; install it, or name another")
+    versions = f"Python {combination.python}" if combination.python else f"any of Python {', '.join(PYTHONS)}"
+    raise NotMadeError("; ".join(reasons) or f"{versions} is not here; install it, or name another")
+
+
+def _install(
+    combination: Combination, wanted: Sequence[Requirement], interpreter: str, folder: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Make a virtual environment; its file of commits is written last, and says that it is whole."""
+    made = run([interpreter, "-m", "venv", str(folder)])
+    if made.returncode == 0:
+        extra = "[pystan]" if "pystan" in combination.backends else ""
+        checkouts = {each.name: path for each in wanted if (path := place(each)) and path.is_dir()}
+        commits = {name: commit_of(path) for name, path in checkouts.items()}
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]
+        with TemporaryDirectory() as packed:
+            itself = ["-e", f"{ROOT}{extra}"] if CHECKOUT else [f"{_wheel(Path(packed))}{extra}"]
+            made = run([*pip, *itself, *map(_for_pip, wanted)])
+        if made.returncode == 0:
+            write(folder / COMMITS, json.dumps(commits) + "\n")
+    return made
+
+
+def _for_pip(wanted: Requirement) -> str:
+    """Write a requirement so that every pip reads it: some refuse a name before the URL of a repository."""
+    return wanted.url if wanted.url and wanted.url.startswith("git+") else str(wanted)
+
+
+def cmdstan(wanted: Requirement, python: Path, say: Callable[[str], None]) -> Path:
+    """Return the folder of a CmdStan; a release is installed by CmdStanPy, once.
+
+    Parameters
+    ----------
+    wanted : Requirement
+        `cmdstan==2.38.0`, or the folder of one that was built.
+    python : Path
+        That of an environment with CmdStanPy.
+    say : callable
+        Prints a line of progress.
+
+    Raises
+    ------
+    NotMadeError
+        If it is not there and can't be installed.
+    """
+    if folder := place(wanted):
+        if not (folder / "bin" / "stanc").exists():
+            raise NotMadeError(
+                f"{folder} holds no CmdStan that is built; type: make -C {shlex.quote(str(folder))} build"
+            )
+        return folder
+    version = str(wanted.specifier).removeprefix("==")
+    releases = _cache() / "cmdstan-releases"
+    folder = releases / f"cmdstan-{version}"
+    last = folder / "examples" / "bernoulli" / "bernoulli"  # what CmdStanPy builds last
+    if not last.exists():
+        say(f"    CmdStan {version}: installing, which takes minutes")
+        releases.mkdir(parents=True, exist_ok=True)
+        made = run([str(python), "-m", "cmdstanpy.install_cmdstan", "--version", version, "--dir", str(releases)])
+        if not last.exists():
+            raise NotMadeError(f"CmdStan {version} could not be installed: {why(made.stdout)}")
+    return folder
+
+
+def fixed(wanted: Requirement) -> Requirement:
+    """Return a requirement whose branch or tag of a git repository is the commit that it names now.
+
+    Parameters
+    ----------
+    wanted : Requirement
+        Any; one that names no branch is returned as it is, and so is one that git can't look up, of which pip says why.
+    """
+    found = re.fullmatch(r"git\+(.+?)(?:@([^@/:#]+(?:/[^@:#]+)*))?(#.*)?", wanted.url or "")
+    if found is None or re.fullmatch("[0-9a-f]{40}", found[2] or ""):
+        return wanted
+    refs = [f"refs/heads/{found[2]}", f"refs/tags/{found[2]}"] if found[2] else ["HEAD"]
+    asked = run(["git", "ls-remote", "--", found[1], *refs])
+    commit = re.search("^[0-9a-f]{40}", asked.stdout, re.MULTILINE) if asked.returncode == 0 else None
+    if commit is None:
+        return wanted
+    return Requirement(f"{wanted.name} @ git+{found[1]}@{commit[0]}{found[3] or ''}")
 
 
 def _interpreters(wanted: str | None) -> Iterator[tuple[str, str]]:
@@ -69,16 +170,34 @@ def _interpreters(wanted: str | None) -> Iterator[tuple[str, str]]:
         places = [sys.executable] if version == own else []
         places += [found] if (found := shutil.which(f"python{version}")) else []
         places += [str(folder / "bin" / "python3") for folder in sorted(root.glob(f"{version}.*"), reverse=True)]
-        for place in places:
-            if run([place, "-c", "import ensurepip, venv"]).returncode == 0:
-                yield version, place
+        for path in places:
+            if run([path, "-c", "import ensurepip, venv"]).returncode == 0:
+                yield version, path
                 break
 
 
-def _key(combination: Combination, version: str) -> str:
+def _key(combination: Combination, wanted: Sequence[Requirement], version: str) -> str:
     """Name an environment by all that goes into it."""
-    parts = [version, *combination.packages, *combination.backends, *requirements(), str(ROOT), _installed_at()]
-    return f"{combination.folder}-py{version}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:8]}"
+    parts = [version, *map(str, wanted), *map(_content, wanted), *combination.backends, *requirements()]
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(each.name + str(each.specifier) for each in wanted)) or "cmdstan"
+    digest = hashlib.sha256("|".join([*parts, str(ROOT), _installed_at()]).encode()).hexdigest()[:8]
+    return f"{name[:80]}-py{version}-{digest}"
+
+
+def _content(wanted: Requirement) -> str:
+    """Say what a file or folder holds, so that another content makes another environment."""
+    path = place(wanted)
+    if path is None or not path.exists():
+        return ""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        listed = git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
+        files = [path / name for name in listed if name]
+    except (OSError, subprocess.CalledProcessError):
+        files = []
+    stats = [(str(file), file.stat()) for file in files or path.rglob("*") if file.is_file()]
+    return repr(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 
 def _installed_at() -> str:
@@ -108,8 +227,8 @@ def _wheel(folder: Path) -> Path:
     return path
 
 
-def _environments() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench" / "environments"
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench"
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -122,16 +241,20 @@ def _end_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def run(
+    command: Sequence[str], variables: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.CompletedProcess[str]":
     """Run a command without what in this process is set for Python; a program that is not there ends with 127.
 
     Parameters
     ----------
     command : sequence of str
         Its output and errors are kept together.
+    variables : mapping of str to str
+        Environment variables to set.
     """
     hidden = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
-    clean = {name: value for name, value in os.environ.items() if name not in hidden}
+    clean = {name: value for name, value in os.environ.items() if name not in hidden} | dict(variables)
     try:
         return subprocess.run(
             command,

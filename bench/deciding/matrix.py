@@ -10,13 +10,13 @@ from typing import Any
 
 from bench.backends import BACKENDS
 from bench.deciding.decide import Decide
+from bench.deciding.requirement import requirement, split
 from bench.families.normal_means.data import GRIDS
 from bench.families.registry import FAMILIES
 from bench.running.run import UsageError, choose
 from bench.settings import OPTIONS, Settings
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!-]*)")
 KINDS = {str: "text", int: "a whole number", float: "a number with a point, as 0.9"}
 """What to call the types of what a matrix says."""
 
@@ -28,7 +28,7 @@ class Combination:
     Attributes
     ----------
     packages : tuple of str
-        What is pinned, such as `name==version`; all else is the newest that goes with it.
+        Requirements as PEP 508 writes them, such as `name==version`; all else is the newest that goes with them.
     backends : tuple of str
         What is run in it.
     python : str, optional
@@ -42,7 +42,7 @@ class Combination:
 
     @property
     def name(self) -> str:
-        """Its pins, as they are typed."""
+        """What is required."""
         return "+".join(self.packages) + (f" on Python {self.python}" if self.python else "")
 
     @property
@@ -53,7 +53,7 @@ class Combination:
     @property
     def kind(self) -> tuple[str, ...]:
         """What it has in common with those it is compared with: the names of its packages and its backends."""
-        return (*(package.split("==")[0] for package in self.packages), *self.backends)
+        return (*(requirement(package).name for package in self.packages), *self.backends)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Matrix:
 
 
 def read_matrix(tried: str, **rest: Any) -> Matrix:
-    """Read `--try`: a TOML file, or pins separated by commas, with `+` between those of one environment.
+    """Read `--try`: a TOML file, or requirements separated by commas, with `+` between those of one environment.
 
     Parameters
     ----------
@@ -187,10 +187,10 @@ def read_matrix(tried: str, **rest: Any) -> Matrix:
         except (OSError, ValueError) as error:
             raise UsageError(f"{tried} can't be read as TOML: {error}") from error
     else:
-        pins = [part.strip() for part in tried.split(",") if part.strip()]
-        if not pins:
+        environments = split(tried)
+        if not environments:
             raise UsageError("--try is empty; give e.g. --try pymc==5.28.5,pymc==6.4.0")
-        values = {"combinations": [{"packages": [pin.strip() for pin in part.split("+")]} for part in pins]}
+        values = {"combinations": [{"packages": packages} for packages in environments]}
     return Matrix.from_dict({**values, **{name: value for name, value in rest.items() if value is not None}})
 
 
@@ -200,14 +200,11 @@ def _combination(table: Any) -> Combination:
         raise UsageError(f'{table!r} names no packages; give e.g. packages = ["pymc==6.4.0"]')
     if unknown := set(table) - {"packages", "backends", "python"}:
         raise UsageError(f"no setting {sorted(unknown)[0]!r} of a combination; there are: packages, backends, python")
-    names = []
-    for package in packages:
-        found = PIN.fullmatch(str(package))
-        if found is None:
-            raise UsageError(f"{package!r} is no pin; give name==version, e.g. pymc==6.4.0")
-        names.append(found[1].lower().replace("_", "-"))
-        if names[-1] not in _known():
-            raise UsageError(f"no backend depends on {found[1]!r}; the packages are: {', '.join(_known())}")
+    wanted = [requirement(str(package)) for package in packages]
+    names = [each.name for each in wanted]
+    for name in names:
+        if name not in _known():
+            raise UsageError(f"no backend depends on {name!r}; the packages are: {', '.join(_known())}")
     chosen = table.get("backends")
     if chosen is None:
         chosen = [name for name in names if name in BACKENDS] or [name for name, b in BACKENDS.items() if b.default]
@@ -215,13 +212,14 @@ def _combination(table: Any) -> Combination:
     python = table.get("python")
     if python is not None and python not in PYTHONS:
         raise UsageError(f"python is {python!r}; give one of {', '.join(PYTHONS)}")
-    return Combination(tuple(str(package) for package in packages), tuple(chosen), python)
+    return Combination(tuple(map(str, wanted)), tuple(chosen), python)
 
 
 def _known() -> list[str]:
     """Name the packages whose version can matter to a backend."""
     own = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in requirements()}
-    return sorted({*own, "pytensor", "numba", "llvmlite", "httpstan", "arviz-stats", "arviz-base", "xarray"})
+    others = ("cmdstan", "pytensor", "numba", "llvmlite", "httpstan", "arviz-stats", "arviz-base", "xarray")
+    return sorted({*own, *others})
 
 
 def requirements() -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.deciding.decide import Case, Decide, in_rounds
-from bench.deciding.environments import CHECKOUT, ROOT, NotMadeError, make_environment, run, why
+from bench.deciding.environments import CHECKOUT, ROOT, Environment, NotMadeError, make_environment, run, why
 from bench.deciding.matrix import Combination, Matrix
 from bench.files import write
 from bench.records import Record, RunError, new_run_id, read_records, read_run
@@ -46,13 +46,33 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None], decid
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
     trial = _Trial(matrix, folder, say, decide)
-    trial.make()
     if decide is None:
         for number in range(1, matrix.replicates + 1):
             trial.fit(number)
     else:
         say(in_rounds(decide, trial.ask, trial.fit))
     return report(matrix, folder, trial.notes, decide)
+
+
+def make_environments(matrix: Matrix, say: Callable[[str], None]) -> tuple[dict[Combination, Environment], list[str]]:
+    """Make an environment for each combination; return those that could be made, and notes on the others.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        What to try.
+    say : callable
+        Prints a line of progress.
+    """
+    ready, notes = {}, []
+    for number, combination in enumerate(matrix.combinations, 1):
+        say(f"[{number}/{len(matrix.combinations)}] environment {combination.name}")
+        try:
+            ready[combination] = make_environment(combination, say)
+        except NotMadeError as error:
+            notes.append(f"{combination.name}: no environment: {error}")
+            say(f"    {error}")
+    return ready, notes
 
 
 class _Trial:
@@ -67,22 +87,8 @@ class _Trial:
     def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None) -> None:
         self._matrix, self._folder, self._say, self._decide = matrix, folder, say, decide
         self._most = matrix.replicates if decide is None else decide.rounds
-        self._ready: dict[Combination, Path] = {}
+        self._ready, self.notes = make_environments(matrix, say)
         self._open: dict[Combination, set[Case]] | None = None
-        self.notes: list[str] = []
-
-    def make(self) -> None:
-        """Make the environments."""
-        for number, combination in enumerate(self._matrix.combinations, 1):
-            self._say(f"[{number}/{len(self._matrix.combinations)}] environment {combination.name}")
-            try:
-                self._ready[combination] = make_environment(combination, self._say)
-            except NotMadeError as error:
-                self._note(combination, f"no environment: {error}", str(error))
-
-    def _note(self, combination: Combination, what: str, said: str) -> None:
-        self.notes.append(f"{combination.name}: {what}")
-        self._say(f"    {said}")
 
     def ask(self, number: int) -> bool:
         """Find the cases that need more replicates, by environment; before the first look all do."""
@@ -101,7 +107,7 @@ class _Trial:
 
     def fit(self, number: int) -> None:
         """Make a replicate in every environment: of the open cases alone, where it was asked which they are."""
-        for combination, python in list(self._ready.items()):
+        for combination, environment in list(self._ready.items()):
             folder = self._folder / combination.folder
             cases = None
             if self._open is not None:
@@ -111,8 +117,9 @@ class _Trial:
                     continue
             which = f"round {number}, {len(cases)} undecided cases" if cases else f"fits {number} of {self._most}"
             self._say(f"{which}: {combination.name}")
-            if problem := _fit(self._matrix, combination, python, folder, number, cases):
-                self._note(combination, problem, problem)
+            if problem := _fit(self._matrix, combination, environment, folder, number, cases):
+                self.notes.append(f"{combination.name}: {problem}")
+                self._say(f"    {problem}")
                 del self._ready[combination]
 
 
@@ -202,7 +209,7 @@ def _how(matrix: Matrix, records: Sequence[Record]) -> str:
 def _fit(
     matrix: Matrix,
     combination: Combination,
-    python: Path,
+    environment: Environment,
     folder: Path,
     replicates: int,
     cases: Sequence[Case] | None = None,
@@ -212,7 +219,7 @@ def _fit(
     if cases is None and replicates < begun:
         return None
     command = [
-        *(str(python), "-P", "-m", "bench", "-k", "test_sample", "-q"),
+        *(str(environment.python), "-P", "-m", "bench", "-k", "test_sample", "-q"),
         *("--family", matrix.families, "--grid", matrix.grid, "--backend", ",".join(combination.backends)),
         *("--replicates", str(max(replicates, begun))),
         *("--runs", str(folder.resolve())),
@@ -226,7 +233,7 @@ def _fit(
         command += ["--case", ",".join(map("-".join, cases))]
     if begun:
         command += ["--resume"]
-    done = run(command)
+    done = run(command, environment.variables)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "log.txt", done.stdout)
     if done.returncode in (0, 1) and any(folder.glob("*/records.jsonl")):  # 1: some fit failed, and its record says why

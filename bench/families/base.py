@@ -30,6 +30,8 @@ class DataError(ValueError):
     """Data or programs that cannot be used; the message says why and what to change."""
 
 
+LOG_LIKELIHOOD = "log likelihood"
+"""Its name among the values that `Family.simulate` returns."""
 MAX_BYTES = 2**28
 """Size of a program or of data in JSON that is read."""
 
@@ -387,7 +389,24 @@ class Family(ABC):
         Returns
         -------
         (Dataset, mapping of str to float), optional
-            The data, and the values of scalars by the names of quantities or of their elements, such as `mu_g[0]`; None
-            where the prior is not proper.
+            The data, and the values of scalars by the names of quantities or of their elements, such as `mu_g[0]`; with
+            `LOG_LIKELIHOOD`, if `log_likelihood` knows it. None where the prior is not proper.
+        """
+        return None
+
+    def log_likelihood(self, dataset: Dataset, values: Values) -> Floats | None:
+        """Evaluate the log density of the data given values, up to a constant; None if the family does not say it.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The data.
+        values : mapping of str to array
+            Quantities that are reported, of shape (..., their own).
+
+        Returns
+        -------
+        array of shape (...), optional
+            One for each set of values.
         """
         return None

@@ -21,7 +21,7 @@ from scipy import stats
 
 from bench.correctness.quadrature import Axis, Floats, Marginal, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
 from bench.correctness.truth import PROBABILITIES, Truth
-from bench.families.base import Dataset, Family, Model, Target, Values
+from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model, Target, Values
 
 Y = (28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0)
 SIGMA = (15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0)
@@ -209,4 +209,10 @@ class EightSchools(Family):
         mu, tau = PRIOR_SD * rng.standard_normal(), PRIOR_SD * abs(rng.standard_cauchy())
         theta = rng.normal(mu, tau, len(SIGMA))
         values = {"mu": mu, "tau": tau, "theta[0]": float(theta[0])}
-        return schools(rng.normal(theta, SIGMA), values, "simulated"), values
+        dataset = schools(rng.normal(theta, SIGMA), values, "simulated")
+        return dataset, {**values, LOG_LIKELIHOOD: float(self.log_likelihood(dataset, {"theta": theta}))}
+
+    def log_likelihood(self, dataset: Dataset, values: Values) -> Floats:
+        """Evaluate it at the effects of the schools."""
+        off = (values["theta"] - dataset.data["y"]) / dataset.data["sigma"]
+        return np.asarray(-np.sum(off**2, axis=-1) / 2)

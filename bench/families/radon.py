@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bench.correctness.diagnostics import ess, mcse, rhat
 from bench.correctness.truth import PROBABILITIES, Truth, elements
-from bench.families.base import Data, Dataset, Family, Model, Target
+from bench.families.base import LOG_LIKELIHOOD, Data, Dataset, Family, Model, Target, Values
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +70,19 @@ class Radon(Family):
         data["log_radon"] = rng.normal(alpha[data["county"] - 1] + beta * data["floor_measure"], sigma_y)
         drawn = (*zip(SCALARS, (gamma0, gamma1, beta, sigma_alpha, sigma_y), strict=True), ("alpha[0]", alpha[0]))
         values = {name: float(value) for name, value in drawn}
-        return Dataset("simulated", data, {"houses": data["N"], "counties": data["J"]}, values), values
+        dataset = Dataset("simulated", data, {"houses": data["N"], "counties": data["J"]}, values)
+        drawn_arrays = {"alpha": alpha, "beta": np.array(beta), "sigma_y": np.array(sigma_y)}
+        return dataset, {**values, LOG_LIKELIHOOD: float(self.log_likelihood(dataset, drawn_arrays))}
+
+    def log_likelihood(self, dataset: Dataset, values: Values) -> Floats:
+        """Evaluate it by the size, the mean and the sum of squares of the houses that share a county and a floor."""
+        houses = {name: np.asarray(dataset.data[name]) for name in ("county", "floor_measure", "log_radon")}
+        sigma, squares = values["sigma_y"], np.zeros(np.shape(values["sigma_y"]))
+        for county, floor in set(zip(houses["county"].tolist(), houses["floor_measure"].tolist(), strict=True)):
+            y = houses["log_radon"][(houses["county"] == county) & (houses["floor_measure"] == floor)]
+            off = values["alpha"][..., county - 1] + values["beta"] * floor - y.mean()
+            squares = squares + np.sum((y - y.mean()) ** 2) + len(y) * off**2
+        return np.asarray(-len(houses["log_radon"]) * np.log(sigma) - squares / (2 * sigma**2))
 
 
 def minnesota() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from bench.records import Record
 from bench.report.adjust import adjusted, simultaneous
 from bench.report.comparison import Comparison
 from bench.report.difference import Difference
-from bench.report.effect import COSTS, LEVEL, MEASURES, WITHIN, Effect
+from bench.report.effect import COSTS, HEADS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, paired, rate_ratio, welch
 
@@ -86,14 +86,14 @@ def compare_runs(
     if different and not anyway:
         runs = [*runs_a, *runs_b] if by == "version" else runs_a
         raise IncomparableError(different, f"hierbench compare {printable(' '.join(runs))} --by {by} --anyway")
-    rows = _moderated([_row(match, by) for match in matches], MIN_POOL if look is None else MIN_POOL_AT_LOOKS)
-    pooled = _pooled(rows, by)
+    rows = moderated([_row(match, by) for match in matches], MIN_POOL if look is None else MIN_POOL_AT_LOOKS)
+    pooled = pooled_over_cases(rows, by)
     if look is None:
         rows, means, pooled = adjusted(rows, _means(rows, by), pooled, within, alpha)
     else:
         rows, pooled = simultaneous(rows, pooled, within, look * alpha)
         means = []
-    notes = [*_versions(matches, by), *(f"passed over: {text}" for text in different if anyway)]
+    notes = [*_versions(matches, by), *_unclocked(matches), *(f"passed over: {text}" for text in different if anyway)]
     return Comparison(
         a=printable(", ".join(runs_a)),
         b=printable(", ".join(runs_b)),
@@ -117,7 +117,9 @@ def _row(match: Match, by: By) -> Difference:
     same = by == "version" and pairs and bool(both) and all(x.same_trajectories(y) for x, y in zip(*sides, strict=True))
     effects = []
     if a.healthy and b.healthy:
-        for measure in COSTS if same else MEASURES:  # what can't differ is not tested
+        for measure in MEASURES:
+            if same and measure not in COSTS:
+                continue  # what can't differ is not tested
             x, y = ([getattr(record, measure) or 0.0 for record in side] for side in sides)
             if min(x, default=0) > 0 and min(y, default=0) > 0:
                 rounds = {r.replicate: math.log(v / u) for r, u, v in zip(sides[0], x, y, strict=True)} if pairs else {}
@@ -146,10 +148,18 @@ def _row(match: Match, by: By) -> Difference:
     )
 
 
-def _moderated(rows: Sequence[Difference], least: int) -> list[Difference]:
-    """Let the contrasts of each measure borrow strength from each other, where there are enough."""
+def moderated(rows: Sequence[Difference], least: int) -> list[Difference]:
+    """Let the contrasts of each measure borrow strength from each other, where there are enough.
+
+    Parameters
+    ----------
+    rows : sequence of Difference
+        Without verdicts.
+    least : int
+        Contrasts that must be there.
+    """
     better: dict[tuple[int, str], Effect] = {}
-    for measure in MEASURES:
+    for measure in HEADS:
         found = [(i, effect) for i, row in enumerate(rows) for effect in row.effects if effect.measure == measure]
         for (i, effect), contrast in zip(found, moderate([effect.contrast for _, effect in found], least), strict=True):
             better[i, measure] = replace(effect, contrast=contrast)
@@ -185,8 +195,16 @@ def _means(rows: Sequence[Difference], by: By) -> list[Difference]:
     return means
 
 
-def _pooled(rows: Sequence[Difference], by: By) -> list[Difference]:
-    """Geometric means over all cases that B's backend (model) has and that may be ranked, where they are several."""
+def pooled_over_cases(rows: Sequence[Difference], by: By) -> list[Difference]:
+    """Geometric means over all cases that B's backend (model) has and that may be ranked, where they are several.
+
+    Parameters
+    ----------
+    rows : sequence of Difference
+        Without verdicts.
+    by : str
+        What differs between A and B.
+    """
     groups: dict[tuple[str, str, str], list[Difference]] = {}
     for row in rows:
         if row.pairs and row.effects:
@@ -197,7 +215,7 @@ def _pooled(rows: Sequence[Difference], by: By) -> list[Difference]:
         measured = [{effect.measure: effect.pairs for effect in row.effects} for row in group]
         effects = [
             Effect(measure, mean_over_rounds([each[measure] for each in measured]))
-            for measure in MEASURES
+            for measure in HEADS
             if all(measure in each for each in measured)
         ]
         if effects and len(group) > 1:
@@ -225,3 +243,19 @@ def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:
         if text not in seen:
             seen.add(text)
             yield text
+
+
+def _unclocked(matches: Sequence[Match]) -> Iterator[str]:
+    """Say in how many cases the cost of a gradient is not compared, for a clock or a count is missing."""
+    lacking = [
+        match
+        for match in matches
+        if match.a.healthy
+        and match.b.healthy
+        and not all(record.cpu_per_gradient for record in (*match.a.counted, *match.b.counted))
+    ]
+    if lacking:
+        yield (
+            f"CPU/gradient is not compared in {len(lacking)} of {len(matches)} cases: some of their fits have no CPU "
+            "seconds, or no gradients"
+        )

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from bench.cells import printable
 from bench.report.difference import Difference
-from bench.report.effect import LEVEL, MEASURES, Kind
+from bench.report.effect import HEADS, LEVEL, Kind
 from bench.report.matching import By
 
 
@@ -45,6 +45,12 @@ class Comparison:
     looks: tuple[int, ...] = ()
 
     @property
+    def measures(self) -> list[str]:
+        """Those that some row has."""
+        there = {effect.measure for row in self._every() for effect in row.effects}
+        return [measure for measure in HEADS if measure in there]
+
+    @property
     def regressions(self) -> list[Difference]:
         """Rows in which B diverges more or is unhealthy more often."""
         return [row for row in self.rows if row.regression]
@@ -68,7 +74,7 @@ class Comparison:
             )
         return (
             f"{ratios}, each with its own {LEVEL:.0%} interval. Verdicts hold for the whole table at once: Holm, a "
-            f"false alarm in at most {self.alpha:.0%} of tables. {same}"
+            f"false alarm in at most {100 * self.alpha:.2g}% of tables. {same}"
         )
 
     def lines(self) -> Iterator[str]:
@@ -81,26 +87,25 @@ class Comparison:
             rows = list(of_dataset)
             names = [_name(row, self.by) for row in rows]
             width = max(map(len, names)) + 2
-            heads = "".join(f"{name:<22}" for name in MEASURES.values())
+            heads = "".join(f"{HEADS[measure]:<22}" for measure in self.measures)
             yield f"  {'':<{width}}{'n':>4}  {heads}{'diverg. A, B':<14}verdict"
             for name, row in zip(names, rows, strict=True):
                 yield f"  {name:<{width}}{row.n:>4}  " + "".join(
-                    [*(f"{text:<22}" for text in _ratios(row)), f"{_divergences(row):<14}", printable(row.verdict)]
+                    [*(f"{text:<22}" for text in self._ratios(row)), f"{_divergences(row):<14}", printable(row.verdict)]
                 )
         yield ""
         yield from (printable(note) for note in self.notes)
         yield self.summary()
 
-    @staticmethod
-    def heads() -> list[str]:
+    def heads(self) -> list[str]:
         """Return the heads of `table`."""
-        return ["dataset", "case", "n", *MEASURES.values(), "divergences A, B", "verdict"]
+        return ["dataset", "case", "n", *(HEADS[each] for each in self.measures), "divergences A, B", "verdict"]
 
     def table(self) -> Iterator[list[str]]:
         """Yield every row as text, the geometric means last."""
         for row in self._every():
             name = _name(row, self.by)
-            yield [self._heading(row), name, str(row.n), *_ratios(row), _divergences(row), row.verdict]
+            yield [self._heading(row), name, str(row.n), *self._ratios(row), _divergences(row), row.verdict]
 
     def markdown(self) -> str:
         """Return the same as Markdown."""
@@ -134,6 +139,19 @@ class Comparison:
             "summary": self.summary(),
         }
 
+    def _ratios(self, row: Difference) -> Iterator[str]:
+        effects = {effect.measure: effect for effect in row.effects}
+        for measure in self.measures:
+            effect = effects.get(measure)
+            if effect is None:
+                yield "-"
+            elif effect.interval[1] > 1000:  # of a spread that is unknown, or as good as
+                yield f"{effect.ratio:.2f}"
+            else:
+                low, high = effect.interval
+                digits = 2 if high - low > 0.1 else 3  # so that a margin of a few per cent can be seen
+                yield f"{effect.ratio:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
     def _every(self) -> tuple[Difference, ...]:
         """Return all rows in the order in which they are shown."""
         return (*self.pooled, *self.rows, *self.means)
@@ -152,20 +170,6 @@ class Comparison:
 def _name(row: Difference, by: By) -> str:
     name = f"{row.model} {row.backend}"
     return printable(name if by == "version" else f"{name} / {row.versus}")
-
-
-def _ratios(row: Difference) -> Iterator[str]:
-    effects = {effect.measure: effect for effect in row.effects}
-    for measure in MEASURES:
-        effect = effects.get(measure)
-        if effect is None:
-            yield "-"
-        elif effect.interval[1] > 1000:  # of a spread that is unknown, or as good as
-            yield f"{effect.ratio:.2f}"
-        else:
-            low, high = effect.interval
-            digits = 2 if high - low > 0.1 else 3  # so that a margin of a few per cent can be seen
-            yield f"{effect.ratio:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _divergences(row: Difference) -> str:

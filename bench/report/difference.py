@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cells import rankable
-from bench.report.effect import Change, Effect, Kind
+from bench.report.effect import GRADIENT, Change, Effect, Kind
 from bench.report.statistics import RateRatio
 
 
@@ -69,7 +69,7 @@ class Difference:
         there = [effect.measure for effect in self.effects]
         if self.same_draws and "cpu_per_gradient" in there:
             return ["cpu_per_gradient"]
-        return [measure for measure in ("ess_per_second", "wall_seconds") if measure in there]
+        return [measure for measure in ("ess_per_second", "wall_seconds", GRADIENT) if measure in there]
 
     @property
     def one_sided(self) -> bool:
@@ -86,8 +86,8 @@ class Difference:
         the CPU time of a gradient, which is far less noisy.
         """
         effects = {effect.measure: effect for effect in self.effects}
-        if self.candidates == ["cpu_per_gradient"]:
-            return effects["cpu_per_gradient"]
+        if self.candidates in (["cpu_per_gradient"], [GRADIENT]):
+            return effects[self.candidates[0]]
         rate, wall = effects.get("ess_per_second"), effects.get("wall_seconds")
         if rate is None or wall is None or rate.kind != "not enough" or wall.kind not in ("faster", "slower"):
             return rate or wall
@@ -118,6 +118,9 @@ class Difference:
             words.append(effect.kind + (" (wall time)" if effect.measure == "wall_seconds" else ""))
         if self.same_draws:
             words.append("same draws, only speed can differ")
+        wall = next((effect for effect in self.effects if effect.measure == "wall_seconds"), None)
+        if self.same_draws and wall is not None and wall is not effect and wall.kind in ("faster", "slower"):
+            words.append(f"wall time surely {wall.kind}")
         return "; ".join(words)
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,11 @@ MEASURES = {
 The last two are the two effects apart: what a gradient costs is the engine's, how many effective draws it buys is the
 sampler's.
 """
-COSTS = ("wall_seconds", "cpu_per_gradient")
+GRADIENT = "gradient_seconds"
+"""Seconds of one evaluation of log density and gradient, outside of any fit."""
+HEADS = {**MEASURES, GRADIENT: "time/gradient"}
+"""How each measure is headed."""
+COSTS = ("wall_seconds", "cpu_per_gradient", GRADIENT)
 """Those that are better when smaller."""
 WITHIN = 0.10
 """Ratios inside 1/1.1 to 1.1 count as the same: two backends that close differ by less than two machines do."""
@@ -38,7 +42,7 @@ class Effect:
     Attributes
     ----------
     measure : str
-        Key of `MEASURES`.
+        Key of `HEADS`.
     contrast : Contrast
         The log ratio B/A.
     kind : str

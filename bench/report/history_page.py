@@ -209,8 +209,10 @@ def write_history(folder: Path, found: History, name: str = "history") -> Path:
 
 
 def _package(series: Series) -> str:
-    """Name the package whose version names a run: the backend itself."""
-    return series.backend
+    """Name the package whose version names a run: the backend itself, unless only others differ between the runs."""
+    versions = [point.versions for point in series.points]
+    differ = [name for name in versions[0] if len({each.get(name) for each in versions}) > 1]
+    return series.backend if not differ or series.backend in differ else differ[0]
 
 
 def _unit(measure: str) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
+from bench.bias import BIASED
 from bench.cells import Cell, baseline, cells, printable
 from bench.records import Record
 from bench.report.verdict import uncompared
@@ -85,6 +86,23 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
     if len({record.replicate for record in records}) == 1:
         yield ""
         yield "One replicate: ratios of single runs are noisy. For intervals: --replicates 5"
+
+
+def biased(records: Sequence[Record]) -> list[str]:
+    """Return a line for each case that is off the truth, by one of its fits or by all together.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Those of one run.
+    """
+    found = []
+    for cell in cells(records):
+        flags = [flag for record in cell.records for flag in record.health if flag.startswith(BIASED)]
+        if flags:
+            which = f"{cell.case}, {cell.dataset}: {len(flags)} of {len(cell.records)} fits"
+            found.append(printable(f"off the truth: {which}; {flags[0]}"))
+    return found
 
 
 def _row(cell: Cell, reference: Cell | None, name: str) -> str:

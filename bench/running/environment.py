@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import psutil
 from cpuinfo import get_cpu_info
 
+from bench.origin import commit_of
 from bench.running.isolation import THREADS
 
 
@@ -26,18 +26,5 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": THREADS,
-        "commit": commit(),
+        "commit": commit_of(Path(__file__).parents[2]) or "unknown",
     }
-
-
-def commit() -> str:
-    """Commit of this repository, with `+` where the work tree differs from it, or `unknown`."""
-    root = Path(__file__).parents[2]
-    try:
-        head, status = (
-            subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout
-            for arguments in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.strip() + ("+" if status.strip() else "")

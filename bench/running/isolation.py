@@ -90,6 +90,8 @@ class Worker:
         Variables added to this process's own and to `THREADS`.
     timeout : float, optional
         Seconds that its imports, and each comparison with another program, may take.
+    python : Path, optional
+        That of another environment, in which hierbench is installed; by default this process's own.
 
     Attributes
     ----------
@@ -105,6 +107,7 @@ class Worker:
         memory_limit: int | None = None,
         environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        python: Path | None = None,
     ) -> None:
         """Start the process and import the backend in it."""
         self.peak_memory = 0
@@ -112,11 +115,13 @@ class Worker:
         self.subject: tuple[str, str] | None = None
         self._memory_limit, self._timeout = memory_limit, timeout
         self._output = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
+        own = python is None or str(python) == sys.executable
+        interpreter = [sys.executable] if own else [str(python), "-P"]
         self._lifeline, lifeline = socket.socketpair()
         self._socket, theirs = socket.socketpair()
         with lifeline, theirs:
             self._guard = subprocess.Popen(
-                [sys.executable, "-m", "bench.running.guard", str(lifeline.fileno()), str(theirs.fileno())],
+                [*interpreter, "-m", "bench.running.guard", str(lifeline.fileno()), str(theirs.fileno())],
                 pass_fds=(lifeline.fileno(), theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
@@ -124,7 +129,7 @@ class Worker:
                 start_new_session=True,
                 env={
                     **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)) if own else "",
                     **THREADS,
                     **(homeless(backend) if environment is None else environment),
                 },
@@ -186,6 +191,10 @@ class Worker:
             return cast(Description, self._call("description", timeout=timeout))
         return cast(Description, self._call("describe", model, dataset.data, timeout=timeout))
 
+    def versions(self) -> dict[str, str]:
+        """Versions of all that decides the backend's speed and its draws."""
+        return cast(dict[str, str], self._call("versions", timeout=self._timeout))
+
     def dimension(self) -> int:
         """Length of an unconstrained vector."""
         return cast(int, self._call("dimension", timeout=self._timeout))
@@ -233,7 +242,7 @@ class Worker:
         return cast(Floats, self._call("explore", count, seed, timeout=timeout))
 
     def repeat_gradient(self, values: Sequence[Values], repeats: int, timeout: float | None = None) -> float:
-        """Return the mean seconds of one evaluation; see `bench.running.worker.Session.repeat_gradient`.
+        """Return the seconds of one evaluation; see `bench.running.worker.Session.repeat_gradient`.
 
         Parameters
         ----------
@@ -449,11 +458,22 @@ class Workers:
         Bytes that each worker and its children may hold.
     timeout : float, optional
         Seconds that a worker's imports, and each comparison with another program, may take.
+    python : Path, optional
+        Of each worker, as in `Worker`.
+    environment : mapping of str to str, optional
+        The same.
     """
 
-    def __init__(self, memory_limit: int | None = None, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        memory_limit: int | None = None,
+        timeout: float | None = None,
+        python: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start none."""
         self._memory_limit, self._timeout = memory_limit, timeout
+        self._python, self._environment = python, environment
         self._workers: dict[str, Worker] = {}
 
     def __getitem__(self, backend: Backend) -> Worker:
@@ -461,7 +481,11 @@ class Workers:
         worker = self._workers.get(backend.name)
         if worker is None or worker.closed:
             worker = self._workers[backend.name] = Worker(
-                backend, memory_limit=self._memory_limit, timeout=self._timeout
+                backend,
+                memory_limit=self._memory_limit,
+                timeout=self._timeout,
+                python=self._python,
+                environment=self._environment,
             )
         return worker
 
@@ -469,3 +493,13 @@ class Workers:
         """Kill all workers."""
         for worker in self._workers.values():
             worker.close()
+
+    def __enter__(self) -> "Workers":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill all workers."""
+        self.close()

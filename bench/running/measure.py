@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Fit
 from bench.correctness.audit import audit, malformed, permuted, replayed
-from bench.correctness.diagnosis import diagnose
+from bench.correctness.diagnosis import biased_further, diagnose
 from bench.families.base import DataError, Dataset, Family, Model
 from bench.records import Journal, Record, RunError, Status, named
 from bench.running.environment import environment
@@ -243,6 +243,8 @@ class Replicates:
             headline = target.headline or [name for name, array in shown.items() if array.ndim == 2]
             measured |= diagnose(fit, shown, truth, headline, measured["wall_seconds"], flags)
             measured["further"] = case.family.further(case.model, case.dataset, draws, rngs[1])
+            if not measured["health"]:
+                measured["health"] = biased_further(measured["further"])
         except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
             measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
         if self.asked.save_draws:

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import stats
 
 from bench.backends import BACKENDS
+from bench.backends.base import Backend, Description
+from bench.correctness import calibration
 from bench.correctness.calibration import RANKED, Calibration, calibrate, picture, uniformity
-from bench.families.base import Dataset, Family
+from bench.families.base import LOG_LIKELIHOOD, Dataset, Family
 from bench.families.eight_schools import EightSchools
 from bench.families.normal_means import NormalMeans
+from bench.families.normal_means.data import Groups
 from bench.families.radon import Radon
 from bench.settings import Settings
 
@@ -56,7 +62,7 @@ def test_ranks_against_data_of_another_prior_are_refused() -> None:
     result = calibrate(Doubled(), model, STANLI, SIMULATIONS, settings=QUICK, tell=told.append)
     assert result.p_values["sigma"] < 0.001
     assert told == [*range(1, SIMULATIONS + 1)]
-    assert set(result.ranks) == {"mu", "sigma", "omega", "mu_g[0]"}
+    assert set(result.ranks) == {"mu", "sigma", "omega", "mu_g[0]", LOG_LIKELIHOOD}
     assert all(0 <= rank <= RANKED for ranks in result.ranks.values() for rank in ranks)
 
 
@@ -66,6 +72,77 @@ def test_a_calibration_can_be_made_again() -> None:
     assert {name: ranks.tolist() for name, ranks in first.ranks.items()} == {
         name: ranks.tolist() for name, ranks in again.ranks.items()
     }
+
+
+class NeverLooks:
+    """A sampler that does not look at the data and returns draws of the prior, in the place of a worker."""
+
+    def __init__(self, family: Family, target: str) -> None:
+        self._family, self._target, self._rng = family, target, np.random.default_rng(5)
+
+    def __call__(self, backend: Backend) -> "NeverLooks":
+        return self
+
+    def __enter__(self) -> "NeverLooks":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def prepare(self, *given: object) -> None:
+        pass
+
+    def describe(self, *given: object) -> Description:
+        return Description({"mu": (), "sigma": (), "omega": ()}, {"mu_g": (5,)})
+
+    def sample(self, *given: object) -> None:
+        pass
+
+    def fetch(self) -> SimpleNamespace:
+        mu, sigma, omega = self._rng.normal(size=(3, 2, 100)) * np.array([1, 1, 10])[:, None, None]
+        mu_g = mu[..., None] + omega[..., None] * self._rng.normal(size=(2, 100, 5))
+        return SimpleNamespace(draws={"mu": mu, "sigma": abs(sigma), "omega": abs(omega), "mu_g": mu_g})
+
+
+def test_a_sampler_that_returns_the_prior_is_caught_by_the_log_likelihood_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calibration, "Worker", NeverLooks(NORMAL_MEANS, "superpopulation"))
+    p = calibrate(NORMAL_MEANS, NORMAL_MEANS.models["centered"], STANLI, 100).p_values
+    assert p.pop(LOG_LIKELIHOOD) < 1e-4
+    assert min(p.values()) > 0.01
+
+
+@pytest.mark.parametrize("family", [NORMAL_MEANS, EightSchools(), Radon()], ids=lambda family: family.name)
+def test_the_log_likelihood_of_draws_is_that_of_each(family: Family) -> None:
+    """Array by array and one by one, and as the Stan program has it, up to a constant."""
+    rng, target = np.random.default_rng(6), next(iter(family.targets))
+    found = family.simulate(target, rng)
+    assert found is not None
+    dataset, _ = found
+    sizes = {"mu_g": 5, "theta": 8, "alpha": 85}
+    names = family.targets[target].quantities
+    draws = {name: abs(rng.normal(size=(2, 3, *([sizes[name]] if name in sizes else [])))) for name in names}
+    every = family.log_likelihood(dataset, draws)
+    assert every is not None
+    assert every.shape == (2, 3)
+    for at in np.ndindex(2, 3):
+        one = family.log_likelihood(dataset, {name: values[at] for name, values in draws.items()})
+        assert one == pytest.approx(every[at])
+        direct = density(family, dataset, {name: values[at] for name, values in draws.items()})
+        first = density(family, dataset, {name: values[0, 0] for name, values in draws.items()})
+        assert every[at] - every[0, 0] == pytest.approx(direct - first)
+
+
+def density(family: Family, dataset: Dataset, values: Mapping[str, NDArray[np.float64]]) -> float:
+    """Log density of the data, observation by observation."""
+    if isinstance(dataset, Groups):
+        return float(stats.norm.logpdf(dataset.y, values["mu_g"][dataset.group], values["sigma"]).sum())
+    data = dataset.data
+    if "theta" in values:
+        return float(stats.norm.logpdf(data["y"], values["theta"], data["sigma"]).sum())
+    line = values["alpha"][np.asarray(data["county"]) - 1] + values["beta"] * data["floor_measure"]
+    return float(stats.norm.logpdf(data["log_radon"], line, values["sigma_y"]).sum())
 
 
 class Silent(NormalMeans):

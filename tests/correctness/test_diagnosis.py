@@ -9,10 +9,11 @@ from scipy import stats
 
 from bench.backends.base import Fit
 from bench.correctness import diagnostics
-from bench.correctness.diagnosis import MOST_SUMMARISED, STATED_ERROR, Estimates, diagnose
+from bench.correctness.diagnosis import MOST_SUMMARISED, STATED_ERROR, Estimates, biased_further, diagnose
 from bench.correctness.truth import Truth
 from bench.families.normal_means import SCALARS, NormalMeans
 from bench.families.normal_means.data import grid
+from bench.families.normal_means.exact import exact_posterior
 from bench.families.normal_means.forms import MODELS
 from bench.records import Quantity, Record
 from bench.settings import Settings
@@ -162,11 +163,15 @@ def test_a_fit_that_is_healthy_and_wrong_is_flagged_biased(fit: Fit) -> None:
 def test_a_grade_says_what_it_is_held_against(fit: Fit) -> None:
     grade = said(fit, truth())["grade"]
     assert (grade["truth"], grade["source"]) == ("exact", "exact posterior, by quadrature")
-    assert set(grade["known"]) == set(grade["z_mean"]) == set(grade["seconds_to_error"]) == set(SCALARS)
+    assert set(grade["known"]) == set(grade["seconds_to_error"]) == set(SCALARS)
+    assert {name.split()[0] for name in grade["z"]} == set(SCALARS)
+    assert {"mu mean", "sigma sd", "omega 97%"} <= set(grade["z"])
+    assert grade["fewest"] > 100
+    assert grade["shared"] == {}  # the truth is exact
     assert grade["known"]["sigma"] == truth().known("sigma")
     ess = diagnostics.ess(fit.draws["sigma"], "mean")
     assert grade["seconds_to_error"]["sigma"] == pytest.approx(2.0 / (ess * STATED_ERROR**2), rel=1e-3)
-    assert grade["graded"] == 2 * 8 + 3 * 3
+    assert grade["graded"] > len(grade["z"])
 
 
 def test_a_fit_that_is_not_ranked_is_not_graded(fit: Fit) -> None:
@@ -258,3 +263,20 @@ def test_the_tail_of_every_element_counts() -> None:
     assert estimates.bulk[1] < estimates.bulk[0]
     assert estimates.tail[0] < 0.5 * estimates.tail[1]
     assert estimates.quantities()["x"].ess_tail == estimates.tail[1]
+
+
+def test_what_a_family_adds_is_held_against_its_truth() -> None:
+    """The mean of the population, recovered from draws of the finite-population posterior."""
+    dataset, rng = DATASET, np.random.default_rng(3)
+    family, exact = FAMILY, exact_posterior(DATASET, "finite_population")
+    model, z = family.models["finite_zerosum_centered"], []
+    for number in range(60):
+        draws = {name: values.reshape(4, 500) for name, values in exact.draws(2000, rng).items() if name != "mu_g"}
+        further = family.further(model, dataset, draws, rng)
+        assert biased_further(further) == [], number
+        z.append(further["population_mean"]["z"])
+    assert 0.6 < np.std(z) < 1.4
+    wrong = family.further(model, dataset, draws | {"mu": draws["mu"] + 0.3}, rng)
+    (flag,) = biased_further(wrong)
+    assert flag.startswith("biased: population_mean is ")
+    assert biased_further({"something else": {"mean": 1.0}}) == []

@@ -12,6 +12,7 @@ import pytest
 from bench.cli import main
 from bench.deciding import versions
 from bench.deciding.decide import Case
+from bench.deciding.environments import Environment
 from bench.deciding.matrix import Combination, Matrix
 from bench.records import Journal, Record, read_records
 from bench.report.aa_looks import two_versions
@@ -37,7 +38,13 @@ class StandIn:
         monkeypatch.setattr(versions, "_fit", self.fit)
 
     def fit(
-        self, matrix: Matrix, one: Combination, python: Path, folder: Path, number: int, cases: Sequence[Case] | None
+        self,
+        matrix: Matrix,
+        one: Combination,
+        environment: Environment,
+        folder: Path,
+        number: int,
+        cases: Sequence[Case] | None,
     ) -> str | None:
         side = one.packages[0][-1]
         if self.stop_at == (side, number):

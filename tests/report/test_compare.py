@@ -95,6 +95,35 @@ def test_cpu_time_of_a_gradient_is_compared_where_both_sides_have_it() -> None:
     assert found.kind == "slower"
 
 
+def test_same_draws_whose_wall_time_surely_differs_say_so() -> None:
+    a = [dataclasses.replace(record, cpu_seconds=1.0 + 0.001 * record.replicate) for record in cell()]
+    b = [
+        dataclasses.replace(r, run="b", wall_seconds=(1.5 + 0.01 * (r.replicate % 3)) * (r.wall_seconds or 0))
+        for r in a
+    ]
+    said = only(compare_runs(a, b)).verdict
+    assert said == "same within 10 %; same draws, only speed can differ; wall time surely slower"
+    less = [
+        dataclasses.replace(r, run="b", wall_seconds=(1 + 0.01 * (r.replicate % 3)) * (r.wall_seconds or 0)) for r in a
+    ]
+    assert only(compare_runs(a, less)).verdict == "same within 10 %; same draws, only speed can differ"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [{"cpu_seconds": None}, {"gradients": 0, "warmup_gradients": 0}, {"gradients": None, "warmup_gradients": None}],
+)
+def test_a_clock_or_a_count_that_is_missing_is_said_and_gives_no_verdict(lost: dict[str, Any]) -> None:
+    a = [dataclasses.replace(record, cpu_seconds=1.0 + 0.001 * record.replicate) for record in cell()]
+    b = [dataclasses.replace(record, run="b", cpu_seconds=3 * (record.cpu_seconds or 0)) for record in a]
+    odd = [dataclasses.replace(record, **lost) if record.replicate == 3 else record for record in b]
+    found = compare_runs(a, odd)
+    assert "cpu_per_gradient" not in {each.measure for each in only(found).effects}
+    assert any(note.startswith("CPU/gradient is not compared in 1 of 1 cases") for note in found.notes)
+    assert only(found).kind == "same"  # by what is left
+    assert not any("CPU/gradient" in note for note in compare_runs(a, b).notes)
+
+
 def test_the_verdict_turns_with_the_sides() -> None:
     a, b = cell(), cell("b", factor=1.5)
     forth, back = compare_runs(a, b), compare_runs(b, a)
@@ -362,7 +391,7 @@ def test_by_model_compares_the_same_target_alone() -> None:
 
 def test_versions_are_named() -> None:
     result = compare_runs(cell(), change(cell("b"), versions={"cmdstan": "2.39.0"}))
-    assert result.notes == ("cmdstan: cmdstan 2.38.0 to 2.39.0",)
+    assert result.notes[0] == "cmdstan: cmdstan 2.38.0 to 2.39.0"
 
 
 @pytest.mark.parametrize("render", [lambda r: "\n".join(r.lines()), Comparison.markdown], ids=["terminal", "markdown"])

@@ -1,6 +1,7 @@
 """A history as lines, Markdown and a page, from runs and from files of pytest-benchmark."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,20 @@ def test_what_is_no_stored_file_is_refused(text: str, tmp_path: Path, capsys: py
 def test_no_runs_are_refused_with_what_to_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", "--runs", str(tmp_path)]) == 2
     assert "pytest bench/ --benchmark-only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "labels"),
+    [
+        ({"cmdstan": "2.39.0 (3f2a1c9d0b12)"}, {"cmdstan": "2.39.0 (90ab12cd34ef)"}, ["3f2a1c9d0b12", "90ab12cd34ef"]),
+        ({"cmdstan": "2.39.0", "numpy": "2.1"}, {"cmdstan": "2.39.0", "numpy": "2.3"}, ["2.1", "2.3"]),
+        ({"cmdstan": "2.39.0", "numpy": "2.1"}, {"cmdstan": "2.39.0", "numpy": "2.1"}, ["2.39.0", "2.39.0"]),
+    ],
+)
+def test_by_version_runs_are_named_by_what_differs_and_its_commit(
+    before: dict[str, str], after: dict[str, str], labels: list[str]
+) -> None:
+    runs = [[replace(record, versions=v) for record in run(i)] for i, v in ((0, before), (1, after))]
+    history = History.of("History", runs, ["wall_seconds"], "version")
+    for at, label in enumerate(labels):
+        assert label in history.label(history.series[0], at)

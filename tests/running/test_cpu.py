@@ -4,15 +4,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.backends import BACKENDS
 from bench.backends.base import Fit
 from bench.families.base import Dataset, Model, Program
+from bench.running import cpu
 from bench.running.cpu import cpu_seconds
 from bench.running.isolation import Worker
+from bench.running.measure import advanced
 from bench.settings import Settings
 
 LOAD = 0.4
@@ -53,6 +57,20 @@ def test_it_counts_a_child_that_is_still_alive() -> None:
         child.stdout.readline()
         assert LOAD - TICK < cpu_seconds() - before < LOAD + 10 * TICK
         child.communicate(b"\n")
+
+
+def test_where_the_system_keeps_no_times_of_children_the_rest_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside of Linux: a living child's own times, and those of children that ended, are there all the same."""
+    times = namedtuple("times", "user system")(1.5, 0.25)
+    monkeypatch.setattr(cpu, "_descendants", lambda: [SimpleNamespace(cpu_times=lambda: times)])
+    before = cpu_seconds()
+    assert before > 1.75
+    subprocess.run([sys.executable, "-S", "-c", BURN], check=True)
+    assert cpu_seconds() - before > LOAD - TICK
+
+
+def test_a_clock_that_stood_still_or_went_back_has_measured_nothing() -> None:
+    assert [advanced(seconds) for seconds in (0.5, 0.0, -1.0)] == [0.5, None, None]
 
 
 def test_sleep_costs_nothing() -> None:

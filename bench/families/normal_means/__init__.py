@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.correctness.truth import PROBABILITIES, Truth
-from bench.families.base import Dataset, Family, Model, Target, Values
+from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model, Target, Values
 from bench.families.normal_means.data import GRIDS, Groups, grid
 from bench.families.normal_means.exact import ExactPosterior, exact_posterior
 from bench.families.normal_means.forms import FORMS, MODELS, standardised
@@ -85,11 +85,14 @@ class NormalMeans(Family):
     def further(
         self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
     ) -> dict[str, dict[str, Any]]:
-        """Recover the mean of the population from a finite-population fit."""
+        """Recover the mean of the population from a finite-population fit, and how many errors it is off the truth."""
         if model.target != "finite_population":
             return {}
-        groups = cast(Groups, dataset).n_groups
-        return {"population_mean": asdict(reweighted_population_mean(draws["mu"], draws["omega"], groups, rng))}
+        groups = cast(Groups, dataset)
+        found = reweighted_population_mean(draws["mu"], draws["omega"], groups.n_groups, rng)
+        exact = _exact(groups, "superpopulation")
+        z = (found.mean - exact.mean("mu")) / (exact.sd("mu") / np.sqrt(found.ess))
+        return {"population_mean": {**asdict(found), "z": float(z)}}
 
     def simulate(self, target: str, rng: np.random.Generator) -> tuple[Dataset, Mapping[str, float]]:
         """Draw parameters from the prior and groups of sizes `SIZES` from them."""
@@ -101,12 +104,20 @@ class NormalMeans(Family):
         group = np.repeat(np.arange(len(SIZES)), SIZES)
         labels = tuple(str(g) for g in range(len(SIZES)))
         dataset = Groups(id="simulated", y=rng.normal(mu_g[group], sigma), group=group, labels=labels)
-        return dataset, {"mu": mu, "sigma": sigma, "omega": omega, "mu_g[0]": mu_g[0]}
+        values = {"mu": mu, "sigma": sigma, "omega": omega, "mu_g[0]": mu_g[0]}
+        fit = self.log_likelihood(dataset, {"sigma": np.array(sigma), "mu_g": mu_g})
+        return dataset, {**values, LOG_LIKELIHOOD: float(fit)}
+
+    def log_likelihood(self, dataset: Dataset, values: Values) -> Floats:
+        """Evaluate it by the size, the mean and the sum of squares of the groups, which are sufficient."""
+        groups, sigma = cast(Groups, dataset), values["sigma"]
+        squares = groups.within_ss + np.sum(groups.group_sizes * (groups.means - values["mu_g"]) ** 2, axis=-1)
+        return np.asarray(-len(groups.y) * np.log(sigma) - squares / (2 * sigma**2))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _exact(dataset: Groups, target: str) -> ExactPosterior:
-    """Keep the exact posteriors of the datasets at hand: all models, backends and replicates share them."""
+    """Keep both exact posteriors of the datasets at hand: all models, backends and replicates share them."""
     return exact_posterior(dataset, target)
 
 
