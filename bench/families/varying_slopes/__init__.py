@@ -7,18 +7,23 @@ independent effects and no gamma; `correlated` gives them the correlation rho, w
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
 
+from bench.correctness.truth import Truth
 from bench.families.base import Dataset, Family, Floats, Model, Target, Values
 from bench.families.varying_slopes.data import GRIDS, Lines, grid
+from bench.families.varying_slopes.exact import KNOWN, ExactLines, exact_lines
 from bench.families.varying_slopes.forms import EFFECTS, FORMS, MODELS, lines, standardised
 from bench.families.varying_slopes.recovered import recover_lines, recover_location
 from bench.families.varying_slopes.reference import VARIANCE, log_density_and_gradient
 
 SCALARS: dict[str, tuple[str, ...]] = {form.target: form.scalars for form in FORMS.values() if not form.zero_sum}
 LINES = ("alpha_g", "beta_g")
+TYPICAL = 6
+"""Places for the gate from each sixth of the posterior of every scalar."""
 SIZES = (1, 2, 2, 3, 4)
 """Observations in each simulated group: few, or non-centered models would need trajectories of thousands of steps."""
 
@@ -34,6 +39,10 @@ class VaryingSlopes(Family):
     def datasets(self, grid_name: str) -> Sequence[Dataset]:
         """Return the datasets of a grid; see `bench.families.varying_slopes.data.grid`."""
         return grid(grid_name)
+
+    def truth(self, target: str, dataset: Dataset) -> Truth | None:
+        """Return the exact posterior where effects are independent, by quadrature; None where they are correlated."""
+        return _exact(cast(Lines, dataset), target).truth if target in KNOWN else None
 
     def reference(self, model: Model, dataset: Dataset, values: Values) -> tuple[float, Values] | None:
         """Evaluate the density in NumPy; see `bench.families.varying_slopes.reference`."""
@@ -52,6 +61,21 @@ class VaryingSlopes(Family):
         if model.target == "correlated":
             values["rho"] = np.tanh(rng.uniform(-2, 2) / 2)  # the inverse logit, on (-1, 1)
         return standardised(FORMS[model.name], values)
+
+    def typical(self, model: Model, dataset: Dataset, rng: np.random.Generator) -> list[Values] | None:
+        """Draw from the exact posterior where it is known, `TYPICAL` draws spread evenly over each scalar."""
+        if model.target not in KNOWN:
+            return None
+        scalars = SCALARS[model.target]
+        draws = _exact(cast(Lines, dataset), model.target).draws(40 * TYPICAL, rng)
+        ranks = np.arange(TYPICAL) * 40 + 20
+        chosen = np.unique(np.concatenate([np.argsort(draws[name])[ranks] for name in scalars]))
+        if "gamma" in draws:  # the effects are about it
+            draws["alpha_g"] -= draws["gamma"][:, None] * cast(Lines, dataset).x_means
+        for name in EFFECTS:
+            draws[f"z_{name}"] = (draws[f"{name}_g"] - draws[name][:, None]) / draws[f"tau_{name}"][:, None]
+        form = FORMS[model.name]
+        return [standardised(form, {name: array[i] for name, array in draws.items()}) for i in chosen]
 
     def derive(
         self, model: Model, dataset: Dataset, draws: Mapping[str, Floats], rng: np.random.Generator
@@ -88,3 +112,9 @@ class VaryingSlopes(Family):
             labels=tuple(str(g) for g in range(len(SIZES))),
         )
         return dataset, {**values, "alpha_g[0]": float(alpha_g[0]), "beta_g[0]": float(beta_g[0])}
+
+
+@lru_cache(maxsize=4)
+def _exact(dataset: Lines, target: str) -> ExactLines:
+    """Keep the exact posteriors of the datasets at hand: all models, backends and replicates share them."""
+    return exact_lines(dataset, target)
