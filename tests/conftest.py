@@ -40,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = set(_ids(item.nodeid))
         if item.path.stem in ("test_contract", "test_gate") and named & COMPILED and named & MODELS.keys() - ALWAYS:
             item.add_marker(pytest.mark.slow)
+        if (
+            item.path.stem == "test_families"
+            and named >= {"varying_slopes", "pymc"}
+            and "between_marginal" not in named
+        ):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
