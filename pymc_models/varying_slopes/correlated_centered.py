@@ -22,7 +22,7 @@ def build(data: Mapping[str, Any]) -> pm.Model:
         tau_alpha = pm.HalfNormal("tau_alpha", 2)
         tau_beta = pm.HalfNormal("tau_beta", 2)
         rho = pm.Uniform("rho", -1, 1)
-        pm.Potential("lkj", pm.math.log1p(-(rho**2)))  # LKJ(2) of two effects
+        pm.Potential("lkj", pm.math.log(1 - rho**2))  # LKJ(2) of two effects
         beta_g = pm.Normal("beta_g", beta, tau_beta, dims="group")
         given_slope = alpha + rho * tau_alpha / tau_beta * (beta_g - beta)
         alpha_g = pm.Normal("alpha_g", given_slope, tau_alpha * pm.math.sqrt(1 - rho**2), dims="group")

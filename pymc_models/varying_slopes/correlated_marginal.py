@@ -34,7 +34,7 @@ def build(data: Mapping[str, Any]) -> pm.Model:
         tau_alpha = pm.HalfNormal("tau_alpha", 2)
         tau_beta = pm.HalfNormal("tau_beta", 2)
         rho = pm.Uniform("rho", -1, 1)
-        pm.Potential("lkj", pm.math.log1p(-(rho**2)))  # LKJ(2) of two effects
+        pm.Potential("lkj", pm.math.log(1 - rho**2))  # LKJ(2) of two effects
         # Given u, which has the variance d, the standardised effects of the slopes have the means z_beta and the
         # variances sigma^2 / d. They add h times themselves to ybar, and variance is that of ybar given u.
         d = sigma**2 + (tau_beta * root_ss) ** 2

@@ -22,7 +22,7 @@ def build(data: Mapping[str, Any]) -> pm.Model:
         tau_alpha = pm.HalfNormal("tau_alpha", 2)
         tau_beta = pm.HalfNormal("tau_beta", 2)
         rho = pm.Uniform("rho", -1, 1)
-        pm.Potential("lkj", pm.math.log1p(-(rho**2)))  # LKJ(2) of two effects
+        pm.Potential("lkj", pm.math.log(1 - rho**2))  # LKJ(2) of two effects
         z_alpha = pm.Normal("z_alpha", 0, 1, dims="group")
         z_beta = pm.Normal("z_beta", 0, 1, dims="group")
         of_alpha = rho * z_beta + pm.math.sqrt(1 - rho**2) * z_alpha

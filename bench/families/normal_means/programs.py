@@ -7,8 +7,8 @@ from pathlib import Path
 from textwrap import indent
 
 from bench.families.base import Model
-from bench.families.normal_means.data import EMPTY, PARQUET
 from bench.families.normal_means.forms import FORMS
+from bench.families.tables import EMPTY, PARQUET
 from bench.settings import Settings
 
 STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie")
@@ -107,7 +107,7 @@ def _main(model: Model, backend: str, table: Table, settings: Settings, seed: in
     name = json.dumps(table.group_column, ensure_ascii=False)
     if table.path.suffix.lower() in PARQUET:
         reader = "pd.read_parquet(path)"
-    else:  # as `bench.families.normal_means.data` reads it
+    else:  # as `bench.families.tables` reads it
         reader = f"pd.read_csv(path, dtype={{{name}: str}}, {', '.join(f'{k}={v!r}' for k, v in EMPTY.items())})"
     scaled = (table.centre, table.scale) != (0.0, 1.0)
     lines = [

@@ -1,13 +1,15 @@
 """Observations in groups with a predictor: generated so that the pooled slope has the wrong sign."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 
 from bench.families.base import DataError, Floats
 from bench.families.normal_means.data import FURTHEST, NEAREST, Groups
+from bench.families.tables import read_frame, sorted_columns, table_id
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,6 +57,18 @@ class Lines(Groups):
             raise DataError(f"{self.id}: y is a line of x in every group without any error, so sigma would be 0")
         self.x.flags.writeable = False
         object.__setattr__(self, "data", {**self.data, "x": self.x})
+
+    def in_units(self, x: tuple[float, float], y: tuple[float, float]) -> "Lines":
+        """Return the dataset of ``(value - centre) / scale``, with an id of its own.
+
+        Parameters
+        ----------
+        x, y : (float, float)
+            Centre and scale of each, in its unit.
+        """
+        (x_centre, x_scale), (y_centre, y_scale) = x, y
+        draft = replace(self, x=(self.x - x_centre) / x_scale, y=(self.y - y_centre) / y_scale)
+        return replace(draft, id=f"{self.id.rsplit('-', 1)[0]}-{draft.digest[:8]}")
 
     @cached_property
     def x_means(self) -> Floats:
@@ -136,6 +150,29 @@ def simpson(sizes: Sequence[int], seed: int = 17, *, centred: bool = False) -> L
         labels=tuple(str(g) for g in range(len(sizes))),
         generated_with={"beta": BETA, "gamma": GAMMA, "sigma": SIGMA, "tau_beta": TAU_BETA},
     )
+
+
+def read_table(path: Path, group_column: str, slope_column: str, value_column: str) -> Lines:
+    """Read a reader's own table, CSV or Parquet, its rows in any order.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its ending tells the format, see `bench.families.tables`.
+    group_column, slope_column, value_column : str
+        Names of the columns of labels, of x, and of y.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column is not there, or its values cannot be used or tell no slope.
+    """
+    columns = {"group": group_column, "slope": slope_column, "value": value_column}
+    table, first_row = read_frame(path, columns)
+    numbers = [slope_column, value_column]
+    group, labels, (x, y) = sorted_columns(table, group_column, numbers, name=path.stem, first_row=first_row)
+    draft = Lines(id=path.stem, x=x, y=y, group=group, labels=labels)
+    return replace(draft, id=table_id(path.stem, draft))
 
 
 GRIDS = ("quick", "smoke", "full")
