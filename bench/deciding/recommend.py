@@ -16,9 +16,10 @@ from bench.deciding.bakeoff import bake_off
 from bench.families.base import Dataset, Family
 from bench.families.normal_means.data import Groups, read_table
 from bench.families.normal_means.forms import FORMS, MODELS
-from bench.families.normal_means.programs import PYMC, STAN, Table, program
+from bench.families.normal_means.programs import Table, program
 from bench.families.normal_means.theory import CLEAR, Seen, look, units
 from bench.families.pair import Pair
+from bench.families.programs import PYMC, STAN
 from bench.families.registry import FAMILIES
 from bench.files import write
 from bench.records import RUNS, Record, RunError, find_run, named, read_run
