@@ -63,6 +63,7 @@ def write(
     lines = [
         *_reading(path, group_column, columns),
         "",
+        f"names = {tuple(names)!r}",
         *_sampling(model.name, backend, settings, seed, [name for name, *_ in columns], tuple(names)),
         *after,
     ]
@@ -140,7 +141,7 @@ def _sampling(
             f"        draws={s.draws}, tune={s.warmup}, chains={s.chains}, cores={s.parallel_chains}, "
             f'random_seed={seed}, target_accept={s.target_accept}, nuts_sampler="{backend}"',
             "    )",
-            f"{', '.join(names)} = (fit.posterior[name].values for name in {names!r})",
+            f"{', '.join(names)} = (fit.posterior[name].values for name in names)",
         ]
     data = f'data = {{"N": len(y), "G": len(labels), "group": (group + 1).tolist(), {arrays}}}'
     if backend == "stanli":
@@ -149,7 +150,7 @@ def _sampling(
             "model = stanli.Model(stan_code=PROGRAM, data=data)",
             f"fit = model.sample(chains={s.chains}, parallel_chains={s.parallel_chains}, seed={seed}, "
             f"warmup={s.warmup}, samples={s.draws}, delta={s.target_accept}, max_depth={s.max_treedepth})",
-            f"{', '.join(names)} = (fit.draws(name) for name in {names!r})",
+            f"{', '.join(names)} = (fit.draws(name) for name in names)",
         ]
     if backend == "cmdstan":
         return [
@@ -160,7 +161,7 @@ def _sampling(
             f"fit = model.sample(data, chains={s.chains}, parallel_chains={s.parallel_chains}, seed={seed}, "
             f"iter_warmup={s.warmup}, iter_sampling={s.draws}, adapt_delta={s.target_accept}, "
             f"max_treedepth={s.max_treedepth})",
-            f"{', '.join(names)} = (fit.stan_variable(name) for name in {names!r})",
+            f"{', '.join(names)} = (fit.stan_variable(name) for name in names)",
         ]
     if backend == "nutpie_stan":
         return [
@@ -173,12 +174,12 @@ def _sampling(
             ").with_data()",
             f"fit = nutpie.sample(model, chains={s.chains}, cores={s.parallel_chains}, seed={seed}, tune={s.warmup}, "
             f"draws={s.draws}, target_accept={s.target_accept}, maxdepth={s.max_treedepth}, progress_bar=False)",
-            f"{', '.join(names)} = (fit.posterior[name].values for name in {names!r})",
+            f"{', '.join(names)} = (fit.posterior[name].values for name in names)",
         ]
     return [
         data,
         f"model = stan.build(PROGRAM, data=data, random_seed={seed})",
         f"fit = model.sample(num_chains={s.chains}, num_warmup={s.warmup}, num_samples={s.draws}, "
         f"delta={s.target_accept}, max_depth={s.max_treedepth})",
-        f"{', '.join(names)} = (fit[name].T.squeeze() for name in {names!r})  # draws first",
+        f"{', '.join(names)} = (fit[name].T.squeeze() for name in names)  # draws first",
     ]

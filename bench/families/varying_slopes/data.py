@@ -52,9 +52,11 @@ class Lines(Groups):
         if np.all(self.x_ss <= self.group_sizes * rounding**2):
             raise DataError(f"{self.id}: x does not vary within any group, so no slope can be told there; {instead}")
         rounding = 8 * np.finfo(float).eps * max(np.abs(self.y).max(), np.abs(self.x).max())
-        varying = int(np.sum(self.x_ss > 0))
-        if len(self.y) > self.n_groups + varying and self.residual_ss <= len(self.y) * rounding**2:
-            raise DataError(f"{self.id}: y is a line of x in every group without any error, so sigma would be 0")
+        about = self.x - self.x.mean()
+        pooled = self.y - self.y.mean() - about * (about @ self.y) / (about @ about)
+        told = len(self.y) > self.n_groups + np.sum(self.x_ss > 0)  # whether lines leave residuals
+        if min(float(pooled @ pooled), self.residual_ss if told else np.inf) <= len(self.y) * rounding**2:
+            raise DataError(f"{self.id}: y is a line of x without any error, so sigma would be 0")
         self.x.flags.writeable = False
         object.__setattr__(self, "data", {**self.data, "x": self.x})
 
