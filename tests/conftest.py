@@ -40,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         often = OFTEN.intersection(*(ALWAYS.get(engine, OFTEN) for engine in named & BACKENDS.keys()))
         if item.path.stem in ("test_contract", "test_gate") and named & MODELS.keys() - often:
             item.add_marker(pytest.mark.slow)
+        if (
+            item.path.stem == "test_families"
+            and named >= {"varying_slopes", "pymc"}
+            and "between_marginal" not in named
+        ):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

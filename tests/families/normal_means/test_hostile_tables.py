@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.families import tables
 from bench.families.base import DataError, Program
-from bench.families.normal_means import data
 from bench.families.normal_means.data import Groups, read_table
 from bench.families.normal_means.forms import MODELS
 from bench.families.normal_means.programs import Table, program
@@ -236,7 +236,7 @@ def test_the_files_of_a_pair_are_looked_at_before_they_are_opened_too(name: str,
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     with path.open("wb") as file:
-        file.truncate(data.MAX_BYTES + 1)  # takes no room
+        file.truncate(tables.MAX_BYTES + 1)  # takes no room
     with pytest.raises(DataError, match=r"2\.0 GiB; the limit is 2 GiB"):
         read_table(path, "g", "y")
     program_file = tmp_path / "model.stan"

@@ -13,7 +13,8 @@ from bench.backends import BACKENDS
 from bench.families.normal_means.data import normal_means, read_table
 from bench.families.normal_means.exact import exact_posterior
 from bench.families.normal_means.forms import MODELS
-from bench.families.normal_means.programs import PYMC, STAN, Table, program
+from bench.families.normal_means.programs import Table, program
+from bench.families.programs import PYMC, STAN
 from bench.settings import Settings
 from tests.conftest import REQUIRED
 
