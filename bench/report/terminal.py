@@ -6,6 +6,8 @@ from itertools import groupby
 
 from bench.cells import Cell, baseline, cells, printable
 from bench.records import Record
+from bench.report.across import Across
+from bench.report.tables import summarise
 from bench.report.verdict import uncompared
 
 
@@ -79,6 +81,9 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
                 yield _row(cell, reference, cell.model if i == 0 else "")
         for target in dict.fromkeys(cell.target for cell in rows):
             yield f"  fastest healthy, {target.replace('_', ' ')}: {_ranking(rows, target)}"
+    if across := Across.of(summarise(records)):
+        yield ""
+        yield from map(printable, across.lines())
     if said := uncompared(records):
         yield ""
         yield printable(said)

@@ -1,0 +1,387 @@
+"""Over many models: which backend is fastest for which kind, by how much, how surely, and what the means hide."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import fmean
+from typing import NamedTuple
+
+from bench.cells import baseline
+from bench.records import Record
+from bench.report.matching import Match
+from bench.report.statistics import Contrast, holm, mean_of, moderate, paired, welch
+from bench.report.tables import NOTHING, Row, number, span
+from bench.report.verdict import listed
+
+MANY = 3
+"""Posteriors from which on a report is one over many models."""
+ALPHA = 0.05
+"""Chance that a backend is called fastest for even one kind for which it is not."""
+FIT, FIRST = "a fit", "the first fit"
+MEASURES = (FIT, FIRST)
+"""Effective draws per second of wall time, and per second of wall time and the first build together."""
+ALL = "all models"
+LAST = ("other", "kind not said")
+
+Key = tuple[str, str, str]
+"""Family, dataset and model of a case."""
+
+
+class Fastest(NamedTuple):
+    """The backend with the most effective draws per second for a kind of models.
+
+    Attributes
+    ----------
+    kind : str
+        `ALL`, or a kind.
+    engine, other : str
+        The backend, and the next one.
+    contrast : Contrast
+        Log ratio of their rates, over models.
+    p : float
+        The largest p value against any other backend, adjusted over the kinds (Holm).
+    """
+
+    kind: str
+    engine: str
+    other: str
+    contrast: Contrast
+    p: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether it beats each of the others."""
+        return self.p <= ALPHA
+
+
+class LeftOut(NamedTuple):
+    """What is in no ratio, and why."""
+
+    why: str
+    data: str
+    model: str
+    engines: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Across:
+    """Ratios between the backends of many models.
+
+    A ratio is one of geometric means over replicates, with an interval from them (Student's t on the log scale, or
+    Welch's; the variances of a table are moderated). A mean over models counts each model once, however many data it
+    was fit to, and its interval is Student's t over models: it speaks of models like these.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        Every case.
+    """
+
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Across | None":
+        """Return what is to be said over many models; None of a few."""
+        return cls(tuple(rows)) if len({row.league for row in rows}) >= MANY else None
+
+    @cached_property
+    def engines(self) -> list[str]:
+        """Backends, the baseline first."""
+        names = dict.fromkeys(row.engine for row in self.rows)
+        base = baseline(self.rows)
+        first = next((row.engine for row in self.rows if row.backend == base), next(iter(names), ""))
+        return list(dict.fromkeys([first, *names]))
+
+    @cached_property
+    def kind_of(self) -> dict[Key, str]:
+        """The kind of each model on its data."""
+        return {key(row): row.kind for row in self.rows}
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """`ALL`, and the kinds if there are several, that with the most models first."""
+        models: dict[str, set[tuple[str, str]]] = {}
+        for (family, _, model), kind in self.kind_of.items():
+            models.setdefault(kind, set()).add((family, model))
+        order = sorted(models, key=lambda kind: (kind in LAST, -len(models[kind])))
+        return [ALL, *(order if len(order) > 1 else [])]
+
+    @cached_property
+    def _ratios(self) -> dict[tuple[str, str, str], dict[Key, Contrast]]:
+        """Log ratios for each measure and each two backends, by case."""
+        healthy: dict[str, dict[Key, Row]] = {engine: {} for engine in self.engines}
+        for row in self.rows:
+            if row.healthy:
+                healthy[row.engine][key(row)] = row
+        found: dict[tuple[str, str, str], dict[Key, Contrast]] = {}
+        for measure in MEASURES:
+            apart = [
+                (engine, other, case, contrast)
+                for i, other in enumerate(self.engines)
+                for engine in self.engines[i + 1 :]
+                for case, row in healthy[engine].items()
+                if case in healthy[other] and (contrast := _contrast(healthy[other][case], row, measure))
+            ]
+            for (engine, other, case, _), contrast in zip(apart, moderate([each[3] for each in apart]), strict=True):
+                found.setdefault((measure, engine, other), {})[case] = contrast
+                found.setdefault((measure, other, engine), {})[case] = replace(contrast, mean=-contrast.mean)
+        return found
+
+    def ratios(self, measure: str, engine: str, other: str, kind: str = ALL) -> dict[Key, Contrast]:
+        """Return log ratios of rates, a backend over another, of the models of a kind.
+
+        Parameters
+        ----------
+        measure : str
+            One of `MEASURES`.
+        engine, other : str
+            The backends.
+        kind : str
+            One of `kinds`.
+        """
+        every = self._ratios.get((measure, engine, other), {})
+        return {case: contrast for case, contrast in every.items() if kind in (ALL, self.kind_of[case])}
+
+    def mean(self, measure: str, engine: str, other: str, kind: str = ALL) -> Contrast | None:
+        """Return the mean log ratio over the models of a kind, None without any; see `ratios`."""
+        models: dict[tuple[str, str], list[float]] = {}
+        for (family, _, model), contrast in self.ratios(measure, engine, other, kind).items():
+            models.setdefault((family, model), []).append(contrast.mean)
+        return mean_of([fmean(logs) for logs in models.values()]) if models else None
+
+    def fastest(self, measure: str) -> dict[str, Fastest]:
+        """Return the fastest backend of each kind of which two backends have healthy fits.
+
+        It is the one that is ahead of the most others. It is surely the fastest if it is ahead of each of them by a t
+        test over models (an intersection-union test needs no adjustment), adjusted over the kinds.
+
+        Parameters
+        ----------
+        measure : str
+            One of `MEASURES`.
+        """
+        found: dict[str, Fastest] = {}
+        for kind in self.kinds:
+            means = {
+                (a, b): contrast
+                for a in self.engines
+                for b in self.engines
+                if a != b and (contrast := self.mean(measure, a, b, kind)) is not None
+            }
+            if not means:
+                continue
+            ahead = {a: sum(c.mean > 0 for (x, _), c in means.items() if x == a) for a in self.engines}
+            first = max(ahead, key=lambda engine: ahead[engine])
+            others = {b: contrast for (a, b), contrast in means.items() if a == first}
+            other = min(others, key=lambda engine: others[engine].mean)
+            p = max(1.0 if math.isnan(contrast.p) else contrast.p for contrast in others.values())
+            found[kind] = Fastest(kind, first, other, others[other], p)
+        adjusted = holm([each.p for each in found.values()])
+        return {kind: each._replace(p=p) for (kind, each), p in zip(found.items(), adjusted, strict=True)}
+
+    @cached_property
+    def answer(self) -> list[str]:
+        """Two sentences: which backend is the fastest for which kind of models, without the build and with it."""
+        said = (self._which(self.fastest(measure)) for measure in MEASURES)
+        starts = ("Most effective draws per second", "With the first build counted")
+        return [f"{start}: {which}." for start, which in zip(starts, said, strict=True)]
+
+    def _which(self, found: dict[str, Fastest]) -> str:
+        kinds = [found[kind] for kind in self.kinds[1:] or self.kinds if kind in found]
+        if not kinds:
+            return "can't tell, for no two backends have healthy fits of the same model"
+        if len(kinds) > 1 and all(each.sure and each.engine == kinds[0].engine for each in kinds):
+            return f"{kinds[0].engine}, for every kind of model; {_by(found[ALL])} over all of them"
+        parts = []
+        for engine in dict.fromkeys(each.engine for each in kinds if each.sure):
+            won = [f"{each.kind} ({_by(each)})" for each in kinds if each.sure and each.engine == engine]
+            parts.append(f"{engine} for {listed(won)}")
+        if open_ := [each for each in kinds if not each.sure]:
+            lead = f"{open_[0].engine} leads, {_by(open_[0])}"
+            leads = f" ({lead})" if len(open_) == 1 else ""
+            parts.append(f"can't tell yet for {listed([each.kind for each in open_])}{leads}")
+        return "; ".join(parts)
+
+    @cached_property
+    def sure(self) -> str:
+        """How sure that is, and what it rests on."""
+        replicates = sorted({len(row.records) for row in self.rows})
+        made = " to ".join(map(str, dict.fromkeys((replicates[0], replicates[-1]))))
+        sentence = (
+            f"How sure: at {100 * ALPHA:g} %, over all kinds at once. {len(self.models):,} models, {made} "
+            f"replicate{'' if replicates == [1] else 's'} of each"
+        )
+        if cases := {each[1:3] for each in self.left_out}:
+            whys = listed([f"{count} {why}" for why, count in _counted(self.left_out)])
+            sentence += f"; {len(cases):,} of {len(self.kind_of):,} left out, on some backend or on all ({whys})"
+        return sentence + "."
+
+    @property
+    def how(self) -> str:
+        """How to read the table."""
+        base = self.engines[0]
+        return (
+            f"Ratios are those of effective draws per second to {base}: geometric means over models, each model once "
+            "however many data it was fit to, with Student's 95 % interval over models, which speaks of models like "
+            "these. A backend is called the fastest of a kind if it is ahead of each other one by a t test over the "
+            f"models that both fit, at {100 * ALPHA:g} % over all kinds (Holm); of one model nothing is said. The "
+            "first fit is a fit and its build together."
+        )
+
+    @cached_property
+    def models(self) -> list[tuple[str, str]]:
+        """Family and name of each model."""
+        return list(dict.fromkeys((family, model) for family, _, model in self.kind_of))
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """What the mean over all models hides: how far apart models are, and on how many each backend is faster."""
+        base, *others = self.engines
+        sentences = []
+        for engine in others:
+            every, mean = self.ratios(FIT, engine, base), self.mean(FIT, engine, base)
+            if mean is None:
+                continue
+            low, high = (pick(every, key=lambda case: every[case].mean) for pick in (min, max))
+            faster, of = self.faster(FIT, engine)
+            sentences.append(
+                f"{engine}: {times(mean)} the rate of {base} as the mean over all models, but from "
+                f"{number_of(every[low])} times ({name(low)}) to {number_of(every[high])} times ({name(high)}); it is "
+                f"ahead on {faster} of {of}."
+            )
+        if cached := sum(first_cache(row) in ("disk", "memory") for row in self.rows):
+            sentences.append(
+                f"{cached:,} of {len(self.rows):,} first builds were served by a cache, so that the first fit of those "
+                "is slower elsewhere than it was here."
+            )
+        return sentences
+
+    def faster(self, measure: str, engine: str, kind: str = ALL) -> tuple[int, int]:
+        """Return on how many posteriors of a kind a backend is ahead of the baseline, and of how many."""
+        every = self.ratios(measure, engine, self.engines[0], kind)
+        return sum(contrast.mean > 0 for contrast in every.values()), len(every)
+
+    @cached_property
+    def left_out(self) -> list[LeftOut]:
+        """Cases that are in no ratio, those that are not the same posterior first."""
+        grouped: dict[tuple[str, Key, str], list[str]] = {}
+        for row in self.rows:
+            if not row.healthy:
+                broken = next((record for record in row.records if record.status != "ok"), None)
+                why = "unhealthy" if broken is None else WHY.get(broken.status, broken.status)
+                reason = row.verdict if broken is None else broken.reason
+                grouped.setdefault((why, key(row), reason), []).append(row.engine)
+        order = [*WHY.values(), "unhealthy"]
+        return sorted(
+            (LeftOut(why, case[1], case[2], ", ".join(on), reason) for (why, case, reason), on in grouped.items()),
+            key=lambda each: order.index(each.why) if each.why in order else len(order),
+        )
+
+    def table(self) -> Iterator[list[str]]:
+        """Yield the lines of the table by kind, as text; see `HEADS`."""
+        fastest = [self.fastest(measure) for measure in MEASURES]
+        for kind in self.kinds:
+            models = {(family, model) for (family, _, model), its in self.kind_of.items() if kind in (ALL, its)}
+            for engine in self.engines[1:]:
+                line = [kind, f"{len(models):,}", engine]
+                for measure, found in zip(MEASURES, fastest, strict=True):
+                    mean = self.mean(measure, engine, self.engines[0], kind)
+                    every = [math.exp(c.mean) for c in self.ratios(measure, engine, self.engines[0], kind).values()]
+                    faster, of = self.faster(measure, engine, kind)
+                    best = found.get(kind)
+                    line += [
+                        NOTHING if mean is None else times(mean, ""),
+                        span((min(every), max(every)) if every else None),
+                        f"{faster} of {of}",
+                        NOTHING if best is None else best.engine if best.sure else f"can't tell ({best.engine} leads)",
+                    ]
+                yield line
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines for a terminal: how each backend compares by kind, then the sentences of the page."""
+        yield f"ratio of min ESS/s to {self.engines[0]}, geometric mean over models (95 % interval)"
+        yield f"  {'kind':<24}{'models':>6}  {'backend':<13}{'a fit':<25}{'with the first build':<25}ahead on"
+        for line in self.table():
+            kind, models, engine, alone, _, ahead, _, first, *_ = line
+            yield f"  {kind:<24}{models:>6}  {engine:<13}{alone:<25}{first:<25}{ahead}"
+        yield ""
+        yield from self.answer
+        yield self.sure
+
+
+HEADS = (
+    "kind", "models", "backend",
+    "ratio (95 % interval)", "from to", "ahead on", "fastest",
+    "ratio, first fit", "from to", "ahead on", "fastest, first fit",
+)  # fmt: skip
+"""Heads of `Across.table`; the ratios are to the baseline."""
+WHY = {"mismatch": "not the same posterior", "failed": "failed", "timeout": "out of time", "crashed": "crashed"}
+"""Statuses in words."""
+
+
+def key(row: Row) -> Key:
+    """Return which posterior a case is of, by which model."""
+    return (row.family, row.dataset, row.model)
+
+
+def name(case: Key) -> str:
+    """Name a posterior by its data and its model, or a pair by its name."""
+    return case[1] if case[0] == "pair" else f"{case[1]}-{case[2]}"
+
+
+def first_cache(row: Row) -> str:
+    """Return what served the first build of a case."""
+    return next((record.prepare_cache or "" for record in row.records if record.prepare_seconds is not None), "")
+
+
+def rate(record: Record, measure: str, build: float | None) -> float:
+    """Return the smallest bulk ESS per second of a fit, or of the first fit with its build; 0 where it is not known."""
+    if measure == FIT:
+        return record.ess_per_second or 0.0
+    if build is None or not record.wall_seconds:
+        return 0.0
+    return (record.min_ess_bulk or 0.0) / (record.wall_seconds + build)
+
+
+def _contrast(a: Row, b: Row, measure: str) -> Contrast | None:
+    """Return the log ratio b/a, over pairs of replicates where both have the same seeds."""
+    sides = [
+        {record.replicate: value for record in row.counted if (value := rate(record, measure, row.build_seconds)) > 0}
+        for row in (a, b)
+    ]
+    both = sides[0].keys() & sides[1].keys()
+    if both and Match(a, b, "").paired:
+        return paired(*([side[number] for number in sorted(both)] for side in sides))
+    return welch(*(list(side.values()) for side in sides)) if all(sides) else None
+
+
+def times(contrast: Contrast, unit: str = " times") -> str:
+    """Write a ratio with its interval, where it has one.
+
+    Examples
+    --------
+    >>> times(Contrast(mean=0.0, variance=0.01, n=4, df=3))
+    '1.00 times (0.853 to 1.17)'
+    """
+    said = f"{number_of(contrast)}{unit}"
+    half = contrast.half_width()
+    if not math.isfinite(half) or half > 100:
+        return said
+    return f"{said} ({span((math.exp(contrast.mean - half), math.exp(contrast.mean + half)))})"
+
+
+def number_of(contrast: Contrast) -> str:
+    """Write a ratio without its interval."""
+    return number(math.exp(contrast.mean))
+
+
+def _by(fastest: Fastest) -> str:
+    return f"{number(math.exp(fastest.contrast.mean), 2)} times {fastest.other}"
+
+
+def _counted(left_out: Sequence[LeftOut]) -> list[tuple[str, int]]:
+    """Count posteriors by why they are left out."""
+    whys = dict.fromkeys(each.why for each in left_out)
+    return [(why, len({each[1:3] for each in left_out if each.why == why})) for why in whys]
