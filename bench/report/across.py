@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench.cells import baseline
 from bench.records import Record
-from bench.report.matching import Match
+from bench.report.matching import ABSENT, Match
 from bench.report.statistics import Contrast, holm, mean_of, moderate, paired, welch
 from bench.report.tables import NOTHING, Row, number, span
 from bench.report.verdict import listed
@@ -18,6 +18,8 @@ MANY = 3
 """Posteriors from which on a report is one over many models."""
 ALPHA = 0.05
 """Chance that a backend is called fastest for even one kind for which it is not."""
+MAX_UNSURE = 3
+"""Kinds for which nothing can be told that the sentence names; the table has all."""
 FIT, FIRST = "a fit", "the first fit"
 MEASURES = (FIT, FIRST)
 """Effective draws per second of wall time, and per second of wall time and the first build together."""
@@ -189,19 +191,24 @@ class Across:
         return [f"{start}: {which}." for start, which in zip(starts, said, strict=True)]
 
     def _which(self, found: dict[str, Fastest]) -> str:
-        kinds = [found[kind] for kind in self.kinds[1:] or self.kinds if kind in found]
-        if not kinds:
+        if ALL not in found:
             return "can't tell, for no two backends have healthy fits of the same model"
-        if len(kinds) > 1 and all(each.sure and each.engine == kinds[0].engine for each in kinds):
-            return f"{kinds[0].engine}, for every kind of model; {_by(found[ALL])} over all of them"
-        parts = []
+        overall = found[ALL]
+        kinds = [each for kind, each in found.items() if kind != ALL and each.contrast.df > 0]
+        parts = [f"{overall.engine} over all models ({_by(overall)})"] if overall.sure else []
+        if kinds and overall.sure and all(each.sure and each.engine == overall.engine for each in kinds):
+            return f"{parts[0]}, and for every kind of them"
         for engine in dict.fromkeys(each.engine for each in kinds if each.sure):
             won = [f"{each.kind} ({_by(each)})" for each in kinds if each.sure and each.engine == engine]
             parts.append(f"{engine} for {listed(won)}")
-        if open_ := [each for each in kinds if not each.sure]:
-            lead = f"{open_[0].engine} leads, {_by(open_[0])}"
-            leads = f" ({lead})" if len(open_) == 1 else ""
-            parts.append(f"can't tell yet for {listed([each.kind for each in open_])}{leads}")
+        unsure = [each.kind for each in kinds if not each.sure]
+        if len(unsure) > MAX_UNSURE:
+            unsure = [f"{len(unsure)} of {len(kinds)} kinds"]
+        if not overall.sure:
+            nor = f", nor for {listed(unsure)}" if unsure else ""
+            parts.append(f"can't tell over all models ({overall.engine} leads with {_by(overall)}){nor}")
+        elif unsure:
+            parts.append(f"can't tell for {listed(unsure)}")
         return "; ".join(parts)
 
     @cached_property
@@ -210,12 +217,12 @@ class Across:
         replicates = sorted({len(row.records) for row in self.rows})
         made = " to ".join(map(str, dict.fromkeys((replicates[0], replicates[-1]))))
         sentence = (
-            f"How sure: at {100 * ALPHA:g} %, over all kinds at once. {len(self.models):,} models, {made} "
-            f"replicate{'' if replicates == [1] else 's'} of each"
+            f"How sure: over models like these, such a sentence names a wrong backend in at most {100 * ALPHA:g} % of "
+            f"cases. {len(self.models):,} models, {made} replicate{'' if replicates == [1] else 's'} of each"
         )
         if cases := {each[1:3] for each in self.left_out}:
             whys = listed([f"{count} {why}" for why, count in _counted(self.left_out)])
-            sentence += f"; {len(cases):,} of {len(self.kind_of):,} left out, on some backend or on all ({whys})"
+            sentence += f"; {len(cases):,} of {len(self.kind_of):,} posteriors are left out on some backend ({whys})"
         return sentence + "."
 
     @property
@@ -246,10 +253,12 @@ class Across:
                 continue
             low, high = (pick(every, key=lambda case: every[case].mean) for pick in (min, max))
             faster, of = self.faster(FIT, engine)
+            surely = [sum(sign * c.mean > c.half_width() for c in every.values()) for sign in (1, -1)]
             sentences.append(
                 f"{engine}: {times(mean)} the rate of {base} as the mean over all models, but from "
-                f"{number_of(every[low])} times ({name(low)}) to {number_of(every[high])} times ({name(high)}); it is "
-                f"ahead on {faster} of {of}."
+                f"{number_of(every[low])} times ({name(low)}) to {number_of(every[high])} times ({name(high)}). It is "
+                f"ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {surely[0]} where it is ahead "
+                f"and on {surely[1]} where it is behind."
             )
         if cached := sum(first_cache(row) in ("disk", "memory") for row in self.rows):
             sentences.append(
@@ -265,10 +274,10 @@ class Across:
 
     @cached_property
     def left_out(self) -> list[LeftOut]:
-        """Cases that are in no ratio, those that are not the same posterior first."""
+        """Cases that are in no ratio for what became of their fits, those that are not the same posterior first."""
         grouped: dict[tuple[str, Key, str], list[str]] = {}
         for row in self.rows:
-            if not row.healthy:
+            if is_left_out(row):
                 broken = next((record for record in row.records if record.status != "ok"), None)
                 why = "unhealthy" if broken is None else WHY.get(broken.status, broken.status)
                 reason = row.verdict if broken is None else broken.reason
@@ -283,9 +292,8 @@ class Across:
         """Yield the lines of the table by kind, as text; see `HEADS`."""
         fastest = [self.fastest(measure) for measure in MEASURES]
         for kind in self.kinds:
-            models = {(family, model) for (family, _, model), its in self.kind_of.items() if kind in (ALL, its)}
             for engine in self.engines[1:]:
-                line = [kind, f"{len(models):,}", engine]
+                line = [kind, engine]
                 for measure, found in zip(MEASURES, fastest, strict=True):
                     mean = self.mean(measure, engine, self.engines[0], kind)
                     every = [math.exp(c.mean) for c in self.ratios(measure, engine, self.engines[0], kind).values()]
@@ -302,19 +310,19 @@ class Across:
     def lines(self) -> Iterator[str]:
         """Yield the lines for a terminal: how each backend compares by kind, then the sentences of the page."""
         yield f"ratio of min ESS/s to {self.engines[0]}, geometric mean over models (95 % interval)"
-        yield f"  {'kind':<24}{'models':>6}  {'backend':<13}{'a fit':<25}{'with the first build':<25}ahead on"
+        yield f"  {'kind':<24}{'backend':<13}{'a fit':<25}{'ahead on':<12}with the first build"
         for line in self.table():
-            kind, models, engine, alone, _, ahead, _, first, *_ = line
-            yield f"  {kind:<24}{models:>6}  {engine:<13}{alone:<25}{first:<25}{ahead}"
+            kind, engine, alone, _, ahead, _, first, *_ = line
+            yield f"  {kind:<24}{engine:<13}{alone:<25}{ahead:<12}{first}"
         yield ""
         yield from self.answer
         yield self.sure
 
 
 HEADS = (
-    "kind", "models", "backend",
-    "ratio (95 % interval)", "from to", "ahead on", "fastest",
-    "ratio, first fit", "from to", "ahead on", "fastest, first fit",
+    "kind", "backend",
+    "ratio (95 % interval)", "smallest to largest", "ahead on", "fastest",
+    "ratio, first fit", "smallest to largest", "ahead on", "fastest, first fit",
 )  # fmt: skip
 """Heads of `Across.table`; the ratios are to the baseline."""
 WHY = {"mismatch": "not the same posterior", "failed": "failed", "timeout": "out of time", "crashed": "crashed"}
@@ -324,6 +332,11 @@ WHY = {"mismatch": "not the same posterior", "failed": "failed", "timeout": "out
 def key(row: Row) -> Key:
     """Return which posterior a case is of, by which model."""
     return (row.family, row.dataset, row.model)
+
+
+def is_left_out(row: Row) -> bool:
+    """Whether a case is not ranked although its backend was there and can run such models."""
+    return not row.healthy and not any(record.status in ABSENT for record in row.records)
 
 
 def name(case: Key) -> str:

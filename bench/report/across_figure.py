@@ -13,8 +13,8 @@ from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, mar
 from bench.report.tables import number, span
 
 WIDTH, LEFT, RIGHT = 420, 78, 104
-LOW, HIGH, PITCH = 15.0, 46.0, 4.0
-"""Pixels of a strip: at least, at most, and for each model where there is room."""
+LOW, HIGH, PITCH, TICKS = 15.0, 32.0, 4.0, 13
+"""Pixels of a strip: at least, at most, and for each model where there is room; of a second line of ticks, on top."""
 HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
 
 
@@ -52,9 +52,8 @@ def figure(across: Across) -> Figure | None:
             x = Scale.over([1.0, *values], f"times the rate of {base}", log=True)
             panels.append(_panel(HEADS[measure], x, groups, across))
     note = (
-        f"Effective draws per second in units of {base}: right of the line a backend is faster. A dot is a model, "
-        "sorted, with its 95 % interval over replicates where there are several; the diamond and the numbers are the "
-        "geometric mean over models with its 95 % interval."
+        f"Effective draws per second; right of the line, faster than {base}. Dots: models, sorted, with 95 % intervals "
+        "where there are replicates. Diamonds, numbers: geometric means over models, with 95 % intervals."
     )
     return Figure("models", f"How many times as fast as {base}", note, [("", panels)])
 
@@ -72,13 +71,14 @@ def _panel(title: str, x: Scale, groups: Sequence[tuple[str, Sequence[Strip]]], 
     wide = WIDTH - LEFT - RIGHT
     groups = [(kind, strips) for kind, strips in groups if strips]
     down = sum(HEADING + sum(strip.height for strip in strips) for _, strips in groups)
-    one = LEFT + wide * x(1.0)
+    top, one = HEAD + TICKS, LEFT + wide * x(1.0)
     parts = [
         text(4, 13, title, "title"),
-        *bottom_axis(x, LEFT, wide, HEAD, HEAD + down),
-        tag("path", d=f"M{one:.1f},{HEAD}v{down:.1f}", class_="one"),
+        *(text(LEFT + wide * x(value), top - 3, label, "tick", "middle") for value, label in x.ticks()),
+        *bottom_axis(x, LEFT, wide, top, top + down),
+        tag("path", d=f"M{one:.1f},{top}v{down:.1f}", class_="one"),
     ]
-    y = float(HEAD)
+    y = float(top)
     for kind, strips in groups:
         count = len({case for strip in strips for case in strip.ratios})
         of_kind = [text(4, y + 12.5, f"{kind} ({count})" if count > 1 else kind, "heading")]
@@ -87,7 +87,7 @@ def _panel(title: str, x: Scale, groups: Sequence[tuple[str, Sequence[Strip]]], 
             of_kind.append(_strip(strip, y, x, wide))
             y += strip.height
         parts.append(tag("g", *of_kind, data_kind=None if kind == ALL else kind))
-    return Panel(title, WIDTH, round(HEAD + down + FOOT), Markup("").join(parts))
+    return Panel(title, WIDTH, round(top + down + FOOT), Markup("").join(parts))
 
 
 def _strip(strip: Strip, top: float, x: Scale, wide: float) -> Markup:
@@ -98,7 +98,9 @@ def _strip(strip: Strip, top: float, x: Scale, wide: float) -> Markup:
         half = contrast.half_width()
         return (px(contrast.mean - half), px(contrast.mean + half)) if math.isfinite(half) else None
 
-    marks = []
+    middle, mean = top + strip.height / 2, strip.mean
+    ends = across_to(mean)
+    marks = [tag("path", d=f"M{ends[0]:.1f},{middle:.1f}H{ends[1]:.1f}", class_="bold")] if ends else []
     for i, (case, contrast) in enumerate(strip.ratios.items()):
         y = top + strip.height * (i + 0.5) / len(strip.ratios)
         inside = [tag("circle", cx=px(contrast.mean), cy=y, r=1.8, class_="speck")]
@@ -106,10 +108,7 @@ def _strip(strip: Strip, top: float, x: Scale, wide: float) -> Markup:
             inside.insert(0, tag("path", d=f"M{ends[0]:.1f},{y:.1f}H{ends[1]:.1f}", class_="hair"))
         tip = f"{name(case)} on {strip.engine}: {times(contrast)}"
         marks.append(tag("g", *inside, data_tip=tip))
-    middle, mean = top + strip.height / 2, strip.mean
-    if ends := across_to(mean):
-        marks.append(tag("path", d=f"M{ends[0]:.1f},{middle:.1f}H{ends[1]:.1f}", class_="bold"))
-    marks.append(tag("path", d=marker(3, px(mean.mean), middle, 4), class_="dot"))
+    marks.append(tag("path", d=marker(3, px(mean.mean), middle, 4), class_="diamond"))
     half = mean.half_width()
     numbers = number(math.exp(mean.mean), 2)
     if half < math.log(1000):

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.records import Record
 from bench.report import across_figure
-from bench.report.across import FIRST, FIT, Across, key, times
+from bench.report.across import FIRST, FIT, Across, is_left_out, key, times
 from bench.report.figures import Figure, Pictures
 from bench.report.tables import NOTHING, TABLE, Column, Row, best_rate, quantity_lines, run_letter, summarise
 from bench.report.verdict import limits, trust, verdict
@@ -126,7 +126,7 @@ class Report:
         left_out = len(by_dataset) - len(sections)
         if across is not None:
             lines = [line for section in sections for line in section.rows]
-            facts = f"{len(lines):,} cases; ratios are to {across.engines[0]}, a dash is one that is left out"
+            facts = f"{len(lines):,} cases; ratios are to {across.engines[0]}; a dash: left out"
             sections = [Section("All models", facts, "", lines, [], [])]
         return cls(asked, rows, sections, left_out, pictures.overall(), columns, across)
 
@@ -170,20 +170,21 @@ class Report:
     @cached_property
     def limits(self) -> list[str]:
         """What the verdict does not cover."""
-        return list(limits(self.rows, self.asked))
+        return list(limits(self.rows, self.asked, builds=self.across is not None))
 
     @cached_property
     def troubles(self) -> list[Trouble]:
-        """What failed, was refused, was missing or unhealthy, the same reasons together."""
+        """What failed, was refused, was missing or unhealthy, the same reasons together; not what `across` lists."""
         found: dict[tuple[str, str], list[str]] = {}
         for run in self.asked:
             for name, reason in run.get("missing", {}).items():
                 found.setdefault(("missing", str(reason)), []).append(str(name))
-        for row in self.rows:
+        rows = [row for row in self.rows if self.across is None or not is_left_out(row)]
+        for row in rows:
             for record in row.records:
                 if record.status != "ok":
                     found.setdefault((record.status, record.reason), []).append(f"{row.dataset}: {row.name}")
-        for row in self.rows:
+        for row in rows:
             for record in row.records:
                 if record.status == "ok" and record.health:
                     flags = ", ".join(flag.split(":")[0] for flag in record.health)
@@ -228,6 +229,8 @@ def columns_across(across: Across) -> Sequence[Column]:
     base = across.engines[0]
 
     def ratio(row: Row, measure: str) -> str:
+        if row.engine == base:
+            return "1" if row.healthy else NOTHING
         found = across.ratios(measure, row.engine, base).get(key(row)) if row.healthy else None
         return times(found, "") if found else NOTHING
 

@@ -185,7 +185,7 @@ def uncompared(records: Sequence[Record]) -> str:
     return f"Equality across languages was not tested for {_some(parts)}."
 
 
-def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool = False) -> Iterator[str]:
     """Yield what the verdict does not cover.
 
     Parameters
@@ -194,6 +194,8 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[
         What it was given for.
     asked : sequence of mapping
         `run.json` of each run.
+    builds : bool
+        Whether it covers builds.
     """
     firsts = [row.first for row in rows]
     if not firsts:
@@ -223,7 +225,8 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[
         yield "Noise: cases with one replicate have no interval; ask for some with --replicates 5."
     else:
         yield f"Luck: the first was picked after {_range(replicates)} replicates of each, which flatters its lead."
-    yield "Builds: they are not part of the rate; see the column of build seconds."
+    if not builds:
+        yield "Builds: they are not part of the rate; see the column of build seconds."
     unranked = sum(not row.healthy for row in rows)
     if unranked:
         yield f"Cases that failed or were unhealthy in a replicate: {unranked:,} of {len(rows):,} are not ranked."
