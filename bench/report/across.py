@@ -37,24 +37,34 @@ class Fastest(NamedTuple):
     ----------
     kind : str
         `ALL`, or a kind.
-    engine, other : str
-        The backend, and the next one.
-    contrast : Contrast
-        Log ratio of their rates, over models.
-    p : float
-        The largest p value against any other backend, adjusted over the kinds (Holm).
+    engine : str
+        The backend.
+    others : dict of str to Contrast
+        Log ratio of its rate to that of each other backend, over the models that both fit; the next one stands first.
+    rivals : tuple of str
+        Those of the others that may be as fast.
     """
 
     kind: str
     engine: str
-    other: str
-    contrast: Contrast
-    p: float
+    others: dict[str, Contrast]
+    rivals: tuple[str, ...]
 
     @property
     def sure(self) -> bool:
-        """Whether it beats each of the others."""
-        return self.p <= ALPHA
+        """Whether it is ahead of each of the others."""
+        return not self.rivals
+
+    @property
+    def who(self) -> str:
+        """The backends one of which is the fastest; empty if it may be any."""
+        return "" if len(self.rivals) == len(self.others) else " or ".join(sorted([self.engine, *self.rivals]))
+
+    @property
+    def lead(self) -> str:
+        """By how much it leads."""
+        other, contrast = next(iter(self.others.items()))
+        return f"{number(math.exp(contrast.mean), 2)} times {other}"
 
 
 class LeftOut(NamedTuple):
@@ -156,8 +166,8 @@ class Across:
     def fastest(self, measure: str) -> dict[str, Fastest]:
         """Return the fastest backend of each kind of which two backends have healthy fits.
 
-        It is the one that is ahead of the most others. It is surely the fastest if it is ahead of each of them by a t
-        test over models (an intersection-union test needs no adjustment), adjusted over the kinds.
+        It is the one that is ahead of the most others. Whether it surely is ahead of one is told by a t test over
+        models; all of them, over all kinds, are adjusted together (Holm).
 
         Parameters
         ----------
@@ -172,16 +182,17 @@ class Across:
                 for b in self.engines
                 if a != b and (contrast := self.mean(measure, a, b, kind)) is not None
             }
-            if not means:
-                continue
-            ahead = {a: sum(c.mean > 0 for (x, _), c in means.items() if x == a) for a in self.engines}
-            first = max(ahead, key=lambda engine: ahead[engine])
-            others = {b: contrast for (a, b), contrast in means.items() if a == first}
-            other = min(others, key=lambda engine: others[engine].mean)
-            p = max(1.0 if math.isnan(contrast.p) else contrast.p for contrast in others.values())
-            found[kind] = Fastest(kind, first, other, others[other], p)
-        adjusted = holm([each.p for each in found.values()])
-        return {kind: each._replace(p=p) for (kind, each), p in zip(found.items(), adjusted, strict=True)}
+            if means:
+                ahead = {a: sum(c.mean > 0 for (x, _), c in means.items() if x == a) for a in self.engines}
+                first = max(ahead, key=lambda engine: ahead[engine])
+                others = sorted((c.mean, b) for (a, b), c in means.items() if a == first)
+                found[kind] = Fastest(kind, first, {b: means[first, b] for _, b in others}, ())
+        tests = [(kind, b, c.p if c.df > 0 else 1.0) for kind, each in found.items() for b, c in each.others.items()]
+        open_ = [test[:2] for test, p in zip(tests, holm([test[2] for test in tests]), strict=True) if p > ALPHA]
+        return {
+            kind: each._replace(rivals=tuple(other for other in each.others if (kind, other) in open_))
+            for kind, each in found.items()
+        }
 
     @cached_property
     def answer(self) -> list[str]:
@@ -194,22 +205,25 @@ class Across:
         if ALL not in found:
             return "can't tell, for no two backends have healthy fits of the same model"
         overall = found[ALL]
-        kinds = [each for kind, each in found.items() if kind != ALL and each.contrast.df > 0]
-        parts = [f"{overall.engine} over all models ({_by(overall)})"] if overall.sure else []
-        if kinds and overall.sure and all(each.sure and each.engine == overall.engine for each in kinds):
-            return f"{parts[0]}, and for every kind of them"
-        for engine in dict.fromkeys(each.engine for each in kinds if each.sure):
-            won = [f"{each.kind} ({_by(each)})" for each in kinds if each.sure and each.engine == engine]
-            parts.append(f"{engine} for {listed(won)}")
-        unsure = [each.kind for each in kinds if not each.sure]
+        kinds = [each for kind, each in found.items() if kind != ALL and any(c.df > 0 for c in each.others.values())]
+        if overall.sure:
+            said = f"{overall.engine} over all models ({overall.lead})"
+        elif overall.who:
+            said = f"{overall.who} over all models (can't tell which)"
+        else:
+            said = f"can't tell over all models ({overall.engine} leads with {overall.lead})"
+        if overall.who and kinds and all(each.who == overall.who for each in kinds):
+            return f"{said}, and for every kind of them"
+        parts = []
+        for who in dict.fromkeys(each.who for each in kinds if each.who):
+            won = [f"{each.kind} ({each.lead})" if each.sure else each.kind for each in kinds if each.who == who]
+            parts.append(f"{who} for {listed(won)}")
+        unsure = [each.kind for each in kinds if not each.who]
         if len(unsure) > MAX_UNSURE:
             unsure = [f"{len(unsure)} of {len(kinds)} kinds"]
-        if not overall.sure:
-            nor = f", nor for {listed(unsure)}" if unsure else ""
-            parts.append(f"can't tell over all models ({overall.engine} leads with {_by(overall)}){nor}")
-        elif unsure:
-            parts.append(f"can't tell for {listed(unsure)}")
-        return "; ".join(parts)
+        if unsure and not parts and not overall.who:
+            return f"{said}, nor for {listed(unsure)}"
+        return "; ".join([said, *parts, *([f"can't tell for {listed(unsure)}"] if unsure else [])])
 
     @cached_property
     def sure(self) -> str:
@@ -233,8 +247,8 @@ class Across:
             f"Ratios are those of effective draws per second to {base}: geometric means over models, each model once "
             "however many data it was fit to, with Student's 95 % interval over models, which speaks of models like "
             "these. A backend is called the fastest of a kind if it is ahead of each other one by a t test over the "
-            f"models that both fit, at {100 * ALPHA:g} % over all kinds (Holm); of one model nothing is said. The "
-            "first fit is a fit and its build together."
+            f"models that both fit, at {100 * ALPHA:g} % over all kinds and backends (Holm); of one model nothing is "
+            "said. The first fit is a fit and its build together."
         )
 
     @cached_property
@@ -303,7 +317,7 @@ class Across:
                         NOTHING if mean is None else times(mean, ""),
                         span((min(every), max(every)) if every else None),
                         f"{faster} of {of}",
-                        NOTHING if best is None else best.engine if best.sure else f"can't tell ({best.engine} leads)",
+                        NOTHING if best is None else best.who or f"can't tell ({best.engine} leads)",
                     ]
                 yield line
 
@@ -388,10 +402,6 @@ def times(contrast: Contrast, unit: str = " times") -> str:
 def number_of(contrast: Contrast) -> str:
     """Write a ratio without its interval."""
     return number(math.exp(contrast.mean))
-
-
-def _by(fastest: Fastest) -> str:
-    return f"{number(math.exp(fastest.contrast.mean), 2)} times {fastest.other}"
 
 
 def _counted(left_out: Sequence[LeftOut]) -> list[tuple[str, int]]:

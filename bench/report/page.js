@@ -41,6 +41,7 @@ all(".sortable thead th").forEach((head) => {
 const filters = one("#filters");
 const marked = all("main [data-model], main [data-backend], main [data-kind]");
 const cases = new Set(all(".cases tbody tr"));
+const rows = new Map(marked.filter((row) => row.tagName === "TR").map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ")]));
 const filter = () => {
   const boxes = ["model", "backend", "kind"]
     .map((name) => [name, all(`input[name=${name}]`, filters)])
@@ -59,7 +60,7 @@ const filter = () => {
     const wanted = boxes.every(([name, chosen]) => !(name in element.dataset) || chosen.has(element.dataset[name]));
     if (element.tagName === "TR") {
       const shown = wanted && (!cases.has(element) || within(element));
-      element.classList.toggle("off", !shown || !begins.every((word) => word.test(element.textContent)));
+      element.classList.toggle("off", !shown || !begins.every((word) => word.test(rows.get(element))));
     } else {
       element.classList.toggle(element.tagName === "svg" ? "off" : "faint", !wanted);
     }
