@@ -14,8 +14,8 @@ from bench.report.statistics import Contrast, holm, mean_of, moderate, paired, w
 from bench.report.tables import NOTHING, Row, number, span
 from bench.report.verdict import listed
 
-MANY = 3
-"""Posteriors from which on a report is one over many models."""
+MANY = 4
+"""Posteriors from which on a report is one over many models; of fewer, a mean over models says next to nothing."""
 ALPHA = 0.05
 """Chance that a backend is called fastest for even one kind for which it is not."""
 MAX_UNSURE = 3
