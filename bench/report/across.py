@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import NamedTuple
 
 from bench.cells import baseline
-from bench.records import Record
-from bench.report.matching import ABSENT, Match
-from bench.report.statistics import Contrast, holm, mean_of, moderate, paired, welch
+from bench.report.matching import ABSENT
+from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, number_of, times
+from bench.report.statistics import Contrast, holm, mean_of, moderate
 from bench.report.tables import NOTHING, Row, number, span
 from bench.report.verdict import listed
 
@@ -20,14 +20,8 @@ ALPHA = 0.05
 """Chance that a backend is called fastest for even one kind for which it is not."""
 MAX_UNSURE = 3
 """Kinds for which nothing can be told that the sentence names; the table has all."""
-FIT, FIRST = "a fit", "the first fit"
-MEASURES = (FIT, FIRST)
-"""Effective draws per second of wall time, and per second of wall time and the first build together."""
 ALL = "all models"
 LAST = ("other", "kind not said")
-
-Key = tuple[str, str, str]
-"""Family, dataset and model of a case."""
 
 
 class Fastest(NamedTuple):
@@ -130,15 +124,15 @@ class Across:
         found: dict[tuple[str, str, str], dict[Key, Contrast]] = {}
         for measure in MEASURES:
             apart = [
-                (engine, other, case, contrast)
+                (engine, other, case, log)
                 for i, other in enumerate(self.engines)
                 for engine in self.engines[i + 1 :]
                 for case, row in healthy[engine].items()
-                if case in healthy[other] and (contrast := _contrast(healthy[other][case], row, measure))
+                if case in healthy[other] and (log := compared(healthy[other][case], row, measure))
             ]
-            for (engine, other, case, _), contrast in zip(apart, moderate([each[3] for each in apart]), strict=True):
-                found.setdefault((measure, engine, other), {})[case] = contrast
-                found.setdefault((measure, other, engine), {})[case] = replace(contrast, mean=-contrast.mean)
+            for (engine, other, case, _), log in zip(apart, moderate([each[3] for each in apart]), strict=True):
+                found.setdefault((measure, engine, other), {})[case] = log
+                found.setdefault((measure, other, engine), {})[case] = replace(log, mean=-log.mean)
         return found
 
     def ratios(self, measure: str, engine: str, other: str, kind: str = ALL) -> dict[Key, Contrast]:
@@ -157,7 +151,13 @@ class Across:
         return {case: contrast for case, contrast in every.items() if kind in (ALL, self.kind_of[case])}
 
     def mean(self, measure: str, engine: str, other: str, kind: str = ALL) -> Contrast | None:
-        """Return the mean log ratio over the models of a kind, None without any; see `ratios`."""
+        """Return the mean log ratio over the models of a kind, None without any.
+
+        Parameters
+        ----------
+        measure, engine, other, kind : str
+            As in `ratios`.
+        """
         models: dict[tuple[str, str], list[float]] = {}
         for (family, _, model), contrast in self.ratios(measure, engine, other, kind).items():
             models.setdefault((family, model), []).append(contrast.mean)
@@ -282,7 +282,13 @@ class Across:
         return sentences
 
     def faster(self, measure: str, engine: str, kind: str = ALL) -> tuple[int, int]:
-        """Return on how many posteriors of a kind a backend is ahead of the baseline, and of how many."""
+        """Return on how many posteriors of a kind a backend is ahead of the baseline, and of how many.
+
+        Parameters
+        ----------
+        measure, engine, kind : str
+            As in `ratios`.
+        """
         every = self.ratios(measure, engine, self.engines[0], kind)
         return sum(contrast.mean > 0 for contrast in every.values()), len(every)
 
@@ -343,65 +349,14 @@ WHY = {"mismatch": "not the same posterior", "failed": "failed", "timeout": "out
 """Statuses in words."""
 
 
-def key(row: Row) -> Key:
-    """Return which posterior a case is of, by which model."""
-    return (row.family, row.dataset, row.model)
-
-
 def is_left_out(row: Row) -> bool:
     """Whether a case is not ranked although its backend was there and can run such models."""
     return not row.healthy and not any(record.status in ABSENT for record in row.records)
 
 
-def name(case: Key) -> str:
-    """Name a posterior by its data and its model, or a pair by its name."""
-    return case[1] if case[0] == "pair" else f"{case[1]}-{case[2]}"
-
-
 def first_cache(row: Row) -> str:
     """Return what served the first build of a case."""
     return next((record.prepare_cache or "" for record in row.records if record.prepare_seconds is not None), "")
-
-
-def rate(record: Record, measure: str, build: float | None) -> float:
-    """Return the smallest bulk ESS per second of a fit, or of the first fit with its build; 0 where it is not known."""
-    if measure == FIT:
-        return record.ess_per_second or 0.0
-    if build is None or not record.wall_seconds:
-        return 0.0
-    return (record.min_ess_bulk or 0.0) / (record.wall_seconds + build)
-
-
-def _contrast(a: Row, b: Row, measure: str) -> Contrast | None:
-    """Return the log ratio b/a, over pairs of replicates where both have the same seeds."""
-    sides = [
-        {record.replicate: value for record in row.counted if (value := rate(record, measure, row.build_seconds)) > 0}
-        for row in (a, b)
-    ]
-    both = sides[0].keys() & sides[1].keys()
-    if both and Match(a, b, "").paired:
-        return paired(*([side[number] for number in sorted(both)] for side in sides))
-    return welch(*(list(side.values()) for side in sides)) if all(sides) else None
-
-
-def times(contrast: Contrast, unit: str = " times") -> str:
-    """Write a ratio with its interval, where it has one.
-
-    Examples
-    --------
-    >>> times(Contrast(mean=0.0, variance=0.01, n=4, df=3))
-    '1.00 times (0.853 to 1.17)'
-    """
-    said = f"{number_of(contrast)}{unit}"
-    half = contrast.half_width()
-    if not math.isfinite(half) or half > 100:
-        return said
-    return f"{said} ({span((math.exp(contrast.mean - half), math.exp(contrast.mean + half)))})"
-
-
-def number_of(contrast: Contrast) -> str:
-    """Write a ratio without its interval."""
-    return number(math.exp(contrast.mean))
 
 
 def _counted(left_out: Sequence[LeftOut]) -> list[tuple[str, int]]:

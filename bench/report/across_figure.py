@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from bench.report.across import ALL, FIRST, FIT, MEASURES, Across, Key, name, times
+from bench.report.across import ALL, Across
 from bench.report.figures import Figure
+from bench.report.ratios import FIRST, FIT, MEASURES, Key, name, times
 from bench.report.statistics import Contrast
 from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, marker, tag, text
 from bench.report.tables import number, span

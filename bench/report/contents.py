@@ -10,8 +10,9 @@ from typing import Any
 
 from bench.records import Record
 from bench.report import across_figure
-from bench.report.across import FIRST, FIT, Across, is_left_out, key, times
+from bench.report.across import Across, is_left_out
 from bench.report.figures import Figure, Pictures
+from bench.report.ratios import FIRST, FIT, key, times
 from bench.report.tables import NOTHING, TABLE, Column, Row, best_rate, quantity_lines, run_letter, summarise
 from bench.report.verdict import limits, trust, verdict
 

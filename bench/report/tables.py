@@ -270,7 +270,15 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def span(interval: tuple[float, float] | None, digits: int = 3) -> str:
-    """Write an interval, or a dash for none."""
+    """Write an interval, or a dash for none.
+
+    Parameters
+    ----------
+    interval : (float, float), optional
+        Its ends.
+    digits : int, default 3
+        As in `number`.
+    """
     return NOTHING if interval is None else f"{number(interval[0], digits)} to {number(interval[1], digits)}"
 
 

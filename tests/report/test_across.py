@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from bench.records import Record
-from bench.report.across import ALL, FIRST, FIT, Across
+from bench.report.across import ALL, Across
 from bench.report.across_figure import figure
 from bench.report.page import write_report
+from bench.report.ratios import FIRST, FIT
 from bench.report.tables import summarise
 from bench.report.terminal import summary
 from tests.report.conftest import Opened
