@@ -55,7 +55,7 @@ const filter = () => {
     });
   // A word matches where a word begins: "healthy" is not in "unhealthy".
   const words = one("#words").value.split(/\s+/).filter(Boolean);
-  const begins = words.map((word) => new RegExp(`(?<![\\p{L}\\d])${word.replace(/[^\p{L}\d]/gu, "\\$&")}`, "iu"));
+  const begins = words.map((word) => new RegExp(`(?<![\\p{L}\\d])${word.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}`, "iu"));
   for (const element of marked) {
     const wanted = boxes.every(([name, chosen]) => !(name in element.dataset) || chosen.has(element.dataset[name]));
     if (element.tagName === "TR") {

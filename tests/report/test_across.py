@@ -17,7 +17,7 @@ from bench.report.ratios import FIRST, FIT
 from bench.report.tables import summarise
 from bench.report.terminal import summary
 from tests.report.conftest import Opened
-from tests.report.simulated import KINDS, asked, broken, simulate, simulate_many
+from tests.report.simulated import HOSTILE, KINDS, asked, broken, simulate, simulate_many
 
 MEGABYTES_3 = 3_000_000
 
@@ -231,3 +231,17 @@ def test_page_markdown_and_terminal_say_the_same(folder: Path, records: list[Rec
 def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
     records = list(simulate_many(133, ("stanli", "nutpie_stan", "nutpie", "pymc", "pystan"), replicates=5))
     assert write_report(tmp_path, records, asked()).stat().st_size < MEGABYTES_3
+
+
+def test_hostile_names_are_text(tmp_path: Path, opened: Opened) -> None:
+    records = [
+        replace(record, kind=HOSTILE, dataset=HOSTILE + record.dataset, model=HOSTILE + record.model)
+        for record in simulate_many(12)
+    ]
+    with opened(write_report(tmp_path, records, asked())) as page:
+        assert "owned" not in page.title()
+        assert page.locator("img").count() == 0
+        assert page.locator("table.cases th", has_text=HOSTILE).count() == 36
+        assert "NaN" not in page.content()
+        page.locator("#words").fill(HOSTILE.split()[0])
+        assert page.locator("table.cases tbody tr:visible").count() == 36
