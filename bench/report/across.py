@@ -197,11 +197,12 @@ class Across:
     @cached_property
     def answer(self) -> list[str]:
         """Two sentences: which backend is the fastest for which kind of models, without the build and with it."""
-        said = (self._which(self.fastest(measure)) for measure in MEASURES)
+        said = (self._which(measure) for measure in MEASURES)
         starts = ("Most effective draws per second", "With the first build counted")
         return [f"{start}: {which}." for start, which in zip(starts, said, strict=True)]
 
-    def _which(self, found: dict[str, Fastest]) -> str:
+    def _which(self, measure: str) -> str:
+        found = self.fastest(measure)
         if ALL not in found:
             return "can't tell, for no two backends have healthy fits of the same model"
         overall = found[ALL]
@@ -211,7 +212,9 @@ class Across:
         elif overall.who:
             said = f"{overall.who} over all models (can't tell which)"
         else:
-            said = f"can't tell over all models ({overall.engine} leads with {overall.lead})"
+            ahead, behind = self.beyond(measure, overall.engine, next(iter(overall.others)))
+            beyond = f"; surely ahead on {ahead} and surely behind on {behind}" if ahead or behind else ""
+            said = f"can't tell over all models ({overall.engine} leads with {overall.lead}{beyond})"
         if overall.who and kinds and all(each.who == overall.who for each in kinds):
             return f"{said}, and for every kind of them"
         parts = []
@@ -267,12 +270,12 @@ class Across:
                 continue
             low, high = (pick(every, key=lambda case: every[case].mean) for pick in (min, max))
             faster, of = self.faster(FIT, engine)
-            surely = [sum(sign * c.mean > c.half_width() for c in every.values()) for sign in (1, -1)]
+            ahead, behind = self.beyond(FIT, engine, base)
             sentences.append(
                 f"{engine}: {times(mean)} the rate of {base} as the mean over all models, but from "
                 f"{number_of(every[low])} times ({name(low)}) to {number_of(every[high])} times ({name(high)}). It is "
-                f"ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {surely[0]} where it is ahead "
-                f"and on {surely[1]} where it is behind."
+                f"ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {ahead} where it is ahead "
+                f"and on {behind} where it is behind."
             )
         if cached := sum(first_cache(row) in ("disk", "memory") for row in self.rows):
             sentences.append(
@@ -280,6 +283,18 @@ class Across:
                 "is slower elsewhere than it was here."
             )
         return sentences
+
+    def beyond(self, measure: str, engine: str, other: str) -> tuple[int, int]:
+        """Return on how many posteriors a backend is ahead of another, and behind, by an interval that leaves out 1.
+
+        Parameters
+        ----------
+        measure, engine, other : str
+            As in `ratios`.
+        """
+        every = self.ratios(measure, engine, other).values()
+        ahead, behind = (sum(sign * log.mean > log.half_width() for log in every) for sign in (1, -1))
+        return ahead, behind
 
     def faster(self, measure: str, engine: str, kind: str = ALL) -> tuple[int, int]:
         """Return on how many posteriors of a kind a backend is ahead of the baseline, and of how many.

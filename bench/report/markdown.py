@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from bench.cells import printable
-from bench.report.across import HEADS, LeftOut
+from bench.report.across import HEADS
 from bench.report.contents import Report
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*_[]|#!"})
@@ -56,7 +56,10 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
         yield from table(HEADS, report.across.table())
         yield from ("", plain(report.across.how))
         yield from ("", "## Left out, and why", "")
-        yield from table(LeftOut._fields, (each._replace(reason=each.reason[:300]) for each in report.across.left_out))
+        yield from table(
+            ("why", "data", "model", "backends", "reason"),
+            (each._replace(reason=each.reason[:300]) for each in report.across.left_out),
+        )
     keep = [i for i, column in enumerate(report.columns) if column.head in SHOWN]
     for section in report.sections:
         yield from ("", f"## {plain(section.name)}", "", f"{plain(section.facts)}.", "")

@@ -1,6 +1,7 @@
 """Many models: who is called the fastest for which kind, what a mean counts, what is left out, and its page."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,16 @@ def test_one_that_is_ahead_everywhere_is_said_so() -> None:
     assert said[0].endswith("stanli over all models (2.1 times pymc), and for every kind of them.")
 
 
+def test_where_models_part_a_sentence_on_all_of_them_says_so() -> None:
+    records = simulate_many(60, ("stanli", "nutpie_stan"))
+    said = across([record for record in records if record.kind != "time series"]).answer[0]
+    found = re.search(
+        r"can't tell over all models \(.* leads with .*; surely ahead on (\d+) and surely behind on (\d+)", said
+    )
+    assert found is not None, said
+    assert min(int(found[1]), int(found[2])) > 15  # of 20 each
+
+
 def test_without_kinds_the_sentence_is_of_all_models() -> None:
     found = across([replace(record, kind="") for record in simulate_many(30, ("stanli", "pymc"))])
     assert found.kinds == [ALL]
@@ -87,7 +98,7 @@ def test_equal_backends_are_seldom_called_different() -> None:
         found = across(
             [replace(r, health=[], ess_per_second=float(rng.lognormal(0, 1)), kind=r.kind) for r in like]
         ).fastest(FIT)
-        named += any(each.sure for each in found.values())
+        named += any(each.who for each in found.values())
     assert named <= 24  # 15 of 300 at 5 %; more than 24 has a chance of 1 in 100
 
 
@@ -147,6 +158,14 @@ def test_one_replicate_claims_no_interval_of_a_model() -> None:
     assert not any('class="hair"' in panel.body for _, panels in drawn.parts for panel in panels)
     assert any('class="bold"' in panel.body for _, panels in drawn.parts for panel in panels)
     assert "12 models, 1 replicate of each" in found.sure
+
+
+def test_one_backend_alone_is_compared_with_nothing(tmp_path: Path) -> None:
+    records = list(simulate_many(12, ("stanli",)))
+    assert across(records).answer[0].endswith("can't tell, for no two backends have healthy fits of the same model.")
+    assert (
+        "figure-models" not in write_report(tmp_path, records, asked()).read_text(encoding="utf-8").split("</style>")[1]
+    )
 
 
 def test_nothing_healthy_is_said(records: list[Record]) -> None:
