@@ -85,10 +85,14 @@ class Record:
         Run id, and when the record was made (UTC, ISO 8601).
     family, target : str
         Family of the model, and the posterior that it targets; only what shares both is ranked together.
+    kind : str
+        What kind of model it is, such as `hierarchical`; empty where its family does not say.
     dataset, model, backend, replicate
         What was fit; `dataset_digest` and `model_digest` are SHA-256 over its bytes and both programs.
     sizes : dict of str to int
-        How large the data are, in the family's words: `observations`, `groups`.
+        How large the data are, in the family's words: `observations`, `groups`; or how many `values` they hold.
+    dimension : int, optional
+        Unconstrained parameters of the model on these data; None where it was not built, and in older records.
     generated_with : dict of str to float
         The generating values, where known.
     protocol, settings, seed
@@ -163,6 +167,8 @@ class Record:
     versions: dict[str, str]
     environment: dict[str, Any]
     schema: int = SCHEMA
+    kind: str = ""
+    dimension: int | None = None
     reason: str = ""
     health: list[str] = field(default_factory=list)
     wall_seconds: float | None = None

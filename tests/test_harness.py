@@ -192,6 +192,11 @@ def test_a_checkout_of_posteriordb_is_measured_and_what_is_broken_in_it_costs_it
     for record in records.values():
         assert record.family == "posteriordb"
         assert record.target == f"{record.dataset}-{record.model}"
+        assert record.kind == "other"
+    coin, broken = records["coin-fair pymc"], records["list-fair pymc"]
+    assert (coin.dimension, coin.sizes) == (1, {"values": 2})
+    assert (broken.dimension, broken.sizes) == (None, {})
+    assert "\nMost effective draws per second: " in done.stdout  # the page is one over many models
     for name in ("coin-fair stanli", "coin-fair pymc"):
         record = records[name]
         assert set(record.quantities) == {"rate", "odds"}

@@ -25,6 +25,7 @@ MAX_TILES = 60
 MAX_DOTS = 600
 MAX_WAYS = 4
 MAX_QUANTITIES = 8
+MAX_MODELS = 8  # of a family; there are as many colours in `chart.css`
 FEW_QUANTITIES = 4  # where none is a headline
 COLOURS = 4  # of quantities, in `chart.css`
 
@@ -139,6 +140,8 @@ class Pictures:
         found: list[Figure | None] = []
         for family in families:
             rows = [row for row in self.rows if row.family == family]
+            if len({row.model for row in rows}) > MAX_MODELS:
+                continue
             name = family if len(families) > 1 else ""
             differ = ways(rows)
             found += [self._rate_by(name, rows, way, differ) for way in differ[:MAX_WAYS]]

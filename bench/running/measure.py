@@ -90,6 +90,8 @@ class Replicates:
         self._gate: dict[str, Any] = {}
         self._build: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._dimension: int | None = None
+        self._sizes = dict(case.dataset.sizes)
 
     @property
     def _worker(self) -> Worker:
@@ -134,6 +136,8 @@ class Replicates:
     def _compare(self) -> None:
         """Pass the gate, and note which quantities there are."""
         case = self.case
+        self._dimension = self._worker.dimension()
+        self._sizes = self._sizes or {"values": case.dataset.values}
         declared = self._equality.description(case.model, case.dataset, case.backend)
         if lost := case.family.lacking(self._equality.known(case.model, case.dataset)):
             raise DataError(lost)
@@ -184,9 +188,11 @@ class Replicates:
             run=self._journal.id,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             family=case.family.name,
+            kind=case.family.kind,
             dataset=case.dataset.id,
             dataset_digest=case.dataset.digest,
-            sizes=dict(case.dataset.sizes),
+            sizes=self._sizes,
+            dimension=self._dimension,
             generated_with=dict(case.dataset.generated_with),
             model=case.model.name,
             model_digest=case.model.digest,
