@@ -102,7 +102,8 @@ class Record:
     cpu_seconds : float, optional
         User and system seconds of the worker and all that it starts, over the same time; None where no clock ran.
     prepare_seconds, prepare_cpu_seconds, prepare_cache : float, float, str
-        What the build of this posterior cost, and what served it (see `Posterior.cache`).
+        What the build of this posterior cost, with all that its engine compiles for the settings of the fit, and what
+        served it (see `Posterior.cache`).
     warmup_seconds, sampling_seconds : list of float, optional
         By chain, by the sampler's own clock.
     extraction_seconds : float

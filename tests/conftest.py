@@ -13,7 +13,7 @@ from bench.running.isolation import Worker, Workers
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
 
-COMPILED = {"pymc", "nutpie", "pystan", "cmdstan"}
+COMPILED = {"pymc", "nutpie", "pystan", "cmdstan", "numpyro", "blackjax"}
 ALWAYS = {"noncentered", "zerosum_centered", "finite_marginal"}
 """Engines that compile each model for seconds, and the models of normal_means that they are always tried on."""
 

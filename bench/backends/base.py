@@ -125,6 +125,15 @@ class Posterior(ABC):
     def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log Jacobian determinant of `constrain` and its gradient, up to a constant."""
 
+    def compile_for(self, settings: Settings) -> None:  # noqa: B027, optional
+        """Compile what can't be compiled without knowing the settings; mostly nothing. It counts as part of the build.
+
+        Parameters
+        ----------
+        settings : Settings
+            Of the fits that follow.
+        """
+
     def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:  # noqa: B027, optional
         """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing.
 
