@@ -13,9 +13,16 @@ from bench.running.isolation import Worker, Workers
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
 
-COMPILED = {"pymc", "nutpie", "pystan", "cmdstan", "numpyro", "blackjax"}
-ALWAYS = {"noncentered", "zerosum_centered", "finite_marginal"}
-"""Engines that compile each model for seconds, and the models of normal_means that they are always tried on."""
+SOME = frozenset({"noncentered", "zerosum_centered", "finite_marginal"})
+ALWAYS = {
+    **dict.fromkeys(("pymc", "nutpie", "pystan", "cmdstan"), SOME),
+    "numpyro": frozenset({"noncentered"}),
+    "blackjax": frozenset[str](),
+}
+"""Engines that compile each model for seconds, and the models of normal_means that they are always tried on.
+
+XLA compiles again for every length of a fit. BlackJAX shares all with NumPyro but its sampler: all its tests are slow.
+"""
 
 WorkerOf = Callable[[str], Worker]
 
@@ -38,7 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         named = set(_ids(item.nodeid))
-        if item.path.stem in ("test_contract", "test_gate") and named & COMPILED and named & MODELS.keys() - ALWAYS:
+        compiled = [always for engine, always in ALWAYS.items() if engine in named]
+        if item.path.stem in ("test_contract", "test_gate") and any(
+            not always or named & MODELS.keys() - always for always in compiled
+        ):
             item.add_marker(pytest.mark.slow)
 
 

@@ -32,10 +32,16 @@ class BlackJAX(JaxBackend):
 
         def step(state: Any, key: Any) -> tuple[Any, Any]:
             state, info = transition(key, state)
-            return state, (
-                state.position, info.is_divergent, info.num_integration_steps, info.num_trajectory_expansions,
-                info.energy, state.logdensity, info.acceptance_rate,
-            )  # fmt: skip
+            kept = {
+                "position": state.position,
+                "divergent": info.is_divergent,
+                "gradients": info.num_integration_steps,
+                "depth": info.num_trajectory_expansions,
+                "energy": info.energy,
+                "log_density": state.logdensity,
+                "acceptance": info.acceptance_rate,
+            }
+            return state, kept
 
         _, found = jax.lax.scan(step, state, jax.random.split(draws_key, settings.draws))
-        return Transitions(*found, tuned["step_size"], warmup_gradients)
+        return Transitions(**found, step_size=tuned["step_size"], warmup_gradients=warmup_gradients)

@@ -28,25 +28,21 @@ class NumPyro(JaxBackend):
 
         def step(state: Any, _: None) -> tuple[Any, Any]:
             state = kernel.sample(state, (), {})
-            kept = (
-                state.z, state.diverging, state.num_steps, state.energy, -state.potential_energy, state.accept_prob,
-                state.adapt_state.step_size,
-            )  # fmt: skip
+            kept = {
+                "position": state.z,
+                "divergent": state.diverging,
+                "gradients": state.num_steps,
+                "depth": jnp.floor(jnp.log2(state.num_steps)) + 1,  # as NumPyro says to find it
+                "energy": state.energy,
+                "log_density": -state.potential_energy,
+                "acceptance": state.accept_prob,
+            }
             return state, kept
 
         state = kernel.init(key, settings.warmup, start)
-        _, found = jax.lax.scan(step, state, length=settings.warmup + settings.draws)
-        position, divergent, gradients, energy, density, acceptance, step_size = (
-            part[settings.warmup :] for part in found
-        )
+        state, found = jax.lax.scan(step, state, length=settings.warmup + settings.draws)
         return Transitions(
-            position=position,
-            divergent=divergent,
-            gradients=gradients,
-            depth=jnp.floor(jnp.log2(gradients)) + 1,  # NumPyro keeps no depth; this is how it says to find it
-            energy=energy,
-            log_density=density,
-            acceptance=acceptance,
-            step_size=step_size[-1],
-            warmup_gradients=found[2][: settings.warmup],
+            **{name: array[settings.warmup :] for name, array in found.items()},
+            step_size=state.adapt_state.step_size,
+            warmup_gradients=found["gradients"][: settings.warmup],
         )

@@ -154,8 +154,7 @@ class JaxPosterior(PyMCMaps):
 
         named = [*self._pymc.free_RVs, *self._pymc.deterministics]
         try:
-            density = self._traced([self._pymc.logp()])
-            self._log_density = lambda position, given: density(position, given)[0]
+            self._density = self._traced([self._pymc.logp()])
             self._values = self._traced(self._pymc.replace_rvs_by_values(named))
             evaluate = jax.jit(jax.value_and_grad(self._log_density))
             self._evaluate = evaluate.lower(np.zeros(self.dimension), self._given).compile()
@@ -175,6 +174,10 @@ class JaxPosterior(PyMCMaps):
         """Call the JAX function that the sampler is compiled around."""
         value, gradient = self._evaluate(np.asarray(position, dtype=np.float64), self._given)
         return float(value), np.array(gradient)
+
+    def _log_density(self, position: Any, given: Sequence[Any]) -> Any:
+        """Return the log density, for JAX to trace."""
+        return self._density(position, given)[0]
 
     def compile_for(self, settings: Settings) -> None:
         """Compile the sampler for these settings, which XLA must know, unless that was done before."""
