@@ -16,6 +16,7 @@ from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 Cache = Literal["none", "built", "disk", "memory"]
+Default = Literal["always", "where installed", "never"]
 LANGUAGES = {"stan": "Stan", "pymc": "PyMC"}
 
 
@@ -180,8 +181,10 @@ class Backend(ABC):
         `stan` or `pymc`.
     imports : tuple of str
         Modules that its worker imports before anything is timed.
-    default : bool
-        Whether a run without `--backend` includes it.
+    default : str
+        Whether a run without `--backend` includes it: `always`, `where installed` or `never`.
+    extra : str
+        The extra of this project that installs it, empty where none is needed.
     stock : Settings
         Its own defaults, for `--protocol stock`.
     compared_at : int, optional
@@ -193,7 +196,8 @@ class Backend(ABC):
     name: str
     language: Literal["stan", "pymc"]
     imports: tuple[str, ...]
-    default: bool = True
+    default: Default = "always"
+    extra: str = ""
     stock: Settings = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
     compared_at: int | None = None
     rounds_draws: bool = False

@@ -59,7 +59,8 @@ class JaxBackend(Backend):
     """
 
     language = "pymc"
-    default = False
+    default = "never"
+    extra = "jax"
     needs: tuple[str, ...]
 
     def __init__(self) -> None:

@@ -33,7 +33,8 @@ class PyStan(Backend):
     name = "pystan"
     language = "stan"
     imports = ("stan", "httpstan.cache", "stanli")
-    default = False
+    default = "where installed"
+    extra = "pystan"
     compared_at = 24
 
     def unavailable(self) -> str | None:

@@ -13,6 +13,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
+from bench.backends import BACKENDS
 from bench.deciding.matrix import PYTHONS, Combination, requirements
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,8 @@ def make_environment(combination: Combination, say: Callable[[str], None]) -> Pa
         say(f"    Python {version}: installing")
         made = run([interpreter, "-m", "venv", str(folder)])
         if made.returncode == 0:
-            extra = "[pystan]" if "pystan" in combination.backends else ""
+            extras = sorted({BACKENDS[name].extra for name in combination.backends} - {""})
+            extra = f"[{','.join(extras)}]" if extras else ""
             with TemporaryDirectory() as place:
                 itself = ["-e", f"{ROOT}{extra}"] if CHECKOUT else [f"{_wheel(Path(place))}{extra}"]
                 made = run([str(python), "-m", "pip", "install", "-q", *itself, *combination.packages])

@@ -11,7 +11,7 @@ from bench.families.normal_means.data import EMPTY, PARQUET
 from bench.families.normal_means.forms import FORMS
 from bench.settings import Settings
 
-STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie")
+STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie", "numpyro")
 """Backends that `program` can write for, by language."""
 
 
@@ -93,6 +93,7 @@ _IMPORTS = {
     + "import stanli\nfrom nutpie.compile_stan import CompiledStanModel",
     "pymc": _OF_PYMC,
     "nutpie": _OF_PYMC,
+    "numpyro": _OF_PYMC,
 }
 
 _SUMMARY = '''
