@@ -91,6 +91,8 @@ class Record:
         How large the data are, in the family's words: `observations`, `groups`.
     generated_with : dict of str to float
         The generating values, where known.
+    gradient, sampler : str
+        What evaluated its gradients, and whose NUTS it was; empty in older records and where there was none.
     protocol, settings, seed
         How: `settings` as asked for this backend.
     status, reason : str
@@ -162,6 +164,8 @@ class Record:
     status: Status
     versions: dict[str, str]
     environment: dict[str, Any]
+    gradient: str = ""
+    sampler: str = ""
     schema: int = SCHEMA
     reason: str = ""
     health: list[str] = field(default_factory=list)

@@ -179,6 +179,9 @@ class Backend(ABC):
         Its name everywhere.
     language : str
         `stan` or `pymc`.
+    gradient, sampler : str
+        What evaluates log densities and gradients, and whose NUTS walks along them. Of two backends that share one of
+        them, the other makes the difference.
     imports : tuple of str
         Modules that its worker imports before anything is timed.
     default : str
@@ -195,6 +198,8 @@ class Backend(ABC):
 
     name: str
     language: Literal["stan", "pymc"]
+    gradient: str
+    sampler: str
     imports: tuple[str, ...]
     default: Default = "always"
     extra: str = ""

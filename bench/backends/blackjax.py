@@ -10,6 +10,7 @@ class BlackJAX(JaxBackend):
     """Models in PyMC, sampled by `blackjax.nuts` after `blackjax.window_adaptation`."""
 
     name = "blackjax"
+    sampler = "BlackJAX"
     imports = ("bench.backends.jax_start", "pymc", "pymc.sampling.jax", "blackjax")
     needs = ("blackjax>=1.7", "jax>=0.10")
 

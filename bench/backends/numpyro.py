@@ -10,6 +10,7 @@ class NumPyro(JaxBackend):
     """Models in PyMC, sampled by `numpyro.infer.NUTS`."""
 
     name = "numpyro"
+    sampler = "NumPyro"
     imports = ("bench.backends.jax_start", "pymc", "pymc.sampling.jax", "numpyro.infer")
     needs = ("numpyro>=0.22", "jax>=0.10")
 

@@ -59,6 +59,7 @@ class JaxBackend(Backend):
     """
 
     language = "pymc"
+    gradient = "JAX"
     default = "never"
     extra = "jax"
     needs: tuple[str, ...]

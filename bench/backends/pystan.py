@@ -32,6 +32,8 @@ class PyStan(Backend):
 
     name = "pystan"
     language = "stan"
+    gradient = "Stan C++"
+    sampler = "Stan"
     imports = ("stan", "httpstan.cache", "stanli")
     default = "where installed"
     extra = "pystan"

@@ -9,12 +9,14 @@ from itertools import groupby
 from typing import Any
 
 from bench.records import Record
+from bench.report.crossing import PARTS, Crossing, crossings, pooled
 from bench.report.figures import Figure, Pictures
 from bench.report.tables import TABLE, Row, best_rate, quantity_lines, run_letter, summarise
 from bench.report.verdict import limits, verdict
 
 MAX_ROWS = 2_000
 MAX_PICTURED = 900
+CROSSING = ("dataset", "model", "backend", "steps", "CPU/ESS", "by gradients", "by sampler", "its ESS/gradient")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Report:
         Datasets that are not, for want of room.
     figures : list of Figure
         Pictures over all datasets.
+    crossings : list of Crossing
+        How the engines of each case differ, in parts; empty where no two can be taken apart.
     """
 
     asked: Sequence[Mapping[str, Any]]
@@ -74,6 +78,7 @@ class Report:
     sections: list[Section]
     left_out: int
     figures: list[Figure]
+    crossings: list[Crossing]
 
     @classmethod
     def of(
@@ -113,7 +118,9 @@ class Report:
                     quantity_lines(here) if rich else [],
                 )
             )
-        return cls(asked, rows, sections, len(by_dataset) - len(sections), pictures.overall())
+        parts = crossings(rows)
+        figures = [*pictures.crossing(pooled(parts, by_model=True)), *pictures.overall()]
+        return cls(asked, rows, sections, len(by_dataset) - len(sections), figures, parts)
 
     @property
     def title(self) -> str:
@@ -149,6 +156,19 @@ class Report:
     def limits(self) -> list[str]:
         """What the verdict does not cover."""
         return list(limits(self.rows, self.asked))
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the differences between engines come from, over all cases, a sentence for each engine."""
+        return [each.sentence for each in pooled(self.crossings)]
+
+    @property
+    def crossing_lines(self) -> list[list[str]]:
+        """The lines of the table of `crossings`, under `CROSSING`."""
+        return [
+            [each.dataset, each.model, each.b, " → ".join(each.path), *map(each.shown, PARTS)]
+            for each in self.crossings[:MAX_ROWS]
+        ]
 
     @cached_property
     def troubles(self) -> list[Trouble]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from bench.cells import printable
-from bench.report.contents import Report
+from bench.report.contents import CROSSING, Report
 from bench.report.tables import TABLE
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*_[]|#!"})
@@ -53,6 +53,11 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
         yield from table([TABLE[i].head for i in keep], ([texts[i] for i in keep] for _, texts in section.rows))
     if report.left_out:
         yield from ("", f"{report.left_out:,} more datasets are in results.csv.")
+    if report.crossings:
+        yield from ("", "## Where a difference comes from", "")
+        yield from (f"- {plain(sentence)}." for sentence in report.sources)
+        yield ""
+        yield from table(CROSSING, report.crossing_lines)
     if pictures:
         yield from ("", "## Pictures", "")
         yield from (f"![{path.stem}]({path.as_posix()})" for path in pictures)

@@ -7,7 +7,7 @@ from typing import Any
 from bench.files import encodable, write
 from bench.records import Record
 from bench.report import layout
-from bench.report.contents import MAX_PICTURED, Report
+from bench.report.contents import CROSSING, MAX_PICTURED, Report
 from bench.report.figures import save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
@@ -52,5 +52,11 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
 def render(report: Report) -> str:
     """Return the page."""
     return layout.render(
-        "page.html", title=report.title, report=report, columns=TABLE, quantities=QUANTITIES, most=MAX_TROUBLES
+        "page.html",
+        title=report.title,
+        report=report,
+        columns=TABLE,
+        quantities=QUANTITIES,
+        crossing=CROSSING,
+        most=MAX_TROUBLES,
     )

@@ -197,6 +197,8 @@ class Replicates:
             target=case.model.target,
             backend=case.backend.name,
             language=case.backend.language,
+            gradient="" if self._status == "unavailable" else case.backend.gradient,
+            sampler=case.backend.sampler,
             protocol=self.asked.protocol,
             settings=asdict(self.settings),
             replicate=number,
