@@ -132,8 +132,12 @@ class JaxPosterior(PyMCMaps):
 
     Parameters
     ----------
-    model, built, data
-        As in `PyMCMaps`.
+    model : Model
+        The parameterization.
+    built : pymc.Model
+        The same, built.
+    data : mapping
+        The data block that it was built with.
     transitions : callable
         The sampler; see `JaxBackend.transitions`.
     """

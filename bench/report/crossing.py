@@ -13,7 +13,7 @@ from itertools import pairwise
 from bench.cells import Cell, baseline
 from bench.records import Record
 from bench.report.statistics import Contrast, mean_over_rounds, moderate
-from bench.report.tables import NOTHING
+from bench.report.tables import NOTHING, number
 
 PARTS = ("whole", "gradients", "sampler", "ess")
 """CPU seconds of an effective draw, the part of them that the gradients and that the sampler make, and the effective
@@ -79,7 +79,7 @@ class Crossing:
         if not self.changed(part):
             return NOTHING
         found = self.interval(part)
-        return f"{self.ratio(part):.3g}" + (f" [{found[0]:.3g}, {found[1]:.3g}]" if found else "")
+        return number(self.ratio(part)) + (f" [{number(found[0])}, {number(found[1])}]" if found else "")
 
     @property
     def sentence(self) -> str:
@@ -93,13 +93,13 @@ class Crossing:
         if not self.changed("gradients"):
             return f"{whole}, all of it for its sampler, since both have the same gradients"
         return (
-            f"{whole}; of the {self.ratio('whole'):.2g} times, {self._times('gradients')} are the gradients and "
+            f"{whole}; of the {number(self.ratio('whole'), 2)} times, {self._times('gradients')} are the gradients and "
             f"{self._times('sampler')} the sampler"
         )
 
     def _times(self, part: str) -> str:
         found = self.interval(part)
-        return f"{self.ratio(part):.2g}" + (f" ({found[0]:.2g} to {found[1]:.2g})" if found else "")
+        return number(self.ratio(part), 2) + (f" ({number(found[0], 2)} to {number(found[1], 2)})" if found else "")
 
     @property
     def _turned(self) -> "Crossing":
@@ -183,15 +183,15 @@ def _rounds(path: Sequence[Cell]) -> dict[int, dict[str, float]]:
         {record.replicate: costs for record in cell.counted if all((costs := _costs(record)).values())} for cell in path
     ]
     found = {}
-    for number in sorted(set.intersection(*map(set, measured))):
+    for replicate in sorted(set.intersection(*map(set, measured))):
         parts = {"gradients": 0.0, "sampler": 0.0, "ess": 0.0}
-        for (a, b), (x, y) in zip(pairwise(path), pairwise(each[number] for each in measured), strict=True):
+        for (a, b), (x, y) in zip(pairwise(path), pairwise(each[replicate] for each in measured), strict=True):
             if _change(a, b) == "gradient":
                 parts["gradients"] += math.log(y["gradient"] / x["gradient"])
             else:
                 parts["sampler"] += math.log(y["draw"] / x["draw"])
                 parts["ess"] += math.log(y["ess"] / x["ess"])
-        found[number] = {"whole": parts["gradients"] + parts["sampler"], **parts}
+        found[replicate] = {"whole": parts["gradients"] + parts["sampler"], **parts}
     return found
 
 
