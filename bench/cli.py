@@ -175,9 +175,8 @@ def _doctor(options: argparse.Namespace) -> int:
         reason = backend.unavailable()
         if reason is None:
             versions = ", ".join(f"{package} {version}" for package, version in backend.versions().items())
-            print(
-                f"{name:<12} ready    {versions}{'' if backend.default else f'  (asked for by name: --backend {name})'}"
-            )
+            named = f"  (asked for by name: --backend {name})" if backend.default == "never" else ""
+            print(f"{name:<12} ready    {versions}{named}")
         else:
             print(f"{name:<12} missing  {reason}")
     return 0

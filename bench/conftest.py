@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
     add("--model", metavar="NAMES", help="names of models, separated by commas (default: all)")
-    add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, without pystan)")
+    add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, but JAX's)")
     add("--case", metavar="IDS", help="single cases, dataset-model-backend, separated by commas (default: all)")
     add("--protocol", choices=PROTOCOLS, default="matched", help="same settings for all, or each backend's own")
     add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")

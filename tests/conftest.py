@@ -15,8 +15,15 @@ REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 
 OFTEN = {"noncentered", "zerosum_centered", "finite_marginal"}
 ONE = {"zerosum_centered"}
-ALWAYS = {"pymc": OFTEN - {"finite_marginal"}, "nutpie": ONE, "pystan": ONE, "cmdstan": ONE}
-"""Models of normal_means that the contract and the gate are always tried on, and those of engines that compile."""
+ALWAYS: dict[str, set[str]] = {
+    "pymc": OFTEN - {"finite_marginal"},
+    **dict.fromkeys(("nutpie", "pystan", "cmdstan", "numpyro"), ONE),
+    "blackjax": set(),
+}
+"""Models of normal_means that the contract and the gate are always tried on, and those of engines that compile.
+
+BlackJAX shares all with NumPyro but its sampler, and XLA compiles for long: all its tests are slow.
+"""
 
 WorkerOf = Callable[[str], Worker]
 
@@ -36,16 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow most models of the contract and the gate, and begin with the file that takes longest."""
     items.sort(key=lambda item: item.path.stem != "test_harness")  # at the end it would run alone
     for item in items:
-        named = set(_ids(item.nodeid))
-        often = OFTEN.intersection(*(ALWAYS.get(engine, OFTEN) for engine in named & BACKENDS.keys()))
-        if item.path.stem in ("test_contract", "test_gate") and named & MODELS.keys() - often:
+        if _seldom(item.path.stem, set(_ids(item.nodeid))):
             item.add_marker(pytest.mark.slow)
-        if (
-            item.path.stem == "test_families"
-            and named >= {"varying_slopes", "pymc"}
-            and "between_marginal" not in named
-        ):
-            item.add_marker(pytest.mark.slow)
+
+
+def _seldom(suite: str, named: set[str]) -> bool:
+    """Whether a test compiles for long what others that are always run compile too."""
+    often = OFTEN.intersection(*(ALWAYS.get(engine, OFTEN) for engine in named & BACKENDS.keys()))
+    if suite in ("test_contract", "test_gate"):
+        return not often or bool(named & MODELS.keys() - often)
+    return suite == "test_families" and named >= {"varying_slopes", "pymc"} and "between_marginal" not in named
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 Cache = Literal["none", "built", "disk", "memory"]
+Default = Literal["always", "where installed", "never"]
 LANGUAGES = {"stan": "Stan", "pymc": "PyMC"}
 
 
@@ -125,6 +126,15 @@ class Posterior(ABC):
     def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log Jacobian determinant of `constrain` and its gradient, up to a constant."""
 
+    def compile_for(self, settings: Settings) -> None:  # noqa: B027, optional
+        """Compile what can't be compiled without knowing the settings; mostly nothing. It counts as part of the build.
+
+        Parameters
+        ----------
+        settings : Settings
+            Of the fits that follow.
+        """
+
     def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:  # noqa: B027, optional
         """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing.
 
@@ -169,10 +179,15 @@ class Backend(ABC):
         Its name everywhere.
     language : str
         `stan` or `pymc`.
+    gradient, sampler : str
+        What evaluates log densities and gradients, and whose NUTS walks along them. Of two backends that share one of
+        them, the other makes the difference.
     imports : tuple of str
         Modules that its worker imports before anything is timed.
-    default : bool
-        Whether a run without `--backend` includes it.
+    default : str
+        Whether a run without `--backend` includes it: `always`, `where installed` or `never`.
+    extra : str
+        The extra of this project that installs it, empty where none is needed.
     stock : Settings
         Its own defaults, for `--protocol stock`.
     compared_at : int, optional
@@ -183,8 +198,11 @@ class Backend(ABC):
 
     name: str
     language: Literal["stan", "pymc"]
+    gradient: str
+    sampler: str
     imports: tuple[str, ...]
-    default: bool = True
+    default: Default = "always"
+    extra: str = ""
     stock: Settings = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
     compared_at: int | None = None
     rounds_draws: bool = False

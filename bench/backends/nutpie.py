@@ -21,6 +21,8 @@ class Nutpie(Backend):
 
     name = "nutpie"
     language = "pymc"
+    gradient = "Numba"
+    sampler = "nutpie"
     imports = ("pymc", "nutpie")
     stock = STOCK
 

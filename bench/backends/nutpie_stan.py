@@ -25,6 +25,8 @@ class NutpieStan(Backend):
 
     name = "nutpie_stan"
     language = "stan"
+    gradient = "stanli"
+    sampler = "nutpie"
     imports = ("nutpie.compile_pymc", "stanli", "bench.backends.stanli_functions")
     stock = STOCK
 

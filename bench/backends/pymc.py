@@ -22,11 +22,17 @@ class PyMC(Backend):
 
     name = "pymc"
     language = "pymc"
+    sampler = "PyMC"
     imports = ("pymc",)
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
         self._compiled: dict[str, PyMCPosterior] = {}
+
+    @property
+    def gradient(self) -> str:  # type: ignore[override]
+        """What compiles log densities: C in PyMC 5 where there is a compiler, else Numba."""
+        return "PyTensor C" if int(package_version("pymc").split(".")[0]) < 6 and not numba_for_c() else "Numba"
 
     def unavailable(self) -> str | None:
         """Say whether PyMC is missing."""

@@ -21,6 +21,8 @@ class Stanli(Backend):
 
     name = "stanli"
     language = "stan"
+    gradient = "stanli"
+    sampler = "Stan"
     imports = ("stanli",)
 
     def unavailable(self) -> str | None:

@@ -143,7 +143,10 @@ class Question(ABC):
     def plan(self, target_accept: float | None) -> Plan:
         """Return all that could be measured; what can't be asked is refused here."""
         asked = self.asked_at(target_accept)
-        return Plan.make([(self.family, [self.dataset])], self.models, self.backends, asked)
+        plan = Plan.make([(self.family, [self.dataset])], self.models, self.backends, asked)
+        if self.backends is None:  # a build by PyStan alone takes longer than the budget
+            plan = replace(plan, backends=[backend for backend in plan.backends if backend.default == "always"])
+        return plan
 
 
 @dataclass(frozen=True, kw_only=True)

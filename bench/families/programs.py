@@ -10,7 +10,7 @@ from bench.families.base import Model
 from bench.families.tables import EMPTY, PARQUET
 from bench.settings import Settings
 
-STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie")
+STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie", "numpyro")
 """Backends that `write` can write for, by language."""
 
 
@@ -97,6 +97,7 @@ _IMPORTS = {
     + "import stanli\nfrom nutpie.compile_stan import CompiledStanModel",
     "pymc": _OF_PYMC,
     "nutpie": _OF_PYMC,
+    "numpyro": _OF_PYMC,
 }
 
 _SUMMARY = '''

@@ -11,6 +11,7 @@ from typing import Any
 from bench.records import Record
 from bench.report import across_figure
 from bench.report.across import Across, is_left_out
+from bench.report.crossing import PARTS, Crossing, crossings, pooled
 from bench.report.figures import Figure, Pictures
 from bench.report.ratios import FIRST, FIT, key, times
 from bench.report.tables import NOTHING, TABLE, Column, Row, best_rate, quantity_lines, run_letter, summarise
@@ -18,6 +19,7 @@ from bench.report.verdict import limits, trust, verdict
 
 MAX_ROWS = 2_000
 MAX_PICTURED = 900
+CROSSING = ("dataset", "model", "backend", "steps", "CPU/ESS", "by gradients", "by sampler", "its ESS/gradient")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Report:
         Datasets that are not, for want of room.
     figures : list of Figure
         Pictures over all datasets.
+    crossings : list of Crossing
+        How the engines of each case differ, in parts; empty where no two can be taken apart.
     columns : sequence of Column
         Those of the tables in the sections.
     across : Across, optional
@@ -81,6 +85,7 @@ class Report:
     sections: list[Section]
     left_out: int
     figures: list[Figure]
+    crossings: list[Crossing]
     columns: Sequence[Column] = TABLE
     across: Across | None = None
 
@@ -129,7 +134,9 @@ class Report:
             lines = [line for section in sections for line in section.rows]
             facts = f"{len(lines):,} cases; ratios are to {across.engines[0]}; a dash: left out"
             sections = [Section("All models", facts, "", lines, [], [])]
-        return cls(asked, rows, sections, left_out, pictures.overall(), columns, across)
+        parts = crossings(rows)
+        figures = [*pictures.crossing(pooled(parts, by_model=True)), *pictures.overall()]
+        return cls(asked, rows, sections, left_out, figures, parts, columns, across)
 
     @property
     def title(self) -> str:
@@ -172,6 +179,19 @@ class Report:
     def limits(self) -> list[str]:
         """What the verdict does not cover."""
         return list(limits(self.rows, self.asked, builds=self.across is not None))
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the differences between engines come from, over all cases, a sentence for each engine."""
+        return [each.sentence for each in pooled(self.crossings)]
+
+    @property
+    def crossing_lines(self) -> list[list[str]]:
+        """The lines of the table of `crossings`, under `CROSSING`."""
+        return [
+            [each.dataset, each.model, each.b, " → ".join(each.path), *map(each.shown, PARTS)]
+            for each in self.crossings[:MAX_ROWS]
+        ]
 
     @cached_property
     def troubles(self) -> list[Trouble]:

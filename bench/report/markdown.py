@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 from bench.cells import printable
 from bench.report.across import HEADS
-from bench.report.contents import Report
+from bench.report.contents import CROSSING, Report
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*_[]|#!"})
 SHOWN = (
@@ -68,6 +68,11 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
         )
     if report.left_out:
         yield from ("", f"{report.left_out:,} more datasets are in results.csv.")
+    if report.crossings:
+        yield from ("", "## Where a difference comes from", "")
+        yield from (f"- {plain(sentence)}." for sentence in report.sources)
+        yield ""
+        yield from table(CROSSING, report.crossing_lines)
     if pictures:
         yield from ("", "## Pictures", "")
         yield from (f"![{path.stem}]({path.as_posix()})" for path in pictures)

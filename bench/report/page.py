@@ -8,7 +8,7 @@ from bench.files import encodable, write
 from bench.records import Record
 from bench.report import layout
 from bench.report.across import HEADS
-from bench.report.contents import MAX_PICTURED, Report
+from bench.report.contents import CROSSING, MAX_PICTURED, Report
 from bench.report.figures import save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
@@ -59,5 +59,6 @@ def render(report: Report) -> str:
         report=report,
         quantities=QUANTITIES,
         across_heads=HEADS,
+        crossing=CROSSING,
         most=MAX_TROUBLES,
     )

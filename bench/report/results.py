@@ -140,6 +140,8 @@ def fields(every: Records) -> Iterator[Field]:
     yield _own("target", TEXT, "", "the posterior that the model targets; models that share family and target agree")
     yield _own("backend", TEXT, "", "what sampled it")
     yield _own("language", TEXT, "", "stan or pymc")
+    yield _own("gradient", TEXT, "", "what evaluated its gradients")
+    yield _own("sampler", TEXT, "", "whose NUTS it was")
     yield _own("protocol", TEXT, "", "matched: the same settings and starts for all; stock: each backend's own")
     yield _own("replicate", WHOLE, "", "number of the replicate, from 0")
     yield _own("seed", WHOLE, "", "seed of the fit")

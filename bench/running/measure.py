@@ -169,6 +169,10 @@ class Replicates:
                 start = self._equality.starts(case.family, case.model, case.dataset, [seed, 1], self.settings.chains)
                 self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
             self._spent = self._worker.sample(self.settings, seed, start, list(self._shapes), self.asked.fit_timeout)
+            self._build["prepare_seconds"] += self._spent.compile_seconds
+            self._build["prepare_cpu_seconds"] = advanced(
+                (self._build["prepare_cpu_seconds"] or 0.0) + self._spent.compile_cpu_seconds
+            )
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
@@ -199,6 +203,8 @@ class Replicates:
             target=case.model.target,
             backend=case.backend.name,
             language=case.backend.language,
+            gradient="" if self._status == "unavailable" else case.backend.gradient,
+            sampler=case.backend.sampler,
             protocol=self.asked.protocol,
             settings=asdict(self.settings),
             replicate=number,

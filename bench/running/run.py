@@ -104,9 +104,9 @@ class Plan:
         chosen = choose("backend", backends, BACKENDS)
         missing = {}
         if backends is None:
-            defaults = [backend for backend in chosen if backend.default]
-            missing = {b.name: reason for b in defaults if (reason := b.unavailable()) is not None}
-            chosen = [backend for backend in defaults if backend.name not in missing]
+            reasons = {backend.name: backend.unavailable() for backend in chosen if backend.default != "never"}
+            missing = {name: why for name, why in reasons.items() if why and BACKENDS[name].default == "always"}
+            chosen = [backend for backend in chosen if reasons.get(backend.name, "") is None]
         for backend in chosen:
             asked.settings(backend)  # refuses what no sampler could use
         known = {name: model for family, _ in families for name, model in family.models.items()}

@@ -56,8 +56,19 @@ def test_without_names_the_default_backends_that_can_run_are_taken_and_the_other
     names = [backend.name for backend in made.backends]
     assert "stanli" in names
     assert "nutpie" not in names
-    assert "pystan" not in names
     assert made.missing["nutpie"] == "gone; type: x"
+
+
+@pytest.mark.parametrize("reason", [None, "gone; type: x"])
+def test_pystan_is_measured_where_it_is_installed_and_jax_never_unasked(
+    reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pystan", "numpyro", "blackjax"):
+        monkeypatch.setattr(BACKENDS[name], "unavailable", lambda: reason)
+    made = Plan.make(chosen("smoke"), None, None, Asked())
+    names = {backend.name for backend in made.backends} & {"pystan", "numpyro", "blackjax"}
+    assert names == (set() if reason else {"pystan"})
+    assert not made.missing.keys() & {"pystan", "numpyro", "blackjax"}
 
 
 def test_a_backend_asked_for_by_name_stays_though_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
