@@ -339,12 +339,12 @@ def _calibrate(options: argparse.Namespace) -> int:
                 print(f"{result.name:<40}{backend.name:<13}p-values of uniform ranks: {values}", flush=True)
     tests = [p for result in done for p in result.p_values.values()]
     limit = 0.01 / len(tests)
-    blind = [result.name for result in done if LOG_LIKELIHOOD not in result.p_values]
-    if blind:
-        print(
-            "A sampler that never looks at the data and returns the prior would pass; only the log likelihood tells, "
-            f"which is not known for {', '.join(dict.fromkeys(blind))}"
-        )
+    print(
+        "Ranks of parameters can't tell a sampler that never looks at the data and returns the prior; those of the log "
+        "likelihood can"
+    )
+    if blind := dict.fromkeys(result.name for result in done if LOG_LIKELIHOOD not in result.p_values):
+        print(f"It is not known for {', '.join(blind)}, where such a sampler would pass")
     print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
     picture(done, options.output)
     return int(min(tests) < limit)

@@ -63,7 +63,11 @@ def test_calibrate_prints_a_line_for_each_and_draws(capsys, tmp_path):
 def test_calibrate_takes_any_family_that_can_simulate(capsys, tmp_path):
     arguments = ["calibrate", "--backend", "stanli", "--family", "eight_schools", "--model", "noncentered"]
     assert main([*arguments, "--simulations", "3", "--output", str(tmp_path / "picture.png")]) == 0
-    assert "eight_schools noncentered" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "eight_schools noncentered" in said
+    assert "log likelihood 0." in said or "log likelihood 1." in said
+    assert "can't tell a sampler that never looks at the data" in said
+    assert "where such a sampler would pass" not in said
 
 
 def test_calibrate_needs_a_simulation(capsys):

@@ -157,7 +157,7 @@ def fixed(wanted: Requirement) -> Requirement:
     if found is None or re.fullmatch("[0-9a-f]{40}", found[2] or ""):
         return wanted
     refs = [f"refs/heads/{found[2]}", f"refs/tags/{found[2]}"] if found[2] else ["HEAD"]
-    asked = run(["git", "ls-remote", "--", found[1], *refs])
+    asked = run(["git", "ls-remote", "--", found[1], *refs], {"GIT_TERMINAL_PROMPT": "0"})
     commit = re.search("^[0-9a-f]{40}", asked.stdout, re.MULTILINE) if asked.returncode == 0 else None
     if commit is None:
         return wanted
