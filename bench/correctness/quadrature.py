@@ -212,10 +212,10 @@ def box(log_density: Callable[..., Floats], count: int, drop: float = DROP) -> l
 
     Examples
     --------
-    A normal density is 40 below its maximum at 8.9 standard deviations; the ranges are a little wider.
+    A normal density is 40 below its maximum at 8.9 standard deviations; the ranges are wider by one step of a search.
 
     >>> [[round(end) for end in ends] for ends in box(lambda s, t: -((s - 5) ** 2) / 2 - 50 * (t - s) ** 2, 2)]
-    [[-4, 14], [-4, 14]]
+    [[-5, 15], [-5, 15]]
     """
     ranges = [REACH] * count
     for _ in range(10):

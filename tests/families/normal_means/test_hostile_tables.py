@@ -128,7 +128,7 @@ def test_errors_name_the_row_of_the_file(tmp_path: Path) -> None:
         read_table(csv(tmp_path, "b,1", ",2", ",3", "a,4"), "g", "y")
     path = tmp_path / "t.parquet"
     pd.DataFrame({"g": ["z", "b", "a", "b"], "y": [9, 1, np.nan, 2]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"the first in row 3 \(nan\)"):
+    with pytest.raises(DataError, match=r"the first in row 3 \(nan in column 'y'\)"):
         read_table(path, "g", "y")
 
 

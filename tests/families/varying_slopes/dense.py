@@ -1,17 +1,25 @@
 """The posterior given the scales by full matrices over all observations: nothing but the definition of the models."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
 from bench.families.base import Floats
 from bench.families.varying_slopes.data import Lines, simpson
+from bench.families.varying_slopes.exact import ExactLines, exact_lines
 
 SMALL: dict[str, Lines] = {
     "unbalanced": simpson([3, 1, 4, 2, 6]),
     "two groups": simpson([3, 5]),
     "x centred": simpson([4, 2, 3], centred=True),
 }
+
+
+@cache
+def unbalanced(target: str) -> ExactLines:
+    """Return the exact posterior of unbalanced groups, for all tests of a process."""
+    return exact_lines(SMALL["unbalanced"], target)
 
 
 def design(dataset: Lines, *, gamma: bool) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ from bench.families.base import Floats
 from bench.families.varying_slopes import exact
 from bench.families.varying_slopes.data import Lines, simpson
 from bench.families.varying_slopes.exact import KNOWN, SCALES, exact_lines
-from tests.families.varying_slopes.dense import SMALL, given_scales
+from tests.families.varying_slopes.dense import SMALL, given_scales, unbalanced
 
 targets = pytest.mark.parametrize("target", KNOWN)
 datasets = pytest.mark.parametrize("dataset", SMALL.values(), ids=SMALL)
@@ -81,7 +81,7 @@ def test_agrees_with_brute_force(target: str) -> None:
 
 
 def test_states_an_error_that_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    fine = exact_lines(SMALL["unbalanced"], "independent")
+    fine = unbalanced("independent")
     assert fine.error < exact.TOLERANCE
     monkeypatch.setattr(exact, "INTERVALS", (24,))
     coarse = exact_lines(SMALL["unbalanced"], "independent")
@@ -92,7 +92,7 @@ def test_states_an_error_that_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @targets
 def test_draws_are_of_the_posterior(target: str) -> None:
-    found = exact_lines(SMALL["unbalanced"], target)
+    found = unbalanced(target)
     truth, draws = found.truth, found.draws(2000, np.random.default_rng(2))
     flat = np.column_stack([draws[name] for name in (*found.marginals, "alpha_g", "beta_g")])
     assert np.all(np.abs(flat.mean(axis=0) - truth.mean) < 5 * truth.sd / np.sqrt(2000))

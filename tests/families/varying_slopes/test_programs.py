@@ -21,9 +21,9 @@ from tests.conftest import REQUIRED
 SETTINGS = Settings(chains=2, warmup=1000, draws=4000, target_accept=0.95, cores=2)
 RUN = [
     ("marginal", "stanli"),
-    ("zerosum_noncentered", "stanli"),
     ("between_marginal", "stanli"),
-    ("correlated_marginal", "stanli"),
+    pytest.param("zerosum_noncentered", "stanli", marks=pytest.mark.slow),
+    pytest.param("correlated_marginal", "stanli", marks=pytest.mark.slow),
     pytest.param("between_marginal", "nutpie", marks=pytest.mark.slow),
     pytest.param("centered", "pymc", marks=pytest.mark.slow),
 ]

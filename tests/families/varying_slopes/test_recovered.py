@@ -5,9 +5,8 @@ import pytest
 from scipy import stats
 
 from bench.families.varying_slopes.data import Lines
-from bench.families.varying_slopes.exact import exact_lines
 from bench.families.varying_slopes.recovered import recover_lines, recover_location
-from tests.families.varying_slopes.dense import SMALL, design, effects
+from tests.families.varying_slopes.dense import SMALL, design, effects, unbalanced
 
 
 @pytest.mark.parametrize("dataset", SMALL.values(), ids=SMALL)
@@ -30,7 +29,7 @@ def test_lines_given_the_rest_are_those_of_full_matrices(dataset: Lines, further
 
 
 def test_means_of_the_population_follow_from_those_of_the_groups() -> None:
-    found = exact_lines(SMALL["unbalanced"], "independent")
+    found = unbalanced("independent")
     rng = np.random.default_rng(2)
     draws = found.draws(8000, rng)
     for name in ("alpha", "beta"):

@@ -9,6 +9,7 @@ from bench.families.varying_slopes import VaryingSlopes
 from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.forms import FORMS, MODELS, Form
 from bench.families.varying_slopes.reference import log_density_and_gradient
+from tests.families.densities import plain, stan_model
 from tests.families.varying_slopes.dense import SMALL, design, effects
 
 FAMILY = VaryingSlopes()
@@ -87,3 +88,19 @@ def test_outside_of_the_support_there_is_no_density() -> None:
         (inside,) = places(MODELS[name], dataset, 1)
         outside = {**inside, wrong: inside[wrong] + 1.5 if wrong != "tau_beta" else np.zeros(())}
         assert log_density_and_gradient(FORMS[name], dataset, outside)[0] == -np.inf
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMS.items() if form.kind == "marginal"])
+def test_groups_in_which_x_does_not_vary_are_the_same_for_stan(name: str) -> None:
+    """One whose mean of x is not x itself, for rounding, one of a single observation, and one that tells a slope."""
+    group, rng = np.array([0, 0, 0, 1, 2, 2]), np.random.default_rng(4)
+    x, y = np.array([0.1, 0.1, 0.1, 2.0, 1.0, 4.0]), 5 + rng.normal(size=6)
+    dataset = Lines(id="flat", x=x, y=y, group=group, labels=("a", "b", "c"))
+    assert 0 < dataset.x_ss[0] < 1e-30
+    compiled, found = stan_model(MODELS[name], dataset), []
+    for values in places(MODELS[name], dataset, 6):
+        with_jacobian, _ = compiled.log_prob_grad(compiled.unconstrain(plain(values)))
+        jacobian = sum(np.log(values[scale]) for scale in FORMS[name].scales)
+        jacobian += np.log(1 - values["rho"] ** 2) if "rho" in values else 0.0
+        found.append(with_jacobian - jacobian - log_density_and_gradient(FORMS[name], dataset, values)[0])
+    assert np.ptp(found) < 1e-10
