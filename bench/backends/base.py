@@ -3,9 +3,11 @@
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -170,6 +172,22 @@ class Posterior(ABC):
         """
 
 
+@dataclass(frozen=True)
+class EngineOption:
+    """What can be chosen in an engine, beside what all engines are asked alike.
+
+    Attributes
+    ----------
+    values : tuple of str
+        What there is, but for the default.
+    of : str
+        What it changes, `gradient` or `sampler`.
+    """
+
+    values: tuple[str, ...]
+    of: Literal["gradient", "sampler"]
+
+
 class Backend(ABC):
     """An engine that samples models written in one language.
 
@@ -190,6 +208,10 @@ class Backend(ABC):
         The extra of this project that installs it, empty where none is needed.
     stock : Settings
         Its own defaults, for `--protocol stock`.
+    options : dict of str to EngineOption
+        What can be chosen in it.
+    chosen : dict of str to str
+        What was chosen; empty for all defaults.
     compared_at : int, optional
         Places at which the gate compares it, where one evaluation takes milliseconds; None for all.
     rounds_draws : bool
@@ -204,12 +226,30 @@ class Backend(ABC):
     default: Default = "always"
     extra: str = ""
     stock: Settings = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
+    options: Mapping[str, EngineOption] = MappingProxyType({})
+    chosen: Mapping[str, str] = MappingProxyType({})
     compared_at: int | None = None
     rounds_draws: bool = False
 
     @abstractmethod
     def unavailable(self) -> str | None:
         """Say why it can't run here and what to type, or None if it can."""
+
+    def variant(self, chosen: Mapping[str, str]) -> "Backend":
+        """Return the engine with options; its name tells of them, as in `nutpie[adaptation=low_rank]`.
+
+        Parameters
+        ----------
+        chosen : mapping of str to str
+            Value of each option; those of `options`.
+        """
+        made = deepcopy(self)
+        said = ";".join(f"{name}={value}" for name, value in chosen.items())
+        made.name, made.chosen = f"{self.name}[{said}]", dict(chosen)
+        for name, value in chosen.items():
+            of = self.options[name].of
+            setattr(made, of, f"{getattr(made, of)} {name}={value}")
+        return made
 
     def unsupported(self, model: Model) -> str | None:
         """Say why it can't run this model, or None if it can."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Description, installed
-from bench.backends.nutpie_sampler import STOCK, NutpieSampled
+from bench.backends.nutpie_sampler import OPTIONS, STOCK, NutpieSampled
 from bench.backends.pymc_program import PyMCMaps, build, swappable
 from bench.families.base import Data, Model
 from bench.origin import package_version
@@ -25,6 +25,7 @@ class Nutpie(Backend):
     sampler = "nutpie"
     imports = ("pymc", "nutpie")
     stock = STOCK
+    options = OPTIONS
 
     def __init__(self) -> None:
         """Start with nothing compiled."""
@@ -48,6 +49,7 @@ class Nutpie(Backend):
         if known := self._compiled.get(fresh.fingerprint):
             known.exchange_data(fresh)
             return known
+        fresh.chosen = self.chosen
         fresh.compile()
         self._compiled[fresh.fingerprint] = fresh
         return fresh
