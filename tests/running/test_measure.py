@@ -191,7 +191,7 @@ def test_a_healthy_fit_is_graded_against_the_exact_posterior(measured: Measure) 
     assert record.health == []
     grade = record.grade
     assert grade is not None
-    assert (grade["truth"], grade["graded"]) == ("exact", 25)
+    assert (grade["truth"], grade["graded"]) == ("exact", 23)  # no sd of mu and omega, whose tails are heavy
     assert grade["largest"] < grade["bound"]
     omega = record.quantities["omega"]
     assert abs(omega.mean - grade["known"]["omega"]["mean"]) < 5 * omega.mcse
