@@ -5,14 +5,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from packaging.requirements import Requirement
 
-from bench.backends.base import Backend, Description, Fit, installed
+from bench.backends.base import Fit, installed
+from bench.backends.pymc_engine import PyMCEngine
 from bench.backends.pymc_program import PyMCMaps, build
 from bench.families.base import Data, DataError, Model, Values
 from bench.origin import package_version
@@ -50,7 +50,7 @@ class Transitions(NamedTuple):
     warmup_gradients: Any
 
 
-class JaxBackend(Backend):
+class JaxBackend(PyMCEngine):
     """Models in PyMC, turned into JAX by PyTensor and sampled by a library that is written in JAX.
 
     Attributes
@@ -59,15 +59,10 @@ class JaxBackend(Backend):
         Requirements, as the extra `jax` has them: the oldest versions with which it was seen to work.
     """
 
-    language = "pymc"
     gradient = "JAX"
     default = "never"
     extra = "jax"
     needs: tuple[str, ...]
-
-    def __init__(self) -> None:
-        """Start with nothing compiled."""
-        self._compiled: dict[str, JaxPosterior] = {}
 
     def unavailable(self) -> str | None:
         """Say whether JAX or the sampler is missing or too old."""
@@ -87,25 +82,8 @@ class JaxBackend(Backend):
     def _needs(self) -> list[Requirement]:
         return [Requirement(need) for need in self.needs]
 
-    def cache_environment(self, folder: Path) -> Mapping[str, str]:
-        """Move PyTensor's compilation folder; XLA keeps nothing."""
-        return {"PYTENSOR_FLAGS": f"base_compiledir={folder}"}
-
-    def prepare(self, model: Model, data: Data) -> "JaxPosterior":
-        """Compile the log density, or exchange the data of one that was compiled before."""
-        fresh = self._posterior(model, data)
-        if known := self._compiled.get(fresh.fingerprint):
-            known.exchange_data(fresh)
-            return known
-        fresh.compile()
-        self._compiled[fresh.fingerprint] = fresh
-        return fresh
-
-    def describe(self, model: Model, data: Data) -> Description:
-        """Return names and shapes; nothing is compiled for sampling."""
-        return self._posterior(model, data).description
-
-    def _posterior(self, model: Model, data: Data) -> "JaxPosterior":
+    def bind(self, model: Model, data: Data) -> "JaxPosterior":
+        """Build a model with its data."""
         return JaxPosterior(model, build(self.program(model), data), data, self.transitions)
 
     @staticmethod
