@@ -47,9 +47,9 @@ def line(session: nox.Session, python: str) -> None:
         session.run("bash", "-ec", command, external=True, env={**os.environ, "PATH": path, **variables})
 
     required = {}
-    if python == "3.12":  # here PyStan brings Stan's own C++ engine, so it must not be missing
-        run("python3 -m venv .venv && .venv/bin/pip install -q -e '.[pystan]'")
-        required = {"HIERBENCH_REQUIRE": "pystan"}
+    if python == "3.12":  # here PyStan brings Stan's own C++ engine, so it must not be missing, nor JAX's engines
+        run("python3 -m venv .venv && .venv/bin/pip install -q -e '.[pystan,jax]'")
+        required = {"HIERBENCH_REQUIRE": "pystan,numpyro,blackjax"}
     run(readme_command("Run the tests"), **required)
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed

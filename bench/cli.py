@@ -20,6 +20,9 @@ from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
 from bench.settings import add_options, overrides, positive
 
+POSTERIORS = (("superpopulation", "finite_population"), ("independent", "correlated", "between"))
+"""What `recommend --posterior` knows, without and with `--slope-column`; the first is the default."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 a condition or the machine failed, 2 usage, 3 can't tell."""
@@ -110,12 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recommend.add_argument("table", nargs="?", type=Path, help="CSV or Parquet")
     recommend.add_argument("--group-column", help="its column of group labels")
     recommend.add_argument("--value-column", help="its column of observations")
+    recommend.add_argument("--slope-column", help="its column of a predictor, for a slope that varies by group")
     recommend.add_argument("--pair", type=Path, metavar="FOLDER", help="your own programs and data, instead of a table")
     recommend.add_argument("--budget", type=float, default=45, help="seconds to measure (default: 45)")
     recommend.add_argument("--target-ess", type=float, default=1000, help="smallest bulk ESS wanted (default: 1000)")
     recommend.add_argument(
-        "--posterior", choices=["superpopulation", "finite_population"],
-        help="whether mu is the mean of the population the groups came from (default), or of these groups",
+        "--posterior", choices=[name for names in POSTERIORS for name in names],
+        help="whether mu is the mean of the population the groups came from (default), or of these groups; with "
+        "--slope-column: independent (default) or correlated effects, or the group means of x as a predictor (between)",
     )  # fmt: skip
     recommend.add_argument("--as-is", action="store_true", help="give the models y as it is, however far from 0")
     recommend.add_argument("--model", help="names, separated by commas (default: all)")
@@ -170,9 +175,8 @@ def _doctor(options: argparse.Namespace) -> int:
         reason = backend.unavailable()
         if reason is None:
             versions = ", ".join(f"{package} {version}" for package, version in backend.versions().items())
-            print(
-                f"{name:<12} ready    {versions}{'' if backend.default else f'  (asked for by name: --backend {name})'}"
-            )
+            named = f"  (asked for by name: --backend {name})" if backend.default == "never" else ""
+            print(f"{name:<12} ready    {versions}{named}")
         else:
             print(f"{name:<12} missing  {reason}")
     return 0
@@ -419,6 +423,7 @@ def _versions(options: argparse.Namespace) -> int:
 
 def _recommend(options: argparse.Namespace) -> int:
     from bench.deciding.recommend import PairQuestion, Question, TableQuestion, recommend
+    from bench.deciding.slopes import SlopesQuestion
     from bench.report.recommendation_page import PAGE
     from bench.settings import Asked
 
@@ -433,7 +438,7 @@ def _recommend(options: argparse.Namespace) -> int:
     if options.pair is not None:
         if options.table is not None:
             raise ValueError("a table and a pair; give one of them")
-        of_table = ("group_column", "value_column", "posterior", "as_is")
+        of_table = ("group_column", "value_column", "slope_column", "posterior", "as_is")
         if said := [f"--{name.replace('_', '-')}" for name in of_table if getattr(options, name)]:
             raise ValueError(f"{' '.join(said)}: only for a table; leave out what is not for --pair")
         question = PairQuestion(folder=options.pair, **common)
@@ -443,14 +448,22 @@ def _recommend(options: argparse.Namespace) -> int:
             "or your own programs: hierbench recommend --pair FOLDER"
         )
     else:
-        question = TableQuestion(
-            path=options.table,
-            group_column=options.group_column,
-            value_column=options.value_column,
-            posterior=options.posterior or "superpopulation",
-            as_is=options.as_is,
-            **common,
-        )
+        known = POSTERIORS[options.slope_column is not None]
+        posterior = options.posterior or known[0]
+        if posterior not in known:
+            what = "with" if options.slope_column else "without"
+            raise ValueError(f"no posterior {posterior!r} {what} --slope-column; there are: {', '.join(known)}")
+        table: dict[str, Any] = {
+            "path": options.table,
+            "group_column": options.group_column,
+            "value_column": options.value_column,
+            "posterior": posterior,
+            "as_is": options.as_is,
+        }
+        if options.slope_column is None:
+            question = TableQuestion(**table, **common)
+        else:
+            question = SlopesQuestion(slope_column=options.slope_column, **table, **common)
     say = partial(_tell, sys.stderr if options.json else sys.stdout)
     answer = recommend(question, options.typed, say, resume=options.resume, runs=options.runs)
     for note in answer.notes:

@@ -51,7 +51,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
     add("--model", metavar="NAMES", help="names of models, separated by commas (default: all)")
-    add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, without pystan)")
+    add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, but JAX's)")
+    add(
+        "--engine-option",
+        action="append",
+        default=[],
+        metavar="E:O=V",
+        help="e.g. nutpie:adaptation=low_rank, beside it",
+    )
     add("--case", metavar="IDS", help="single cases, dataset-model-backend, separated by commas (default: all)")
     add("--protocol", choices=PROTOCOLS, default="matched", help="same settings for all, or each backend's own")
     add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")
@@ -93,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if asked.replicates < 1:
             raise UsageError(f"--replicates is {asked.replicates}; give 1 or more")
         families, config.stash[NOTES] = _families(option)
-        config.stash[PLAN] = Plan.make(families, option("model"), option("backend"), asked)
+        config.stash[PLAN] = Plan.make(families, option("model"), option("backend"), asked, option("engine_option"))
         cases = {case.id: case for case in config.stash[PLAN].cases}
         config.stash[CASES] = choose("case", option("case"), cases)
     except ValueError as error:

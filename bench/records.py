@@ -85,12 +85,18 @@ class Record:
         Run id, and when the record was made (UTC, ISO 8601).
     family, target : str
         Family of the model, and the posterior that it targets; only what shares both is ranked together.
+    kind : str
+        What kind of model it is, such as `hierarchical`; empty where its family does not say.
     dataset, model, backend, replicate
         What was fit; `dataset_digest` and `model_digest` are SHA-256 over its bytes and both programs.
     sizes : dict of str to int
-        How large the data are, in the family's words: `observations`, `groups`.
+        How large the data are, in the family's words: `observations`, `groups`; or how many `values` they hold.
+    dimension : int, optional
+        Unconstrained parameters of the model on these data; None where it was not built, and in older records.
     generated_with : dict of str to float
         The generating values, where known.
+    gradient, sampler : str
+        What evaluated its gradients, and whose NUTS it was; empty in older records and where there was none.
     protocol, settings, seed
         How: `settings` as asked for this backend.
     status, reason : str
@@ -102,7 +108,8 @@ class Record:
     cpu_seconds : float, optional
         User and system seconds of the worker and all that it starts, over the same time; None where no clock ran.
     prepare_seconds, prepare_cpu_seconds, prepare_cache : float, float, str
-        What the build of this posterior cost, and what served it (see `Posterior.cache`).
+        What the build of this posterior cost, with all that its engine compiles for the settings of the fit, and what
+        served it (see `Posterior.cache`).
     warmup_seconds, sampling_seconds : list of float, optional
         By chain, by the sampler's own clock.
     extraction_seconds : float
@@ -162,7 +169,11 @@ class Record:
     status: Status
     versions: dict[str, str]
     environment: dict[str, Any]
+    gradient: str = ""
+    sampler: str = ""
     schema: int = SCHEMA
+    kind: str = ""
+    dimension: int | None = None
     reason: str = ""
     health: list[str] = field(default_factory=list)
     wall_seconds: float | None = None

@@ -13,9 +13,17 @@ from bench.running.isolation import Worker, Workers
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
 
-COMPILED = {"pymc", "nutpie", "pystan", "cmdstan"}
-ALWAYS = {"noncentered", "zerosum_centered", "finite_marginal"}
-"""Engines that compile each model for seconds, and the models of normal_means that they are always tried on."""
+OFTEN = {"noncentered", "zerosum_centered", "finite_marginal"}
+ONE = {"zerosum_centered"}
+ALWAYS: dict[str, set[str]] = {
+    "pymc": OFTEN - {"finite_marginal"},
+    **dict.fromkeys(("nutpie", "pystan", "cmdstan", "numpyro"), ONE),
+    "blackjax": set(),
+}
+"""Models of normal_means that the contract and the gate are always tried on, and those of engines that compile.
+
+BlackJAX shares all with NumPyro but its sampler, and XLA compiles for long: all its tests are slow.
+"""
 
 WorkerOf = Callable[[str], Worker]
 
@@ -32,14 +40,19 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what compiles for long.
-
-    The contract and the gate take every model; engines that compile are always tried on some, and on all if slow.
-    """
+    """Mark as slow most models of the contract and the gate, and begin with the file that takes longest."""
+    items.sort(key=lambda item: item.path.stem != "test_harness")  # at the end it would run alone
     for item in items:
-        named = set(_ids(item.nodeid))
-        if item.path.stem in ("test_contract", "test_gate") and named & COMPILED and named & MODELS.keys() - ALWAYS:
+        if _seldom(item.path.stem, set(_ids(item.nodeid))):
             item.add_marker(pytest.mark.slow)
+
+
+def _seldom(suite: str, named: set[str]) -> bool:
+    """Whether a test compiles for long what others that are always run compile too."""
+    often = OFTEN.intersection(*(ALWAYS.get(engine, OFTEN) for engine in named & BACKENDS.keys()))
+    if suite in ("test_contract", "test_gate"):
+        return not often or bool(named & MODELS.keys() - often)
+    return suite == "test_families" and named >= {"varying_slopes", "pymc"} and "between_marginal" not in named
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,10 @@ PLACES = [*leaves(LINES[0])]
 WRONG: tuple[object, ...] = ("text", [], {}, None, True, -1, {"a": [1]}, 10**400)
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=[str(wrong)[:12] for wrong in WRONG])
+@pytest.mark.parametrize(
+    "wrong",
+    [pytest.param(wrong, marks=[pytest.mark.slow] if i else [], id=str(wrong)[:12]) for i, wrong in enumerate(WRONG)],
+)
 def test_a_value_of_another_type_in_a_journal_is_named_or_harmless(
     runs: Path, tmp_path: Path, capsys: Captured, wrong: object
 ) -> None:
@@ -189,7 +192,12 @@ def test_numbers_that_make_no_sense_are_refused_with_what_to_type(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--memory-limit", "inf"), ("--memory-limit", "nan"), ("--memory-limit", "-1"), ("--fit-timeout", "nan")],
+    [
+        ("--memory-limit", "inf"),
+        pytest.param("--memory-limit", "nan", marks=pytest.mark.slow),
+        pytest.param("--memory-limit", "-1", marks=pytest.mark.slow),
+        pytest.param("--fit-timeout", "nan", marks=pytest.mark.slow),
+    ],
 )
 def test_limits_that_make_no_sense_are_refused_before_anything_runs(option: str, value: str, tmp_path: Path) -> None:
     done = measure(tmp_path, "--backend", "stanli", f"{option}={value}")
@@ -199,12 +207,13 @@ def test_limits_that_make_no_sense_are_refused_before_anything_runs(option: str,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_time_limit_beyond_what_a_socket_takes_is_no_error(tmp_path: Path) -> None:
     done = measure(tmp_path, "--backend", "stanli", "--fit-timeout", "1e12")
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("what", ["report", "export", "history", "exact"])
+@pytest.mark.parametrize("what", ["report", "export", "history", pytest.param("exact", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("place", ["below a file", "full", "read-only"])
 def test_a_place_that_cannot_be_written_is_named_and_ends_with_1(
     what: str, place: str, runs: Path, tmp_path: Path, capsys: Captured, request: pytest.FixtureRequest

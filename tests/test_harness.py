@@ -59,6 +59,7 @@ def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> 
     assert [b["stats"]["mean"] for b in benchmarks] == [record.wall_seconds for record in records]
 
 
+@pytest.mark.slow
 def test_gradients_are_timed_when_they_are_named(tmp_path: Path) -> None:
     stored = tmp_path / "stored.json"
     arguments = ("--grid", "smoke", "--backend", "stanli", "--model", "centered", "--benchmark-json", str(stored))
@@ -156,6 +157,7 @@ def test_a_pair_that_cannot_be_timed_says_why(pairs: tuple[Done, dict[str, Recor
             assert f"{record.status}: " in done.stdout
 
 
+@pytest.mark.slow
 def test_a_checkout_of_posteriordb_is_measured_and_what_is_broken_in_it_costs_itself_alone(tmp_path: Path) -> None:
     root = checkout(tmp_path) / "posterior_database"
     ran = tmp_path / "ran"
@@ -190,6 +192,11 @@ def test_a_checkout_of_posteriordb_is_measured_and_what_is_broken_in_it_costs_it
     for record in records.values():
         assert record.family == "posteriordb"
         assert record.target == f"{record.dataset}-{record.model}"
+        assert record.kind == "other"
+    coin, broken = records["coin-fair pymc"], records["list-fair pymc"]
+    assert (coin.dimension, coin.sizes) == (1, {"values": 2})
+    assert (broken.dimension, broken.sizes) == (None, {})
+    assert "\nMost effective draws per second: " in done.stdout  # the page is one over many models
     for name in ("coin-fair stanli", "coin-fair pymc"):
         record = records[name]
         assert set(record.quantities) == {"rate", "odds"}
@@ -302,6 +309,7 @@ def test_a_readers_table_with_text_labels_is_fit(tmp_path: Path) -> None:
     assert (record.sizes, record.generated_with) == ({"observations": 60, "groups": 3}, {})
 
 
+@pytest.mark.slow
 def test_single_cases_of_a_run_get_more_replicates_and_the_others_stay_as_they_are(tmp_path: Path) -> None:
     arguments = (*FAST, "--grid", "smoke", "--model", "centered,noncentered")
     assert bench(tmp_path, *arguments).returncode == 0
@@ -314,6 +322,7 @@ def test_single_cases_of_a_run_get_more_replicates_and_the_others_stay_as_they_a
     assert read_run(only_run(tmp_path))["cases"] == 2
 
 
+@pytest.mark.slow
 def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_path: Path) -> None:
     nowhere = {"CMDSTAN": str(tmp_path / "nowhere"), "HOME": str(tmp_path)}
     arguments = ("--grid", "smoke", "--backend", "cmdstan", "--model", "centered")
@@ -365,6 +374,7 @@ LATE = {
 """What happens when every fit is made, and the exit code."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", LATE)
 def test_what_happens_while_pages_are_written_costs_no_record_and_is_no_traceback(tmp_path: Path, late: str) -> None:
     (tmp_path / "late.py").write_text(f"import os, shutil, signal\nimport bench.report.page as page\n{LATE[late][0]}\n")

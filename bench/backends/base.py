@@ -3,9 +3,11 @@
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -16,6 +18,7 @@ from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 Cache = Literal["none", "built", "disk", "memory"]
+Default = Literal["always", "where installed", "never"]
 LANGUAGES = {"stan": "Stan", "pymc": "PyMC"}
 
 
@@ -125,6 +128,15 @@ class Posterior(ABC):
     def log_jacobian_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log Jacobian determinant of `constrain` and its gradient, up to a constant."""
 
+    def compile_for(self, settings: Settings) -> None:  # noqa: B027, optional
+        """Compile what can't be compiled without knowing the settings; mostly nothing. It counts as part of the build.
+
+        Parameters
+        ----------
+        settings : Settings
+            Of the fits that follow.
+        """
+
     def get_ready(self, settings: Settings, seed: int, start: Sequence[Values]) -> None:  # noqa: B027, optional
         """Do, before the clock starts, what a fit from these starts needs beside its own call; mostly nothing.
 
@@ -160,6 +172,22 @@ class Posterior(ABC):
         """
 
 
+@dataclass(frozen=True)
+class EngineOption:
+    """What can be chosen in an engine, beside what all engines are asked alike.
+
+    Attributes
+    ----------
+    values : tuple of str
+        What there is, but for the default.
+    of : str
+        What it changes, `gradient` or `sampler`.
+    """
+
+    values: tuple[str, ...]
+    of: Literal["gradient", "sampler"]
+
+
 class Backend(ABC):
     """An engine that samples models written in one language.
 
@@ -169,12 +197,21 @@ class Backend(ABC):
         Its name everywhere.
     language : str
         `stan` or `pymc`.
+    gradient, sampler : str
+        What evaluates log densities and gradients, and whose NUTS walks along them. Of two backends that share one of
+        them, the other makes the difference.
     imports : tuple of str
         Modules that its worker imports before anything is timed.
-    default : bool
-        Whether a run without `--backend` includes it.
+    default : str
+        Whether a run without `--backend` includes it: `always`, `where installed` or `never`.
+    extra : str
+        The extra of this project that installs it, empty where none is needed.
     stock : Settings
         Its own defaults, for `--protocol stock`.
+    options : dict of str to EngineOption
+        What can be chosen in it.
+    chosen : dict of str to str
+        What was chosen; empty for all defaults.
     compared_at : int, optional
         Places at which the gate compares it, where one evaluation takes milliseconds; None for all.
     rounds_draws : bool
@@ -183,15 +220,36 @@ class Backend(ABC):
 
     name: str
     language: Literal["stan", "pymc"]
+    gradient: str
+    sampler: str
     imports: tuple[str, ...]
-    default: bool = True
+    default: Default = "always"
+    extra: str = ""
     stock: Settings = Settings(chains=4, warmup=1000, draws=1000, target_accept=0.8, max_treedepth=10)
+    options: Mapping[str, EngineOption] = MappingProxyType({})
+    chosen: Mapping[str, str] = MappingProxyType({})
     compared_at: int | None = None
     rounds_draws: bool = False
 
     @abstractmethod
     def unavailable(self) -> str | None:
         """Say why it can't run here and what to type, or None if it can."""
+
+    def variant(self, chosen: Mapping[str, str]) -> "Backend":
+        """Return the engine with options; its name tells of them, as in `nutpie[adaptation=low_rank]`.
+
+        Parameters
+        ----------
+        chosen : mapping of str to str
+            Value of each option; those of `options`.
+        """
+        made = deepcopy(self)
+        said = ";".join(f"{name}={value}" for name, value in chosen.items())
+        made.name, made.chosen = f"{self.name}[{said}]", dict(chosen)
+        for name, value in chosen.items():
+            of = self.options[name].of
+            setattr(made, of, f"{getattr(made, of)} {name}={value}")
+        return made
 
     def unsupported(self, model: Model) -> str | None:
         """Say why it can't run this model, or None if it can."""

@@ -34,6 +34,8 @@ class CmdStan(Backend):
 
     name = "cmdstan"
     language = "stan"
+    gradient = "Stan C++"
+    sampler = "Stan"
     imports = ("cmdstanpy", "stanli")
     compared_at = 24
     rounds_draws = True

@@ -1,14 +1,14 @@
 """nutpie: NUTS in Rust, on PyMC models compiled by Numba."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Description, installed
-from bench.backends.nutpie_sampler import STOCK, NutpieSampled
+from bench.backends.base import installed
+from bench.backends.nutpie_sampler import OPTIONS, STOCK, NutpieSampled
+from bench.backends.pymc_engine import PyMCEngine
 from bench.backends.pymc_program import PyMCMaps, build, swappable
 from bench.families.base import Data, Model
 from bench.origin import package_version
@@ -16,17 +16,15 @@ from bench.origin import package_version
 Floats = NDArray[np.float64]
 
 
-class Nutpie(Backend):
+class Nutpie(PyMCEngine):
     """Models in PyMC, sampled by `nutpie.sample`."""
 
     name = "nutpie"
-    language = "pymc"
+    gradient = "Numba"
+    sampler = "nutpie"
     imports = ("pymc", "nutpie")
     stock = STOCK
-
-    def __init__(self) -> None:
-        """Start with nothing compiled."""
-        self._compiled: dict[str, NutpiePosterior] = {}
+    options = OPTIONS
 
     def unavailable(self) -> str | None:
         """Say whether nutpie or Numba is missing."""
@@ -36,23 +34,11 @@ class Nutpie(Backend):
         """Versions of nutpie and what compiles its models."""
         return {package: package_version(package) for package in ("nutpie", "pymc", "pytensor", "numba", "numpy")}
 
-    def cache_environment(self, folder: Path) -> Mapping[str, str]:
-        """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""
-        return {"PYTENSOR_FLAGS": f"base_compiledir={folder}", "NUMBA_CACHE_DIR": str(folder / "numba")}
-
-    def prepare(self, model: Model, data: Data) -> "NutpiePosterior":
-        """Compile the log density, or exchange the data of one that was compiled before."""
-        fresh = NutpiePosterior(model, build(self.program(model), data), data)
-        if known := self._compiled.get(fresh.fingerprint):
-            known.exchange_data(fresh)
-            return known
-        fresh.compile()
-        self._compiled[fresh.fingerprint] = fresh
-        return fresh
-
-    def describe(self, model: Model, data: Data) -> Description:
-        """Return names and shapes; nothing is compiled for sampling."""
-        return NutpiePosterior(model, build(self.program(model), data), data).description
+    def bind(self, model: Model, data: Data) -> "NutpiePosterior":
+        """Build a model with its data."""
+        posterior = NutpiePosterior(model, build(self.program(model), data), data)
+        posterior.chosen = self.chosen
+        return posterior
 
 
 class NutpiePosterior(NutpieSampled, PyMCMaps):

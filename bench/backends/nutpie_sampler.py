@@ -7,12 +7,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Fit, Posterior
+from bench.backends.base import EngineOption, Fit, Posterior
 from bench.families.base import Values
 from bench.settings import Settings
 
@@ -20,6 +21,8 @@ Floats = NDArray[np.float64]
 
 STOCK = Settings(chains=6, warmup=400, draws=1000, target_accept=0.8, max_treedepth=10)
 """nutpie's own defaults."""
+OPTIONS = MappingProxyType({"adaptation": EngineOption(("low_rank",), "sampler")})
+"""What can be chosen in it: the metric, which is diagonal by default."""
 _C_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_size_t] * 5)
 """What nutpie's Rust code calls: dimension, and the addresses of position, gradient, value and data."""
 
@@ -34,9 +37,13 @@ class NutpieSampled(Posterior):
 
     Attributes
     ----------
+    chosen : mapping of str to str
+        Of `OPTIONS`.
     _compiled : nutpie.compile_pymc.CompiledPyMCModel
         Its log density as a C function, with the data.
     """
+
+    chosen: Mapping[str, str] = MappingProxyType({})
 
     _compiled: Any
     _chain_of: Mapping[int, int] = {}
@@ -103,6 +110,7 @@ class NutpieSampled(Posterior):
             progress_bar=False,
             target_accept=settings.target_accept,
             maxdepth=settings.max_treedepth,
+            **_metric(self.chosen),
             **clock.options,
         )
         ended = time.perf_counter()
@@ -126,6 +134,17 @@ class NutpieSampled(Posterior):
             warmup_seconds=warmup_seconds,
             sampling_seconds=sampling_seconds,
         )
+
+
+def _metric(chosen: Mapping[str, str]) -> dict[str, Any]:
+    """Return what this nutpie calls the metric."""
+    import nutpie
+
+    if "adaptation" not in chosen:
+        return {}
+    if "adaptation" in inspect.signature(nutpie.sample).parameters:
+        return {"adaptation": chosen["adaptation"]}
+    return {"low_rank_modified_mass_matrix": True}
 
 
 class _Clock:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Cache, Description, installed
-from bench.backends.nutpie_sampler import STOCK, NutpieSampled
+from bench.backends.nutpie_sampler import OPTIONS, STOCK, NutpieSampled
 from bench.backends.stan_program import StanPosterior, flat_shapes, fortran, to_json
 from bench.families.base import Data, Model, Program
 from bench.origin import package_version
@@ -25,8 +25,11 @@ class NutpieStan(Backend):
 
     name = "nutpie_stan"
     language = "stan"
+    gradient = "stanli"
+    sampler = "nutpie"
     imports = ("nutpie.compile_pymc", "stanli", "bench.backends.stanli_functions")
     stock = STOCK
+    options = OPTIONS
 
     def unavailable(self) -> str | None:
         """Say whether nutpie, stanli or what joins them is missing."""
@@ -39,6 +42,7 @@ class NutpieStan(Backend):
     def prepare(self, model: Model, data: Data) -> "NutpieStanPosterior":
         """Translate the program and bind the data."""
         posterior = NutpieStanPosterior(self.program(model), data)
+        posterior.chosen = self.chosen
         posterior.bind()
         return posterior
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Description, Fit, compiler, installed
+from bench.backends.base import Fit, compiler, installed
+from bench.backends.pymc_engine import PyMCEngine
 from bench.backends.pymc_program import PyMCMaps, build, compiled_files, numba_for_c
 from bench.families.base import Data, Model, Values
 from bench.origin import package_version
@@ -17,16 +17,17 @@ from bench.settings import Settings
 Floats = NDArray[np.float64]
 
 
-class PyMC(Backend):
+class PyMC(PyMCEngine):
     """Models in PyMC, sampled by `pm.sample(nuts_sampler="pymc")`."""
 
     name = "pymc"
-    language = "pymc"
+    sampler = "PyMC"
     imports = ("pymc",)
 
-    def __init__(self) -> None:
-        """Start with nothing compiled."""
-        self._compiled: dict[str, PyMCPosterior] = {}
+    @property
+    def gradient(self) -> str:  # type: ignore[override]
+        """What compiles log densities: C in PyMC 5 where there is a compiler, else Numba."""
+        return "PyTensor C" if int(package_version("pymc").split(".")[0]) < 6 and not numba_for_c() else "Numba"
 
     def unavailable(self) -> str | None:
         """Say whether PyMC is missing."""
@@ -39,23 +40,9 @@ class PyMC(Backend):
             versions["g++"] = "none, Numba compiles" if numba_for_c() else compiler()
         return versions
 
-    def cache_environment(self, folder: Path) -> Mapping[str, str]:
-        """Move PyTensor's compilation folder, which holds its C modules and its Numba cache."""
-        return {"PYTENSOR_FLAGS": f"base_compiledir={folder}", "NUMBA_CACHE_DIR": str(folder / "numba")}
-
-    def prepare(self, model: Model, data: Data) -> "PyMCPosterior":
-        """Compile the log density, or exchange the data of one that was compiled before."""
-        fresh = PyMCPosterior(model, build(self.program(model), data), data)
-        if known := self._compiled.get(fresh.fingerprint):
-            known.exchange_data(fresh)
-            return known
-        fresh.compile()
-        self._compiled[fresh.fingerprint] = fresh
-        return fresh
-
-    def describe(self, model: Model, data: Data) -> Description:
-        """Return names and shapes; nothing is compiled for sampling."""
-        return PyMCPosterior(model, build(self.program(model), data), data).description
+    def bind(self, model: Model, data: Data) -> "PyMCPosterior":
+        """Build a model with its data."""
+        return PyMCPosterior(model, build(self.program(model), data), data)
 
 
 class PyMCPosterior(PyMCMaps):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -117,6 +118,10 @@ class PyMCMaps(Posterior):
         initial = built.initial_point()
         self._shapes = [np.shape(initial[value.name]) for value in built.value_vars]
         self._ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])
+
+    @abstractmethod
+    def compile(self) -> None:
+        """Compile log density and gradient, and say in `cache` what served that."""
 
     @cached_property
     def fingerprint(self) -> str:

@@ -33,8 +33,11 @@ class PyStan(Backend):
 
     name = "pystan"
     language = "stan"
+    gradient = "Stan C++"
+    sampler = "Stan"
     imports = ("stan", "httpstan.cache", "stanli")
-    default = False
+    default = "where installed"
+    extra = "pystan"
     compared_at = 24
 
     def unavailable(self) -> str | None:

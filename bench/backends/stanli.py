@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Fit, installed
+from bench.backends.base import Backend, Cache, EngineOption, Fit, installed
 from bench.backends.stan_program import StanPosterior, plain
 from bench.families.base import Data, Model, Program, Values
 from bench.origin import package_version
@@ -21,7 +22,10 @@ class Stanli(Backend):
 
     name = "stanli"
     language = "stan"
+    gradient = "stanli"
+    sampler = "Stan"
     imports = ("stanli",)
+    options = MappingProxyType({"fast_math": EngineOption(("true",), "gradient")})
 
     def unavailable(self) -> str | None:
         """Say whether stanli, or the wheel through which it gives Stan's transforms, is missing."""
@@ -33,20 +37,30 @@ class Stanli(Backend):
 
     def prepare(self, model: Model, data: Data) -> "StanliPosterior":
         """Translate the program and bind the data."""
-        return StanliPosterior(self.program(model), data)
+        return StanliPosterior(self.program(model), data, fast_math="fast_math" in self.chosen)
 
 
 class StanliPosterior(StanPosterior):
-    """A Stan program with its data, in stanli."""
+    """A Stan program with its data, in stanli.
+
+    Parameters
+    ----------
+    program : Program
+        The Stan program.
+    data : mapping of str to int, float or array
+        Its data block.
+    fast_math : bool
+        Whether stanli may take functions that are faster and lose a digit.
+    """
 
     cache: Cache = "none"
 
-    def __init__(self, program: Program, data: Data) -> None:
+    def __init__(self, program: Program, data: Data, *, fast_math: bool = False) -> None:
         """Translate the program and bind the data."""
         import stanli
 
         super().__init__(program, data)
-        self._stanli = stanli.Model(stan_code=program.code, data=plain(data))
+        self._stanli = stanli.Model(stan_code=program.code, data=plain(data), fast_math=fast_math)
 
     def log_density_and_gradient(self, position: Floats) -> tuple[float, Floats]:
         """Evaluate the log density, Jacobian included, and its gradient."""

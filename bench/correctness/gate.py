@@ -146,7 +146,8 @@ class Verdict:
         """
         if self.passes:
             return f"the same posterior at {self.places} places, to {self.error:.1e} relative"
-        return "not the same posterior: " + "; ".join(self.reasons)
+        told = "not the same posterior" if self.kind == "different" else "not shown to be the same posterior"
+        return f"{told}: {'; '.join(self.reasons)}"
 
 
 def positions(dimension: int, typical: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.bool_]]:
@@ -294,8 +295,13 @@ def judge(
     if sloped.min() < lined.sum() / 2:
         reason = f"the gradient of {names[int(np.argmin(sloped))]} is finite at less than half of the places"
         return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
+    if not typical.any():
+        reason = (
+            f"no place was found where the posterior has its mass: no fit of {names[0]} could be made to look for it"
+        )
+        return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
     agreeing = np.isin(np.flatnonzero(typical), good)
-    if len(agreeing) and agreeing.mean() < 0.5:
+    if agreeing.mean() < 0.5:
         reason = _nowhere(standard, found, names) if not rough else f"{_sides(rough)} lose digits at most places"
         return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out,
                        reasons=[f"too few of the typical places can be compared: {reason}"])  # fmt: skip

@@ -20,6 +20,7 @@ from types import MappingProxyType
 
 from packaging.requirements import Requirement
 
+from bench.backends import BACKENDS
 from bench.deciding.matrix import PYTHONS, Combination, requirements
 from bench.deciding.requirement import place, requirement
 from bench.files import write
@@ -90,7 +91,8 @@ def _install(
     """Make a virtual environment; its file of commits is written last, and says that it is whole."""
     made = run([interpreter, "-m", "venv", str(folder)])
     if made.returncode == 0:
-        extra = "[pystan]" if "pystan" in combination.backends else ""
+        extras = sorted({BACKENDS[name].extra for name in combination.backends} - {""})
+        extra = f"[{','.join(extras)}]" if extras else ""
         checkouts = {each.name: path for each in wanted if (path := place(each)) and path.is_dir()}
         commits = {name: commit_of(path) for name, path in checkouts.items()}
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]

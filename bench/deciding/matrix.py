@@ -207,7 +207,8 @@ def _combination(table: Any) -> Combination:
             raise UsageError(f"no backend depends on {name!r}; the packages are: {', '.join(_known())}")
     chosen = table.get("backends")
     if chosen is None:
-        chosen = [name for name in names if name in BACKENDS] or [name for name, b in BACKENDS.items() if b.default]
+        always = [name for name, backend in BACKENDS.items() if backend.default == "always"]
+        chosen = [name for name in names if name in BACKENDS] or always
     choose("backend", ",".join(chosen), BACKENDS)
     python = table.get("python")
     if python is not None and python not in PYTHONS:

@@ -16,9 +16,10 @@ from bench.deciding.bakeoff import bake_off
 from bench.families.base import Dataset, Family
 from bench.families.normal_means.data import Groups, read_table
 from bench.families.normal_means.forms import FORMS, MODELS
-from bench.families.normal_means.programs import PYMC, STAN, Table, program
+from bench.families.normal_means.programs import Table, program
 from bench.families.normal_means.theory import CLEAR, Seen, look, units
 from bench.families.pair import Pair
+from bench.families.programs import PYMC, STAN
 from bench.families.registry import FAMILIES
 from bench.files import write
 from bench.records import RUNS, Record, RunError, find_run, named, read_run
@@ -96,8 +97,22 @@ class Question(ABC):
         """What is known of the data before anything is sampled."""
         return None
 
+    def program(self, model: str, backend: str, settings: Settings, seed: int) -> str:
+        """Write a program to copy; none by default.
+
+        Parameters
+        ----------
+        model, backend : str
+            What to fit, and by what.
+        settings : Settings
+            As measured.
+        seed : int
+            Of the fit.
+        """
+        return ""
+
     def programs(self, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
-        """Yield programs to copy: file name and text; none by default.
+        """Yield the recommended model in both languages, each for the best of its backends: file name and text.
 
         Parameters
         ----------
@@ -106,7 +121,16 @@ class Question(ABC):
         answer : Recommendation
             What it says.
         """
-        yield from ()
+        if answer.first is None:
+            return
+        model = answer.first.model
+        seed = fit_seed(self.asked.seed, self.dataset.id, 0)
+        of_model = [row.backend for row in answer.ranked if row.model == model]
+        measured = [row.backend for row in answer.rows]
+        for name, language in (("fit_stan.py", STAN), ("fit_pymc.py", PYMC)):
+            backend = next(b for b in [*of_model, *measured, *language] if b in language)
+            if text := self.program(model, backend, plan.asked.settings(BACKENDS[backend]), seed):
+                yield name, text
 
     def asked_at(self, target_accept: float | None) -> Asked:
         """Return what is asked of the fits at a target acceptance, None for that of the backends.
@@ -119,7 +143,10 @@ class Question(ABC):
     def plan(self, target_accept: float | None) -> Plan:
         """Return all that could be measured; what can't be asked is refused here."""
         asked = self.asked_at(target_accept)
-        return Plan.make([(self.family, [self.dataset])], self.models, self.backends, asked)
+        plan = Plan.make([(self.family, [self.dataset])], self.models, self.backends, asked)
+        if self.backends is None:  # a build by PyStan alone takes longer than the budget
+            plan = replace(plan, backends=[backend for backend in plan.backends if backend.default == "always"])
+        return plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,18 +270,9 @@ class TableQuestion(Question):
             values=asdict(seen),
         )
 
-    def programs(self, plan: Plan, answer: Recommendation) -> Iterator[tuple[str, str]]:
-        """Write the recommended model in both languages, each for the best of its backends."""
-        if answer.first is None:
-            return
-        model = MODELS[answer.first.model]
-        seed = fit_seed(self.asked.seed, self.dataset.id, 0)
-        of_model = [row.backend for row in answer.ranked if row.model == model.name]
-        measured = [row.backend for row in answer.rows]
-        for name, language in (("fit_stan.py", STAN), ("fit_pymc.py", PYMC)):
-            backend = next(b for b in [*of_model, *measured, *language] if b in language)
-            settings = plan.asked.settings(BACKENDS[backend])
-            yield name, program(model, backend, self.table, settings, seed)
+    def program(self, model: str, backend: str, settings: Settings, seed: int) -> str:
+        """Write a program to copy."""
+        return program(MODELS[model], backend, self.table, settings, seed)
 
 
 LADDER = (0.95, 0.99)

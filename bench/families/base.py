@@ -170,7 +170,7 @@ class Dataset:
     data : mapping of str to int, float or array
         The data block of the Stan programs; PyMC's `build` is given the same.
     sizes : mapping of str to int
-        How large it is, in the family's words.
+        How large it is, in the family's words; empty: as many `values` as there are numbers in it.
     generated_with : mapping of str to float
         The generating values, where they are known.
     """
@@ -184,6 +184,11 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over names, shapes and little-endian values, in the order of the names."""
         return data_digest(self.data)
+
+    @cached_property
+    def values(self) -> int:
+        """How many numbers there are in it."""
+        return sum(np.size(value) for value in self.data.values())
 
 
 def data_digest(data: Data) -> str:
@@ -248,8 +253,11 @@ class Family(ABC):
         The posteriors they target, by name.
     grids : tuple of str
         Names that `datasets` knows, the default one first.
+    kind : str
+        What kind of model they are, such as `hierarchical`; pages over many models sum up by it. Empty: not said.
     """
 
+    kind: str = ""
     name: str
     models: Mapping[str, Model]
     targets: Mapping[str, Target]

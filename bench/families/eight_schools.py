@@ -172,6 +172,7 @@ class EightSchools(Family):
     """The eight schools, centered and non-centered; see the module."""
 
     name = "eight_schools"
+    kind = "hierarchical"
     models: Mapping[str, Model] = {
         name: Model.read("eight_schools", name, "eight_schools") for name in ("centered", "noncentered")
     }

@@ -20,7 +20,11 @@ Floats = NDArray[np.float64]
 FILES = ("model.stan", "model.py", "data.json", "pair.toml")
 FEWEST_DRAWS = 4
 """Of a chain of reference draws: ArviZ gives no ESS for fewer."""
-KNOWN = ("names", "axes", "unconstrained", "quantities", "headline", "reference")
+KNOWN = {
+    "names": dict, "axes": dict, "unconstrained": dict, "quantities": list, "headline": list, "reference": str,
+    "kind": str,
+}  # fmt: skip
+"""What `pair.toml` may hold, and its types."""
 
 
 class Pair(Family):
@@ -43,11 +47,12 @@ class Pair(Family):
     def __init__(self, name: str, model: Model, data: Data, options: Mapping[str, Any], folder: Path) -> None:
         """Take what was read."""
         self.name = "pair"
+        self.kind = options.get("kind", "")
         self.grids = (name,)
         self.models = {model.name: model}
         quantities, headline = (tuple(options.get(key, ())) for key in ("quantities", "headline"))
         self.targets = {model.target: Target(model.target, quantities, headline)}
-        self._dataset = Dataset(name, data, {"values": sum(int(np.size(value)) for value in data.values())})
+        self._dataset = Dataset(name, data)
         reference = folder / options["reference"] if "reference" in options else None
         self._reference = None if reference is None else (reference.name, read_draws(reference))
 
@@ -192,10 +197,9 @@ def read_options(path: Path) -> dict[str, Any]:
     unknown = [name for name in options if name not in KNOWN]
     if unknown:
         raise DataError(f"{path}: {', '.join(unknown)} is not known; it may hold {', '.join(KNOWN)}")
-    kinds = {"names": dict, "axes": dict, "unconstrained": dict, "quantities": list, "headline": list, "reference": str}
     for name, value in options.items():
-        if not isinstance(value, kinds[name]):
-            raise DataError(f"{path}: {name} is {value!r}; give a {'table' if kinds[name] is dict else 'list or text'}")
+        if not isinstance(value, KNOWN[name]):
+            raise DataError(f"{path}: {name} is {value!r}; give a {'table' if KNOWN[name] is dict else 'list or text'}")
     return options
 
 

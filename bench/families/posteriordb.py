@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-import numpy as np
-
 from bench.correctness.reference_draws import truth_from_draws
 from bench.correctness.truth import Truth
 from bench.families.base import MAX_BYTES, DataError, Dataset, Family, Model, Program, Target, check_file
@@ -22,6 +20,8 @@ from bench.families.pair import parse_data, parse_draws
 
 NAMES = Path(__file__).parent / "names.toml"
 """What PyMC programs of posteriordb name otherwise than the Stan programs do, by model."""
+KINDS = Path(__file__).parent / "kinds.toml"
+"""By which words of posteriordb a model is of which kind."""
 LIMIT_SECONDS, LIMIT_GIB = 120.0, 6.0
 """Default limits of a build or a fit: some programs there never end, and some eat all memory."""
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -86,20 +86,22 @@ class Entry(Family):
         Its data.
     draws : Path, optional
         Zipped reference draws.
+    kind : str
+        What kind of model it is; see `kind_of`.
 
     Attributes
     ----------
-    posterior, model, dataset, draws
+    posterior, model, dataset, draws, kind
         As given.
     """
 
-    def __init__(self, posterior: str, model: Model, dataset: Dataset, draws: Path | None) -> None:
+    def __init__(self, posterior: str, model: Model, dataset: Dataset, draws: Path | None, kind: str) -> None:
         """Take what was found."""
         self.name = "posteriordb"
         self.grids = (posterior,)
         self.models = {model.name: model}
         self.targets = {posterior: Target(posterior)}
-        self.posterior, self.model, self.dataset, self.draws = posterior, model, dataset, draws
+        self.posterior, self.model, self.dataset, self.draws, self.kind = posterior, model, dataset, draws, kind
 
     def datasets(self, grid: str) -> Sequence[Dataset]:
         """Return the one dataset."""
@@ -236,7 +238,7 @@ def _entry(root: Path, posterior: str) -> Entry:
     file = root / "data" / "data" / f"{data}.json.zip"
     if not file.exists():
         raise DataError(f"no data ({file.relative_to(root)}: no such file)")
-    dataset = ZippedDataset(posterior.removesuffix(f"-{model}"), ZippedData(file), _sizes(index))
+    dataset = ZippedDataset(posterior.removesuffix(f"-{model}"), ZippedData(file))
     dataset.digest  # noqa: B018, a broken zip is told now
     reference = index.get("reference_posterior_name")
     draws = root / "reference_posteriors" / "draws" / "draws" / f"{reference}.json.zip"
@@ -246,15 +248,43 @@ def _entry(root: Path, posterior: str) -> Entry:
         Model(model, posterior, Program.read(stan), Program.read(pymc), *matched),
         dataset,
         draws if isinstance(reference, str) and draws.is_file() else None,
+        kind_of([posterior, *_words(index), *_words(_information(root, model))]),
     )
 
 
-def _sizes(index: Mapping[str, Any]) -> dict[str, int]:
-    """Return the number of all elements of the parameters, where posteriordb says it."""
+def kind_of(words: Sequence[str]) -> str:
+    """Return the kind of a model.
+
+    Parameters
+    ----------
+    words : sequence of str
+        What posteriordb says of it.
+
+    Examples
+    --------
+    >>> kind_of(["radon_mn-radon_pooled", "A pooled linear model"]), kind_of(["GLMM"]), kind_of([])
+    ('regression', 'hierarchical', 'other')
+    """
+    said = re.sub(r"[\W_]+", " ", " ".join(words)).lower()
+    return next((kind for kind, signs in _kinds().items() if any(sign in said for sign in signs)), "other")
+
+
+@cache
+def _kinds() -> dict[str, list[str]]:
+    return tomllib.loads(KINDS.read_text(encoding="utf-8"))
+
+
+def _information(root: Path, model: str) -> Mapping[str, Any]:
+    """Return what posteriordb says of a model; nothing where that can't be read, for it decides no number."""
     try:
-        return {"dimension": sum(int(np.prod(size)) for size in index["dimensions"].values())}
-    except (KeyError, AttributeError, TypeError, ValueError):
+        return _object(root / "models" / "info" / f"{model}.info.json")
+    except DataError:
         return {}
+
+
+def _words(said: Mapping[str, Any]) -> list[str]:
+    """Return keywords and title, in whatever form they are given."""
+    return [str(said[key]) for key in ("keywords", "title") if said.get(key)]
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Radon(Family):
     """Radon in Minnesota, centered and non-centered; see the module."""
 
     name = "radon"
+    kind = "hierarchical"
     models: Mapping[str, Model] = {name: Model.read("radon", name, "radon") for name in ("centered", "noncentered")}
     targets: Mapping[str, Target] = {"radon": Target("radon", (*SCALARS, "alpha"), headline=SCALARS)}
     grids = ("radon",)

@@ -4,5 +4,8 @@ from bench.families.base import Family
 from bench.families.eight_schools import EightSchools
 from bench.families.normal_means import NormalMeans
 from bench.families.radon import Radon
+from bench.families.varying_slopes import VaryingSlopes
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (NormalMeans(), EightSchools(), Radon())}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (NormalMeans(), EightSchools(), Radon(), VaryingSlopes())
+}

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from bench.cells import printable
+from bench.cells import cells, printable
 from bench.records import Record
 from bench.report.adjust import adjusted, simultaneous
 from bench.report.comparison import Comparison
+from bench.report.crossing import crossings, pooled
 from bench.report.difference import Difference
 from bench.report.effect import COSTS, HEADS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
@@ -93,7 +94,12 @@ def compare_runs(
     else:
         rows, pooled = simultaneous(rows, pooled, within, look * alpha)
         means = []
-    notes = [*_versions(matches, by), *_unclocked(matches), *(f"passed over: {text}" for text in different if anyway)]
+    notes = [
+        *_versions(matches, by),
+        *_unclocked(matches),
+        *_sources(a, by, reference),
+        *(f"passed over: {text}" for text in different if anyway),
+    ]
     return Comparison(
         a=printable(", ".join(runs_a)),
         b=printable(", ".join(runs_b)),
@@ -227,6 +233,11 @@ def pooled_over_cases(rows: Sequence[Difference], by: By) -> list[Difference]:
                 )
             )
     return found
+
+
+def _sources(a: Sequence[Record], by: By, reference: str | None) -> list[str]:
+    """Say where the differences between backends come from, over all cases."""
+    return [each.sentence for each in pooled(crossings(cells(a), reference))] if by == "backend" else []
 
 
 def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:

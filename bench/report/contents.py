@@ -9,12 +9,17 @@ from itertools import groupby
 from typing import Any
 
 from bench.records import Record
+from bench.report import across_figure
+from bench.report.across import Across, is_left_out
+from bench.report.crossing import PARTS, Crossing, crossings, pooled
 from bench.report.figures import Figure, Pictures
-from bench.report.tables import TABLE, Row, best_rate, quantity_lines, run_letter, summarise
-from bench.report.verdict import limits, verdict
+from bench.report.ratios import FIRST, FIT, key, times
+from bench.report.tables import NOTHING, TABLE, Column, Row, best_rate, quantity_lines, run_letter, summarise
+from bench.report.verdict import limits, trust, verdict
 
 MAX_ROWS = 2_000
 MAX_PICTURED = 900
+CROSSING = ("dataset", "model", "backend", "steps", "CPU/ESS", "by gradients", "by sampler", "its ESS/gradient")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,12 @@ class Report:
         Datasets that are not, for want of room.
     figures : list of Figure
         Pictures over all datasets.
+    crossings : list of Crossing
+        How the engines of each case differ, in parts; empty where no two can be taken apart.
+    columns : sequence of Column
+        Those of the tables in the sections.
+    across : Across, optional
+        What is to be said over many models. Then there is one section, with all of them in one table.
     """
 
     asked: Sequence[Mapping[str, Any]]
@@ -74,6 +85,9 @@ class Report:
     sections: list[Section]
     left_out: int
     figures: list[Figure]
+    crossings: list[Crossing]
+    columns: Sequence[Column] = TABLE
+    across: Across | None = None
 
     @classmethod
     def of(
@@ -92,6 +106,8 @@ class Report:
         """
         rows = summarise(records)
         pictures = Pictures(rows)
+        across = Across.of(rows)
+        columns = TABLE if across is None else columns_across(across)
         by_dataset: dict[tuple[str, str], list[Row]] = {}
         for row in rows:
             by_dataset.setdefault((row.family, row.dataset), []).append(row)
@@ -102,18 +118,25 @@ class Report:
             if shown + len(here) > MAX_ROWS and sections:
                 break
             shown += len(here)
-            rich = shown <= pictured
+            rich = shown <= pictured and across is None
             sections.append(
                 Section(
                     f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset,
                     _facts(here),
                     here[0].first.dataset_digest,
-                    [(row, table_line(row, here)) for row in here[:MAX_ROWS]],
+                    [(row, table_line(row, here, columns)) for row in here[:MAX_ROWS]],
                     pictures.of_dataset(here) if rich else [],
                     quantity_lines(here) if rich else [],
                 )
             )
-        return cls(asked, rows, sections, len(by_dataset) - len(sections), pictures.overall())
+        left_out = len(by_dataset) - len(sections)
+        if across is not None:
+            lines = [line for section in sections for line in section.rows]
+            facts = f"{len(lines):,} cases; ratios are to {across.engines[0]}; a dash: left out"
+            sections = [Section("All models", facts, "", lines, [], [])]
+        parts = crossings(rows)
+        figures = [*pictures.crossing(pooled(parts, by_model=True)), *pictures.overall()]
+        return cls(asked, rows, sections, left_out, figures, parts, columns, across)
 
     @property
     def title(self) -> str:
@@ -142,26 +165,47 @@ class Report:
 
     @cached_property
     def verdict(self) -> list[str]:
-        """Three sentences."""
+        """A few sentences; over many models those that stand first and those on what the means hide."""
+        if self.across is not None:
+            return [*self.across.answer, self.across.sure, *self.across.hidden, trust(self.rows)]
         return verdict(self.rows) if self.rows else ["Nothing was measured."]
+
+    @cached_property
+    def answer(self) -> Figure | None:
+        """The picture that stands first, over many models."""
+        return None if self.across is None else across_figure.figure(self.across)
 
     @cached_property
     def limits(self) -> list[str]:
         """What the verdict does not cover."""
-        return list(limits(self.rows, self.asked))
+        return list(limits(self.rows, self.asked, builds=self.across is not None))
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the differences between engines come from, over all cases, a sentence for each engine."""
+        return [each.sentence for each in pooled(self.crossings)]
+
+    @property
+    def crossing_lines(self) -> list[list[str]]:
+        """The lines of the table of `crossings`, under `CROSSING`."""
+        return [
+            [each.dataset, each.model, each.b, " → ".join(each.path), *map(each.shown, PARTS)]
+            for each in self.crossings[:MAX_ROWS]
+        ]
 
     @cached_property
     def troubles(self) -> list[Trouble]:
-        """What failed, was refused, was missing or unhealthy, the same reasons together."""
+        """What failed, was refused, was missing or unhealthy, the same reasons together; not what `across` lists."""
         found: dict[tuple[str, str], list[str]] = {}
         for run in self.asked:
             for name, reason in run.get("missing", {}).items():
                 found.setdefault(("missing", str(reason)), []).append(str(name))
-        for row in self.rows:
+        rows = [row for row in self.rows if self.across is None or not is_left_out(row)]
+        for row in rows:
             for record in row.records:
                 if record.status != "ok":
                     found.setdefault((record.status, record.reason), []).append(f"{row.dataset}: {row.name}")
-        for row in self.rows:
+        for row in rows:
             for record in row.records:
                 if record.status == "ok" and record.health:
                     flags = ", ".join(flag.split(":")[0] for flag in record.health)
@@ -195,7 +239,39 @@ class Report:
         ]
 
 
-def table_line(row: Row, of_dataset: Sequence[Row]) -> list[str]:
+def columns_across(across: Across) -> Sequence[Column]:
+    """Return the columns of a table of many models: what each is, and its ratios to the baseline, stand first.
+
+    Parameters
+    ----------
+    across : Across
+        What was found.
+    """
+    base = across.engines[0]
+
+    def ratio(row: Row, measure: str) -> str:
+        if row.engine == base:
+            return "1" if row.healthy else NOTHING
+        found = across.ratios(measure, row.engine, base).get(key(row)) if row.healthy else None
+        return times(found, "") if found else NOTHING
+
+    return (
+        Column("data", "", lambda row, best: row.dataset),
+        *TABLE[:2],
+        Column("kind", "what kind of model it is", lambda row, best: row.first.kind or NOTHING),
+        Column("parameters", "unconstrained parameters", lambda row, best: _count(row.first.dimension)),
+        Column("size", "of the data: observations, or how many numbers they are", lambda row, best: _count(row.size)),
+        Column("ratio", f"of min ESS/s to {base}, with its 95 % interval", lambda row, best: ratio(row, FIT)),
+        Column("first fit", "the same, with the build counted", lambda row, best: ratio(row, FIRST)),
+        *TABLE[2:],
+    )
+
+
+def _count(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"
+
+
+def table_line(row: Row, of_dataset: Sequence[Row], columns: Sequence[Column] = TABLE) -> list[str]:
     """Return the line of a row in the table of its dataset.
 
     Parameters
@@ -204,9 +280,11 @@ def table_line(row: Row, of_dataset: Sequence[Row]) -> list[str]:
         The case.
     of_dataset : sequence of Row
         All cases of its dataset, of which one is the best.
+    columns : sequence of Column
+        Those of the table.
     """
     best = best_rate(of_dataset, row.league)
-    return [column.text(row, best) for column in TABLE]
+    return [column.text(row, best) for column in columns]
 
 
 def _facts(rows: Sequence[Row], most: int = 8) -> str:

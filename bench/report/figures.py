@@ -12,6 +12,7 @@ from typing import TypeVar
 from bench.files import write
 from bench.records import Record
 from bench.report.cost import PHASES
+from bench.report.crossing import Crossing
 from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, sheet, short, tiles
 from bench.report.tables import Row, headline, number, span, summarise
 from bench.report.verdict import league_words
@@ -25,6 +26,7 @@ MAX_TILES = 60
 MAX_DOTS = 600
 MAX_WAYS = 4
 MAX_QUANTITIES = 8
+MAX_MODELS = 8  # of a family; there are as many colours in `chart.css`
 FEW_QUANTITIES = 4  # where none is a headline
 COLOURS = 4  # of quantities, in `chart.css`
 
@@ -139,6 +141,8 @@ class Pictures:
         found: list[Figure | None] = []
         for family in families:
             rows = [row for row in self.rows if row.family == family]
+            if len({row.model for row in rows}) > MAX_MODELS:
+                continue
             name = family if len(families) > 1 else ""
             differ = ways(rows)
             found += [self._rate_by(name, rows, way, differ) for way in differ[:MAX_WAYS]]
@@ -150,6 +154,34 @@ class Pictures:
         rows = [row for row in rows if row.fits]
         found = [self._rates(rows), self._times(rows), self._ess(rows), self._intervals(rows)] if rows else []
         return [figure for figure in found if figure is not None]
+
+    def crossing(self, of: Sequence[Crossing]) -> list[Figure]:
+        """Return the picture of where differences come from, of one crossing for each model and engine; none of none.
+
+        Parameters
+        ----------
+        of : sequence of Crossing
+            Each over all datasets of its model.
+        """
+        if not of:
+            return []
+        both = [(each, part) for each in of for part in ("gradients", "sampler") if each.changed(part)]
+        ends = [end for each, part in both for end in (each.ratio(part), *(each.interval(part) or ()))]
+        x = Scale.over([1.0, *ends], f"times the CPU time of {of[0].a} for an effective draw", log=True)
+        ordered = sorted(of, key=lambda each: self.style[each.model])
+        panels = []
+        for part in ("gradients", "sampler"):
+            groups = []
+            for model, of_model in groupby(ordered, lambda each: each.model):
+                rows = [Line(each.b, each.b, [_part(each, part, self.style[model])]) for each in of_model]
+                groups.append(Group(model, self.style[model], rows))
+            panels.append(lines(f"by the {part}", x, groups))
+        note = (
+            "Each engine against the first, in CPU time for an effective draw, over all datasets, with 95 % intervals. "
+            "The product of left and right is the whole difference. A part at 1 without an interval is shared by both. "
+            "Steps that change one of the two alone lead from engine to engine; see the table of steps."
+        )
+        return [Figure("crossing", "Where a difference comes from", note, [("", panels)])]
 
     def _rate_by(self, family: str, rows: Sequence[Row], way: Way, differ: Sequence[Way]) -> Figure | None:
         """Draw rates by one number, a row of panels for each level of another, if there is one."""
@@ -387,6 +419,12 @@ class Pictures:
             mean, low, high = (number(row.known[name].get(field)) for field in ("mean", "q3", "q97"))
             tip += f"; {row.truth} {mean} ({low} to {high})"
         return Mark(tip, q.mean, q.q3, q.q97, None, self.style[row.model], not row.healthy)
+
+
+def _part(crossing: Crossing, part: str, style: int) -> Mark:
+    low, high = crossing.interval(part) or (None, None)
+    tip = f"{crossing.model} on {crossing.b}, by the {part}: {crossing.shown(part)}; steps: {' → '.join(crossing.path)}"
+    return Mark(tip, crossing.ratio(part), low, high, None, style)
 
 
 STAR = "An asterisk and a hollow marker: unhealthy, not ranked."

@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from bench.cells import printable
-from bench.report.contents import Report
-from bench.report.tables import TABLE
+from bench.report.across import HEADS
+from bench.report.contents import CROSSING, Report
 
 ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*_[]|#!"})
 SHOWN = (
+    "data",
     "model",
     "backend",
+    "kind",
+    "ratio",
+    "first fit",
     "min ESS/s",
     "95 % interval",
     "of best",
@@ -47,12 +51,28 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
     yield ""
     yield "The page with every picture and number is [index.html](index.html); every replicate is a row of"
     yield "[results.csv](results.csv), whose columns are told in [columns.md](columns.md)."
-    keep = [i for i, column in enumerate(TABLE) if column.head in SHOWN]
+    if report.across is not None:
+        yield from ("", "## By kind", "")
+        yield from table(HEADS, report.across.table())
+        yield from ("", plain(report.across.how))
+        yield from ("", "## Left out, and why", "")
+        yield from table(
+            ("why", "data", "model", "backends", "reason"),
+            (each._replace(reason=each.reason[:300]) for each in report.across.left_out),
+        )
+    keep = [i for i, column in enumerate(report.columns) if column.head in SHOWN]
     for section in report.sections:
         yield from ("", f"## {plain(section.name)}", "", f"{plain(section.facts)}.", "")
-        yield from table([TABLE[i].head for i in keep], ([texts[i] for i in keep] for _, texts in section.rows))
+        yield from table(
+            [report.columns[i].head for i in keep], ([texts[i] for i in keep] for _, texts in section.rows)
+        )
     if report.left_out:
         yield from ("", f"{report.left_out:,} more datasets are in results.csv.")
+    if report.crossings:
+        yield from ("", "## Where a difference comes from", "")
+        yield from (f"- {plain(sentence)}." for sentence in report.sources)
+        yield ""
+        yield from table(CROSSING, report.crossing_lines)
     if pictures:
         yield from ("", "## Pictures", "")
         yield from (f"![{path.stem}]({path.as_posix()})" for path in pictures)

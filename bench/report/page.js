@@ -39,22 +39,33 @@ all(".sortable thead th").forEach((head) => {
 
 // Filtering: rows and panels vanish, marks in a shared panel fade.
 const filters = one("#filters");
-const marked = all("main [data-model], main [data-backend]");
+const marked = all("main [data-model], main [data-backend], main [data-kind]");
+const cases = new Set(all(".cases tbody tr"));
+const rows = new Map(marked.filter((row) => row.tagName === "TR").map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ")]));
 const filter = () => {
-  const chosen = (name) => new Set(all(`input[name=${name}]:checked`, filters).map((box) => box.value));
-  const models = chosen("model");
-  const backends = chosen("backend");
-  const words = one("#words").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const boxes = ["model", "backend", "kind"]
+    .map((name) => [name, all(`input[name=${name}]`, filters)])
+    .filter(([, found]) => found.length)
+    .map(([name, found]) => [name, new Set(found.filter((box) => box.checked).map((box) => box.value))]);
+  const bounds = all("input[type=number]", filters).filter((input) => input.value !== "");
+  const within = (row) =>
+    bounds.every(({ name, value, dataset }) => {
+      const size = Number.parseFloat(row.dataset[name]);
+      return dataset.end === "low" ? size >= value : size <= value;
+    });
+  // A word matches where a word begins: "healthy" is not in "unhealthy".
+  const words = one("#words").value.split(/\s+/).filter(Boolean);
+  const begins = words.map((word) => new RegExp(`(?<![\\p{L}\\d])${word.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}`, "iu"));
   for (const element of marked) {
-    const { model, backend } = element.dataset;
-    const wanted = (model === undefined || models.has(model)) && (backend === undefined || backends.has(backend));
+    const wanted = boxes.every(([name, chosen]) => !(name in element.dataset) || chosen.has(element.dataset[name]));
     if (element.tagName === "TR") {
-      const text = element.textContent.toLowerCase();
-      element.classList.toggle("off", !wanted || !words.every((word) => text.includes(word)));
+      const shown = wanted && (!cases.has(element) || within(element));
+      element.classList.toggle("off", !shown || !begins.every((word) => word.test(rows.get(element))));
     } else {
       element.classList.toggle(element.tagName === "svg" ? "off" : "faint", !wanted);
     }
   }
+  one("#count").textContent = `${[...cases].filter((row) => !row.classList.contains("off")).length} of ${cases.size} cases`;
 };
 if (filters) {
   filters.hidden = false;

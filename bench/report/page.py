@@ -7,11 +7,12 @@ from typing import Any
 from bench.files import encodable, write
 from bench.records import Record
 from bench.report import layout
-from bench.report.contents import MAX_PICTURED, Report
+from bench.report.across import HEADS
+from bench.report.contents import CROSSING, MAX_PICTURED, Report
 from bench.report.figures import save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
-from bench.report.tables import QUANTITIES, TABLE
+from bench.report.tables import QUANTITIES
 
 MAX_BYTES = 6_000_000
 MAX_TROUBLES = 200
@@ -44,7 +45,8 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
         text = render(report)
     page = folder / "index.html"
     write(page, text)
-    pictures = save([*report.figures, *(report.sections[0].figures if report.sections else ())], folder / "pictures")
+    first = [*([report.answer] if report.answer else []), *report.figures]
+    pictures = save([*first, *(report.sections[0].figures if report.sections else ())], folder / "pictures")
     write(folder / "report.md", markdown(report, [path.relative_to(folder) for path in pictures]))
     return page
 
@@ -52,5 +54,11 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
 def render(report: Report) -> str:
     """Return the page."""
     return layout.render(
-        "page.html", title=report.title, report=report, columns=TABLE, quantities=QUANTITIES, most=MAX_TROUBLES
+        "page.html",
+        title=report.title,
+        report=report,
+        quantities=QUANTITIES,
+        across_heads=HEADS,
+        crossing=CROSSING,
+        most=MAX_TROUBLES,
     )

@@ -126,6 +126,7 @@ def fields(every: Records) -> Iterator[Field]:
     yield _own("run", TEXT, "", "id of the run")
     yield _own("time", TEXT, "UTC", "when the record was made, ISO 8601")
     yield _own("family", TEXT, "", "family of the model")
+    yield _own("kind", TEXT, "", "what kind of model it is, where that is said")
     yield _own("dataset", TEXT, "", "name of the data")
     yield _own("dataset_digest", TEXT, "SHA-256", "of the data")
     for name in every.keys(attrgetter("sizes")):
@@ -134,10 +135,13 @@ def fields(every: Records) -> Iterator[Field]:
         meaning = f"generating {name}, where it is known"
         yield _inner("generated_with", name, REAL, f"of {name}", meaning, f"generated_{name}")
     yield _own("model", TEXT, "", "model")
+    yield _own("dimension", WHOLE, "", "unconstrained parameters of the model on these data")
     yield _own("model_digest", TEXT, "SHA-256", "of both of its programs")
     yield _own("target", TEXT, "", "the posterior that the model targets; models that share family and target agree")
     yield _own("backend", TEXT, "", "what sampled it")
     yield _own("language", TEXT, "", "stan or pymc")
+    yield _own("gradient", TEXT, "", "what evaluated its gradients")
+    yield _own("sampler", TEXT, "", "whose NUTS it was")
     yield _own("protocol", TEXT, "", "matched: the same settings and starts for all; stock: each backend's own")
     yield _own("replicate", WHOLE, "", "number of the replicate, from 0")
     yield _own("seed", WHOLE, "", "seed of the fit")

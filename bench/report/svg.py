@@ -263,7 +263,7 @@ def curves(title: str, x: Scale, y: Scale, of: Sequence[Curve], *, backend: str,
     def py(value: float) -> float:
         return HEAD + (1 - y(value)) * down
 
-    parts = [text(left, 13, title, "title"), *_bottom_axis(x, left, across, HEAD, HEAD + down)]
+    parts = [text(left, 13, title, "title"), *bottom_axis(x, left, across, HEAD, HEAD + down)]
     for value, label in y.ticks(5):
         parts.append(tag("path", d=f"M{left},{py(value):.1f}h{across}", class_="grid"))
         parts.append(text(left - 4, py(value) + 3.5, label, "tick", "end"))
@@ -350,7 +350,7 @@ def lines(title: str, x: Scale, groups: Sequence[Group], *, width: int = 400) ->
     def px(value: float) -> float:
         return left + x(value) * across
 
-    parts = [text(4, 13, title, "title"), *_bottom_axis(x, left, across, HEAD, HEAD + down)]
+    parts = [text(4, 13, title, "title"), *bottom_axis(x, left, across, HEAD, HEAD + down)]
     y = float(HEAD)
     for group in groups:
         if group.band is not None:
@@ -451,7 +451,16 @@ def tiles(
     return Panel(title, width, HEAD + down + FOOT - 6, body, of.get("backend"))
 
 
-def _bottom_axis(x: Scale, left: float, across: float, top: float, bottom: float) -> list[Markup]:
+def bottom_axis(x: Scale, left: float, across: float, top: float, bottom: float) -> list[Markup]:
+    """Draw a horizontal axis with its lines.
+
+    Parameters
+    ----------
+    x : Scale
+        The axis.
+    left, across, top, bottom : float
+        Where it begins, how long it is, and from where to where its lines go, in pixels.
+    """
     parts = []
     for value, label in x.ticks():
         at = left + x(value) * across

@@ -40,6 +40,16 @@ class Row(Cell):
         """Model and engine."""
         return f"{self.model} on {self.engine}"
 
+    @property
+    def kind(self) -> str:
+        """What kind of model it is."""
+        return self.first.kind or "kind not said"
+
+    @property
+    def size(self) -> int | None:
+        """The largest of the sizes of its data."""
+        return max(self.first.sizes.values(), default=None)
+
     @cached_property
     def rate(self) -> float | None:
         """Smallest bulk ESS per second of wall time; the geometric mean over replicates."""
@@ -259,9 +269,17 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
-def span(interval: tuple[float, float] | None) -> str:
-    """Write an interval, or a dash for none."""
-    return NOTHING if interval is None else f"{number(interval[0])} to {number(interval[1])}"
+def span(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """Write an interval, or a dash for none.
+
+    Parameters
+    ----------
+    interval : (float, float), optional
+        Its ends.
+    digits : int, default 3
+        As in `number`.
+    """
+    return NOTHING if interval is None else f"{number(interval[0], digits)} to {number(interval[1], digits)}"
 
 
 class Column(NamedTuple):

@@ -7,6 +7,8 @@ from itertools import groupby
 from bench.bias import BIASED
 from bench.cells import Cell, baseline, cells, printable
 from bench.records import Record
+from bench.report.across import Across
+from bench.report.tables import summarise
 from bench.report.verdict import uncompared
 
 
@@ -66,20 +68,25 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
     """
     table = cells(records)
     base = baseline(table)
+    across = Across.of(summarise(records))
+    wide = max([11, *(len(cell.backend) for cell in table)]) + 1
     families = len({cell.family for cell in table})
     yield f"min ESS/s: smallest bulk ESS of every quantity, per second of wall time; ratio: to {base}"
     for (family, dataset), of_dataset in groupby(table, key=lambda cell: (cell.family, cell.dataset)):
         rows = list(of_dataset)
         yield ""
         yield printable(f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset)
-        yield f"  {'model':<27}{'backend':<9}{'wall s':>8}{'min ESS/s':>11}{'ratio':>8}{'diverg.':>9}  health"
+        yield f"  {'model':<27}{'backend':<{wide}}{'wall s':>8}{'min ESS/s':>11}{'ratio':>8}{'diverg.':>9}  health"
         for _, of_model in groupby(rows, key=lambda cell: cell.model):
             pair = list(of_model)
             reference = next((cell for cell in pair if cell.backend == base and cell.healthy), None)
             for i, cell in enumerate(pair):
-                yield _row(cell, reference, cell.model if i == 0 else "")
-        for target in dict.fromkeys(cell.target for cell in rows):
+                yield _row(cell, reference, cell.model if i == 0 else "", wide)
+        for target in dict.fromkeys(cell.target for cell in rows if across is None):
             yield f"  fastest healthy, {target.replace('_', ' ')}: {_ranking(rows, target)}"
+    if across is not None:
+        yield ""
+        yield from map(printable, across.lines())
     if said := uncompared(records):
         yield ""
         yield printable(said)
@@ -105,7 +112,7 @@ def biased(records: Sequence[Record]) -> list[str]:
     return found
 
 
-def _row(cell: Cell, reference: Cell | None, name: str) -> str:
+def _row(cell: Cell, reference: Cell | None, name: str, wide: int) -> str:
     if cell.wall_seconds is None:
         numbers = f"{'-':>8}{'-':>11}{'-':>8}{'-':>9}"
     else:
@@ -114,7 +121,7 @@ def _row(cell: Cell, reference: Cell | None, name: str) -> str:
         if cell.healthy and reference and reference.ess_per_second:
             ratio = f"{(cell.ess_per_second or 0) / reference.ess_per_second:.2f}"
         numbers = f"{cell.wall_seconds:8.2f}{rate:>11}{ratio:>8}{cell.divergences:>9}"
-    return f"  {name:<27}{cell.backend:<9}{numbers}  {cell.verdict}"
+    return f"  {name:<27}{cell.backend:<{wide}}{numbers}  {cell.verdict}"
 
 
 def _ranking(rows: Sequence[Cell], target: str) -> str:

@@ -16,8 +16,8 @@ MAX_LEAGUES = 4
 def verdict(rows: Sequence[Row]) -> list[str]:
     """Return three sentences: what gave most, how the backends compare, and how far the fits can be trusted."""
     if not any(row.healthy for row in rows):
-        return ["No fit was healthy, so nothing is ranked.", _trust(rows)]
-    return [_best(rows), _backends(rows), _trust(rows)]
+        return ["No fit was healthy, so nothing is ranked.", trust(rows)]
+    return [_best(rows), _backends(rows), trust(rows)]
 
 
 def ratio(pairs: Sequence[tuple[Row, Row]]) -> Contrast:
@@ -114,7 +114,7 @@ def _first(rows: Sequence[Row], datasets: Sequence[str]) -> str:
     firsts = [f"{name} on {len(won)} ({number(_mean_rate(won))}/s)" for name, won in order[:3]]
     rest = len(order) - 3
     more = f" and {rest} other{'s' if rest > 1 else ''} on fewer" if rest > 0 else ""
-    return f"nothing was healthy on all of them; first were {_list(firsts)}{more}"
+    return f"nothing was healthy on all of them; first were {listed(firsts)}{more}"
 
 
 def _backends(rows: Sequence[Row]) -> str:
@@ -147,10 +147,11 @@ def _backends(rows: Sequence[Row]) -> str:
     )
     others = sorted((b for b in by if (first, b) in ratios), key=lambda b: ratios[first, b][0].mean)
     compared = [f"{_times(ratios[first, b][0])} that of {b} ({ratios[first, b][1]} pairs)" for b in others]
-    return f"With model and data the same, the rate of {first} was {_list(compared)}."
+    return f"With model and data the same, the rate of {first} was {listed(compared)}."
 
 
-def _trust(rows: Sequence[Row]) -> str:
+def trust(rows: Sequence[Row]) -> str:
+    """Say how many fits gave draws, how many were healthy, and how far the healthy ones are from what is true."""
     records = [record for row in rows for record in row.records]
     fits = [record for record in records if record.status == "ok"]
     healthy = sum(record.healthy for record in fits)
@@ -184,7 +185,7 @@ def uncompared(records: Sequence[Record]) -> str:
     return f"Equality across languages was not tested for {_some(parts)}."
 
 
-def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool = False) -> Iterator[str]:
     """Yield what the verdict does not cover.
 
     Parameters
@@ -193,6 +194,8 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[
         What it was given for.
     asked : sequence of mapping
         `run.json` of each run.
+    builds : bool
+        Whether it covers builds.
     """
     firsts = [row.first for row in rows]
     if not firsts:
@@ -205,7 +208,7 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[
     datasets = len({(r.family, r.dataset) for r in firsts})
     yield (
         f"Other data: seen {'were' if datasets > 1 else 'was'} {datasets} dataset{'s' if datasets > 1 else ''}"
-        + (f" with {_list(facts)}" if facts else "")
+        + (f" with {listed(facts)}" if facts else "")
         + ". Intervals over datasets say how these differ, not what yours will do."
     )
     machines = sorted(
@@ -222,7 +225,8 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[
         yield "Noise: cases with one replicate have no interval; ask for some with --replicates 5."
     else:
         yield f"Luck: the first was picked after {_range(replicates)} replicates of each, which flatters its lead."
-    yield "Builds: they are not part of the rate; see the column of build seconds."
+    if not builds:
+        yield "Builds: they are not part of the rate; see the column of build seconds."
     unranked = sum(not row.healthy for row in rows)
     if unranked:
         yield f"Cases that failed or were unhealthy in a replicate: {unranked:,} of {len(rows):,} are not ranked."
@@ -255,8 +259,15 @@ def _varying(records: Sequence[Record], part: str, most: int = 4) -> list[str]:
 
 
 def _some(parts: Sequence[str], most: int = 3) -> str:
-    return _list([*parts[:most], *([f"{len(parts) - most:,} more"] if len(parts) > most else [])])
+    return listed([*parts[:most], *([f"{len(parts) - most:,} more"] if len(parts) > most else [])])
 
 
-def _list(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """Write a list in words.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

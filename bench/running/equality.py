@@ -268,14 +268,23 @@ class Equality:
                         "and a name, a shape or a bound is another one"
                     )
             else:
-                try:
-                    typical = leader.explore(TYPICAL, 19, self._timeout)
-                except WorkerError:  # a sampler can fail where a density can be evaluated; other places are left
-                    leader = self._lead(model, dataset)
-                    typical = np.empty((0, leader.dimension()))
+                typical = self._explore(model, dataset)
+                leader = self._lead(model, dataset)
             self._visits[key] = visit(leader, leader.dimension(), typical)
             _forget(self._visits)
         return self._visits[key]
+
+    def _explore(self, model: Model, dataset: Dataset) -> Floats:
+        """Positions of the leading side where the posterior has its mass; another side looks where that one can't."""
+        for backend in (BACKENDS[name] for name in LEADERS):
+            if getattr(model, backend.language) is not None:
+                with suppress(WorkerError):
+                    worker = self._workers[backend]
+                    worker.prepare(model, dataset, self._timeout)
+                    values = worker.constrain(worker.explore(TYPICAL, 19, self._timeout))
+                    found = np.array(self._lead(model, dataset).unconstrain(values))
+                    return found[np.isfinite(found).all(axis=1)]
+        return np.empty((0, self._lead(model, dataset).dimension()))
 
 
 class NamesError(DataError):

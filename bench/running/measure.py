@@ -90,6 +90,8 @@ class Replicates:
         self._gate: dict[str, Any] = {}
         self._build: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._dimension: int | None = None
+        self._sizes = dict(case.dataset.sizes)
 
     @property
     def _worker(self) -> Worker:
@@ -134,6 +136,8 @@ class Replicates:
     def _compare(self) -> None:
         """Pass the gate, and note which quantities there are."""
         case = self.case
+        self._dimension = self._worker.dimension()
+        self._sizes = self._sizes or {"values": case.dataset.values}
         declared = self._equality.description(case.model, case.dataset, case.backend)
         if lost := case.family.lacking(self._equality.known(case.model, case.dataset)):
             raise DataError(lost)
@@ -165,6 +169,10 @@ class Replicates:
                 start = self._equality.starts(case.family, case.model, case.dataset, [seed, 1], self.settings.chains)
                 self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
             self._spent = self._worker.sample(self.settings, seed, start, list(self._shapes), self.asked.fit_timeout)
+            self._build["prepare_seconds"] += self._spent.compile_seconds
+            self._build["prepare_cpu_seconds"] = advanced(
+                (self._build["prepare_cpu_seconds"] or 0.0) + self._spent.compile_cpu_seconds
+            )
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
@@ -184,15 +192,19 @@ class Replicates:
             run=self._journal.id,
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             family=case.family.name,
+            kind=case.family.kind,
             dataset=case.dataset.id,
             dataset_digest=case.dataset.digest,
-            sizes=dict(case.dataset.sizes),
+            sizes=self._sizes,
+            dimension=self._dimension,
             generated_with=dict(case.dataset.generated_with),
             model=case.model.name,
             model_digest=case.model.digest,
             target=case.model.target,
             backend=case.backend.name,
             language=case.backend.language,
+            gradient="" if self._status == "unavailable" else case.backend.gradient,
+            sampler=case.backend.sampler,
             protocol=self.asked.protocol,
             settings=asdict(self.settings),
             replicate=number,

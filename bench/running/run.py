@@ -54,6 +54,31 @@ def choose(kind: str, names: str | None, known: Mapping[str, T]) -> list[T]:
     return [value for name, value in known.items() if name in wanted]
 
 
+def variant(text: str) -> Backend:
+    """Return the backend with options that a text names.
+
+    Parameters
+    ----------
+    text : str
+        A backend and its options, as in `nutpie:adaptation=low_rank`; several are separated by commas.
+
+    Raises
+    ------
+    UsageError
+        If there is no such backend or option; the message says what there is.
+    """
+    name, _, given = text.partition(":")
+    if name not in BACKENDS:
+        raise UsageError(f"--engine-option {text}: no backend {name!r}; there are: {', '.join(BACKENDS)}")
+    there = [f"{option}={value}" for option, known in BACKENDS[name].options.items() for value in known.values]
+    parts = given.split(",")
+    for part in parts:
+        if part not in there:
+            said = f"there are: {', '.join(there)}" if there else "it has none"
+            raise UsageError(f"--engine-option {text}: {name} has no option {part!r}; {said}")
+    return BACKENDS[name].variant(dict(part.split("=") for part in parts))
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run asks: every dataset of some families with every model of its family by every backend.
@@ -82,6 +107,7 @@ class Plan:
         models: str | None,
         backends: str | None,
         asked: Asked,
+        options: Sequence[str] = (),
     ) -> "Plan":
         """Resolve names; without names of backends, take the default ones that can run here.
 
@@ -93,6 +119,8 @@ class Plan:
             Names, separated by commas.
         asked : Asked
             How.
+        options : sequence of str
+            Of engines, such as `nutpie:adaptation=low_rank`; each is a backend more, beside the others.
 
         Raises
         ------
@@ -104,9 +132,10 @@ class Plan:
         chosen = choose("backend", backends, BACKENDS)
         missing = {}
         if backends is None:
-            defaults = [backend for backend in chosen if backend.default]
-            missing = {b.name: reason for b in defaults if (reason := b.unavailable()) is not None}
-            chosen = [backend for backend in defaults if backend.name not in missing]
+            reasons = {backend.name: backend.unavailable() for backend in chosen if backend.default != "never"}
+            missing = {name: why for name, why in reasons.items() if why and BACKENDS[name].default == "always"}
+            chosen = [backend for backend in chosen if reasons.get(backend.name, "") is None]
+        chosen += [variant(text) for text in dict.fromkeys(options)]
         for backend in chosen:
             asked.settings(backend)  # refuses what no sampler could use
         known = {name: model for family, _ in families for name, model in family.models.items()}

@@ -37,10 +37,20 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a fit cost: wall and CPU seconds, from the call to all draws in memory."""
+    """What a fit cost: wall and CPU seconds, from the call to all draws in memory.
+
+    Attributes
+    ----------
+    seconds, cpu_seconds : float
+        Of the fit.
+    compile_seconds, compile_cpu_seconds : float
+        Of what was compiled since the build for the settings of its fits, before their clocks started.
+    """
 
     seconds: float
     cpu_seconds: float
+    compile_seconds: float = 0.0
+    compile_cpu_seconds: float = 0.0
 
 
 class Session:
@@ -59,6 +69,7 @@ class Session:
         self._backend = backend
         self._posterior: Posterior | None = None
         self._fit: Fit | None = None
+        self._compiling = np.zeros(2)  # wall and CPU seconds since the build
 
     def versions(self) -> dict[str, str]:
         """Versions of all that decides the backend's speed and its draws."""
@@ -75,6 +86,7 @@ class Session:
             The data block of the Stan program.
         """
         self._posterior = self._fit = None
+        self._compiling = np.zeros(2)
         cpu, started = cpu_seconds(), time.perf_counter()
         self._posterior = self._backend.prepare(model, data)
         seconds = time.perf_counter() - started
@@ -189,6 +201,7 @@ class Session:
         depth = int(np.clip(np.log2(max(2.0, gradients / 300)), 3, 8))
         settings = Settings(chains=1, warmup=200, draws=100, max_treedepth=depth, cores=1)
         names = list(self._ready.description.parameters)
+        self._ready.compile_for(settings)
         self._ready.get_ready(settings, seed, start)
         draws = self._ready.sample(settings, seed, start, names).draws
         chosen = np.linspace(0, settings.draws - 1, count).astype(int)
@@ -238,11 +251,14 @@ class Session:
             If the backend returns something else than a `Fit`.
         """
         self._fit = None
+        before = _clocks()
+        self._ready.compile_for(settings)
+        self._compiling += _clocks() - before
         if start is not None:
             self._ready.get_ready(settings, seed, start)
         cpu, started = cpu_seconds(), time.perf_counter()
         fit = self._ready.sample(settings, seed, start, keep)
-        spent = Spent(time.perf_counter() - started, cpu_seconds() - cpu)
+        spent = Spent(time.perf_counter() - started, cpu_seconds() - cpu, *map(float, self._compiling))
         if not isinstance(fit, Fit):
             raise TypeError(f"{self._backend.name} returned {type(fit).__name__} instead of a Fit")
         self._fit = fit
@@ -280,6 +296,11 @@ class Session:
         if self._posterior is None:
             raise RuntimeError("nothing is prepared; call prepare first")
         return self._posterior
+
+
+def _clocks() -> Floats:
+    """Wall and CPU seconds."""
+    return np.array([time.perf_counter(), cpu_seconds()])
 
 
 def serve(descriptor: int) -> None:

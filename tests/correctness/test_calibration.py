@@ -55,6 +55,7 @@ class Doubled(NormalMeans):
         return dataset, {**values, "sigma": 2 * values["sigma"]}
 
 
+@pytest.mark.slow
 def test_ranks_against_data_of_another_prior_are_refused() -> None:
     told: list[int] = []
     model = NORMAL_MEANS.models["centered"]
@@ -164,6 +165,7 @@ def test_uniform_ranks_are_not_refused_and_shifted_and_narrow_ones_are() -> None
     assert uniformity(25 + uniform // 2) < 0.001
 
 
+@pytest.mark.slow
 def test_uniform_ranks_are_refused_as_often_as_the_p_value_says() -> None:
     rng = np.random.default_rng(4)
     p = np.array([uniformity(rng.integers(0, RANKED + 1, 40), replications=1000) for _ in range(150)])

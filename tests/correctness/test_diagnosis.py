@@ -219,8 +219,8 @@ def autoregressive(rng: np.random.Generator, rho: float, count: int) -> np.ndarr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "fits"), [(3, 400), (50, 200), (500, 20)])
-@pytest.mark.parametrize("rho", [-0.4, 0.0, 0.5, 0.7])
+@pytest.mark.parametrize(("count", "fits"), [(3, 400), (50, 100), (500, 10)])
+@pytest.mark.parametrize("rho", [-0.4, 0.0, 0.7])
 def test_correct_fits_are_seldom_suspect_however_many_quantities_they_have(count: int, fits: int, rho: float) -> None:
     """At most 1 of 100; two more are allowed for the luck of so few fits."""
     rng = np.random.default_rng([count, fits])
@@ -228,8 +228,8 @@ def test_correct_fits_are_seldom_suspect_however_many_quantities_they_have(count
     assert suspects <= 0.01 * fits + 2
 
 
-@pytest.mark.parametrize(("count", "fits"), [(3, 60), pytest.param(300, 20, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("rho", [0.0, 0.4])
+@pytest.mark.parametrize(("count", "fits"), [(3, 60), pytest.param(300, 10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rho", [0.0, pytest.param(0.4, marks=pytest.mark.slow)])
 def test_a_chain_that_is_stuck_half_an_sd_off_is_found(count: int, fits: int, rho: float) -> None:
     rng = np.random.default_rng([count, fits])
     found = 0

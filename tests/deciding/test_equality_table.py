@@ -124,6 +124,7 @@ def test_a_pair_that_takes_too_much_costs_itself_alone_and_is_tried_again_with_m
     assert main(names_of(tmp_path)) == 0
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkout(tmp_path)
     assert main(names_of(tmp_path, "--posterior", "coin-fair", "--json")) == 0
@@ -148,6 +149,7 @@ def test_what_is_known_is_not_found_again(tmp_path: Path, capsys: pytest.Capture
     assert len(again) == 2
 
 
+@pytest.mark.slow
 def test_a_verdict_is_on_the_disk_before_it_is_told_and_the_rest_can_go_on(tmp_path: Path) -> None:
     checkout(tmp_path)
     found = Checkout.read(tmp_path, "coin-fair,coin-lies")

@@ -171,7 +171,7 @@ def test_bad_tables_are_refused_before_anything_is_sampled(
 def test_too_many_rows_are_refused_with_the_limit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.families.normal_means.data.MAX_ROWS", 100)
+    monkeypatch.setattr("bench.families.tables.MAX_ROWS", 100)
     assert main(asked(write(tmp_path / "t.csv", 1.0, [20] * 8, 1))) == 2
     assert "at least 101 rows; the limit is 100. Take a random sample of the rows" in capsys.readouterr().err
 

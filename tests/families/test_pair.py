@@ -43,7 +43,7 @@ def test_a_folder_is_a_family_of_one_model_and_one_dataset(tmp_path: Path) -> No
     assert model.stan is not None
     assert model.pymc is not None
     assert (model.stan.code, model.pymc.code) == (STAN, PYMC)
-    assert (dataset.id, dict(dataset.sizes)) == ("my_pair", {"values": 4})
+    assert (dataset.id, dict(dataset.sizes), dataset.values) == ("my_pair", {}, 4)
     assert dataset.digest == data_digest({"N": 3, "y": np.array(DATA["y"])})
     assert target.quantities == target.headline == ()
     assert pair.target(model) is target
@@ -211,7 +211,7 @@ def test_data_that_are_no_text_are_refused(tmp_path: Path) -> None:
         ("names = ", r"pair\.toml is not readable as TOML"),
         (
             "colour = 1\nsize = 2",
-            "colour, size is not known; it may hold names, axes, unconstrained, quantities, headline, reference",
+            "colour, size is not known; it may hold names, axes, unconstrained, quantities, headline, reference, kind",
         ),
         ("names = 3", "names is 3; give a table"),
         ("unconstrained = 1", "unconstrained is 1; give a table"),

@@ -27,7 +27,8 @@ def test_a_checkout_is_a_family_for_each_posterior(tmp_path: Path, within: str) 
     assert model.stan is not None
     assert model.pymc is not None
     assert (model.stan.code, model.pymc.code) == (LINE_STAN, LINE_PYMC)
-    assert dataset.sizes == {"dimension": 3}
+    assert (dict(dataset.sizes), dataset.values) == ({}, 13)
+    assert entry.kind == "other"
     assert found.notes() == ["2 of 3 posteriors have no reference draws: there, engines are held against each other"]
 
 
@@ -125,6 +126,21 @@ def test_names_toml_says_nothing_unknown() -> None:
         for key in ("names", "unconstrained"):
             assert all(isinstance(value, str) for value in said.get(key, {}).values())
         assert all(isinstance(value, list) for value in said.get("axes", {}).values())
+
+
+# Kinds
+
+
+def test_kinds_are_read_from_keywords_and_titles(tmp_path: Path) -> None:
+    root = checkout(tmp_path) / "posterior_database"
+    info = root / "models" / "info"
+    info.mkdir()
+    said = {"fair": {"keywords": "hiearchical"}, "lies": {"keywords": ["ARM"], "title": "A State-Space Time Series"}}
+    for model, words in said.items():
+        (info / f"{model}.info.json").write_text(json.dumps(words))
+    (info / "line.info.json").write_text("{")  # what decides no number leaves nothing out
+    kinds = {name: entry.kind for name, entry in Checkout.read(tmp_path).entries.items()}
+    assert kinds == {"coin-fair": "hierarchical", "coin-lies": "time series", "points-line": "other"}
 
 
 # Bad input: one line each, and the rest goes on

@@ -95,6 +95,7 @@ def test_summary_of_independent_draws() -> None:
     assert all(15_000 < found[column] < 25_000 for column in found if column.startswith("ess"))
 
 
+@pytest.mark.slow
 def test_noncentered_and_centered_fits_agree() -> None:
     """All but in sigma_alpha, in whose neck the centered model diverges and is too slow for a short fit."""
     pairs = [reference_draws(name, MINNESOTA.data, chains=4, samples=1000, delta=0.95, seed=1)[0] for name in MODELS]

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bench.records import Quantity, Record
+from bench.records import Quantity, Record, Status
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>|`*_"
 MODELS = {
@@ -143,3 +144,54 @@ def _outcome(
             "seconds_to_error": dict.fromkeys(KNOWN, 10 * wall),
         },
     }
+
+
+KINDS = {"hierarchical": 2.0, "regression": 0.5, "time series": 1.0}
+"""Kinds of models, and how many times as fast as stanli nutpie_stan is on them, by geometric mean."""
+BUILDS = {"stanli": 0.01, "nutpie_stan": 0.01, "nutpie": 20.0, "pymc": 5.0, "pystan": 60.0}
+
+
+def simulate_many(
+    posteriors: int = 24, backends: tuple[str, ...] = ("stanli", "nutpie_stan", "nutpie"), replicates: int = 3
+) -> Iterator[Record]:
+    """Yield the records of a run over a checkout of posteriordb, a posterior for each model, kind after kind.
+
+    nutpie is 1.2 times as fast as stanli on every kind, and the rest are half as fast. Of the last four posteriors
+    one is not the same in PyMC, one is unhealthy everywhere, one takes nutpie too long and one crashes every second
+    time in stanli.
+    """
+    rng = np.random.default_rng(15)
+    like = next(simulate(groups=(5,), omegas=(10.0,), replicates=1))
+    for i in range(posteriors):
+        kind, own = list(KINDS)[i % len(KINDS)], rng.lognormal(0, 2.0)
+        for backend in backends:
+            speed = {"stanli": 1.0, "nutpie_stan": KINDS[kind], "nutpie": 1.2}.get(backend, 0.5)
+            rate = 1000 * own * speed * (1 if backend == "stanli" else rng.lognormal(0, 0.2))
+            for replicate in range(replicates):
+                wall = float(2000 / rate * rng.lognormal(0, 0.05))
+                fit = replace(
+                    like, family="posteriordb", kind=kind, dataset=f"data{i}", model=f"model{i}", backend=backend,
+                    target=f"data{i}-model{i}", dataset_digest=f"{i:064}", sizes={"values": 10 * (i + 1)},
+                    dimension=i + 1, generated_with={}, versions={backend: "1.0"}, replicate=replicate,
+                    language="stan" if "stan" in backend else "pymc", seed=100 + replicate, health=[], divergences=0,
+                    wall_seconds=wall, ess_per_second=2000 / wall, min_ess_bulk=2000.0, grade=None,
+                    prepare_seconds=BUILDS[backend],
+                )  # fmt: skip
+                yield _fate(fit, posteriors - 1 - i)
+
+
+def _fate(fit: Record, left: int) -> Record:
+    if left == 0 and fit.language == "pymc":
+        return broken(fit, "mismatch", "the log density differs by 3.2; the difference depends on tau (up to 3.2)")
+    if left == 1:
+        return replace(fit, health=["divergences: 300"])
+    if left == 2 and fit.backend == "nutpie":
+        return broken(fit, "timeout", "sample took longer than 120 s and was stopped")
+    if left == 3 and fit.backend == "stanli" and fit.replicate % 2 == 0:
+        return broken(fit, "crashed", "signal 11")
+    return fit
+
+
+def broken(fit: Record, status: Status, reason: str) -> Record:
+    """Return the record of a fit that came to nothing."""
+    return replace(fit, status=status, reason=reason, wall_seconds=None, min_ess_bulk=None, ess_per_second=None)

@@ -65,15 +65,14 @@ def test_pages_and_tables_hold_any_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("report", "one"),
-        ("compare", "one", "--by", "backend"),
-        ("compare", "one", "--by", "backend", "--reference", "caf\xe9"),
-        ("history", "one", "--output", "history"),
-        ("export", "one", "--to", "pytest-benchmark"),
-        ("report", os.fsdecode(b"no\xff\xc3\xa9run")),
-        ("doctor",),
+        pytest.param(("report", "one"), id="report"),
+        pytest.param(("compare", "one", "--by", "backend"), id="compare", marks=pytest.mark.slow),
+        pytest.param(("compare", "one", "--by", "backend", "--reference", "caf\xe9"), id="reference"),
+        pytest.param(("history", "one", "--output", "history"), id="history", marks=pytest.mark.slow),
+        pytest.param(("export", "one", "--to", "pytest-benchmark"), id="export", marks=pytest.mark.slow),
+        pytest.param(("report", os.fsdecode(b"no\xff\xc3\xa9run")), id="no run"),
+        pytest.param(("doctor",), id="doctor", marks=pytest.mark.slow),
     ],
-    ids=["report", "compare", "reference", "history", "export", "no run", "doctor"],
 )
 def test_a_terminal_of_ascii_alone_is_enough_for_any_text(arguments: tuple[str, ...], tmp_path: Path) -> None:
     written(tmp_path / "runs" / "one", records())

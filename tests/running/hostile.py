@@ -92,7 +92,7 @@ def text_seconds(fit: Fit) -> Fit:
 class Hostile(Stanli):
     """stanli, with something else in between."""
 
-    default = False
+    default = "never"
 
     def __init__(
         self,

@@ -224,17 +224,26 @@ def test_only_some_places_are_compared_where_a_place_takes_long(
 
 
 @pytest.mark.parametrize("fault", [segfault, hang])
-def test_a_leader_that_cannot_sample_leads_all_the_same(
+def test_where_no_side_can_look_for_the_posterior_nothing_is_called_the_same(
     fault: object, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finds no places where the posterior has its mass; the others are left."""
+    """Places elsewhere are left, and they agree."""
     monkeypatch.setitem(BACKENDS, "stanli", Faulty(fault.__name__, sample=fault))  # type: ignore[attr-defined, arg-type]
     equality, (model, dataset) = Equality(workers, timeout=3), parts(tiny(pymc=None))
     verdict = equality.check(SAME, model, dataset, STANLI, workers[STANLI])
-    assert verdict.kind == "same"
-    assert verdict.typical == 0
+    assert (verdict.kind, verdict.typical) == ("unknown", 0)
     assert verdict.places > 30
+    assert "no place was found where the posterior has its mass" in str(verdict)
     assert len(equality.typical(SAME, model, dataset, 8)) == 8
+
+
+def test_where_the_leader_cannot_sample_the_other_side_looks_for_the_posterior(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKENDS, "stanli", Faulty("segfault", sample=segfault))
+    equality, (model, dataset) = Equality(workers), parts(SAME)
+    verdict = equality.check(SAME, model, dataset, ENGINE, workers[ENGINE])
+    assert (verdict.kind, verdict.typical) == ("same", TYPICAL)
 
 
 def test_posterior_draws_that_a_program_cannot_take_are_refused(equality: Equality, workers: Workers) -> None:

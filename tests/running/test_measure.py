@@ -101,6 +101,10 @@ def test_a_record_is_whole_and_on_disk(model: str, measured: Measure) -> None:
     assert record.versions == STANLI.versions()
     assert (record.family, record.target, record.language) == ("normal_means", MODELS[model].target, "stan")
     assert (record.sizes, record.generated_with) == (SMOKE.sizes, SMOKE.generated_with)
+    assert (record.kind, record.dimension) == (
+        "hierarchical",
+        3 if "marginal" in model else 7 if "zerosum" in model else 8,
+    )
     assert set(record.further) == ({"population_mean"} if record.target == "finite_population" else set())
 
 
@@ -125,6 +129,7 @@ def test_where_no_truth_is_known_a_record_keeps_what_engines_can_be_held_against
     (record,) = measured(case("pair", tiny()))
     assert record.status == "ok", record.reason
     assert set(record.quantities) == {"m", "s", "z", "shifted"}  # not what one language has alone
+    assert (record.sizes, record.kind) == ({"values": 7}, "")
     assert record.headline == ["m", "s"]
     assert record.grade is None
     assert record.summary is not None

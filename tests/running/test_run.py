@@ -56,8 +56,19 @@ def test_without_names_the_default_backends_that_can_run_are_taken_and_the_other
     names = [backend.name for backend in made.backends]
     assert "stanli" in names
     assert "nutpie" not in names
-    assert "pystan" not in names
     assert made.missing["nutpie"] == "gone; type: x"
+
+
+@pytest.mark.parametrize("reason", [None, "gone; type: x"])
+def test_pystan_is_measured_where_it_is_installed_and_jax_never_unasked(
+    reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pystan", "numpyro", "blackjax"):
+        monkeypatch.setattr(BACKENDS[name], "unavailable", lambda: reason)
+    made = Plan.make(chosen("smoke"), None, None, Asked())
+    names = {backend.name for backend in made.backends} & {"pystan", "numpyro", "blackjax"}
+    assert names == (set() if reason else {"pystan"})
+    assert not made.missing.keys() & {"pystan", "numpyro", "blackjax"}
 
 
 def test_a_backend_asked_for_by_name_stays_though_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +169,33 @@ def test_another_commit_is_no_difference() -> None:
     before = described()
     before["environment"]["commit"] = "another"
     assert differences(before, plan().describe([])) == []
+
+
+def test_engine_options_are_backends_more_whose_names_tell_of_them() -> None:
+    texts = ["nutpie:adaptation=low_rank", "stanli:fast_math=true", "stanli:fast_math=true"]
+    made = Plan.make(chosen("smoke"), "centered", "stanli", Asked(), texts)
+    assert [case.backend.name for case in made.cases] == [
+        "stanli",
+        "nutpie[adaptation=low_rank]",
+        "stanli[fast_math=true]",
+    ]
+    plain, metric, fast = made.backends
+    assert plain.name in BACKENDS  # and is what it was
+    assert (metric.gradient, metric.sampler) == ("Numba", "nutpie adaptation=low_rank")
+    assert (fast.gradient, fast.sampler) == ("stanli fast_math=true", "Stan")
+    assert set(made.describe([])["settings"]) == {backend.name for backend in made.backends}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nutpy:adaptation=low_rank", "no backend 'nutpy'; there are: cmdstan, stanli"),
+        ("nutpie:metric=dense", "nutpie has no option 'metric=dense'; there are: adaptation=low_rank"),
+        ("nutpie:adaptation=high", "nutpie has no option 'adaptation=high'; there are: adaptation=low_rank"),
+        ("nutpie", "nutpie has no option ''; there are: adaptation=low_rank"),
+        ("pymc:mode=FAST", "pymc has no option 'mode=FAST'; it has none"),
+    ],
+)
+def test_unknown_engine_options_are_refused_with_those_there_are(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Plan.make(chosen("smoke"), None, None, Asked(), [text])

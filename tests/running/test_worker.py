@@ -4,6 +4,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ class Noting(Stanli):
 
     def prepare(self, model: Model, data: Data) -> Any:
         posterior = super().prepare(model, data)
-        for name in ("log_density_and_gradient", "get_ready", "sample"):
+        for name in ("log_density_and_gradient", "compile_for", "get_ready", "sample"):
             setattr(posterior, name, self._noted(name, getattr(posterior, name)))
         return posterior
 
@@ -182,9 +183,30 @@ def test_a_backend_gets_ready_for_given_starts_before_the_clock() -> None:
     backend = Noting()
     made = session(backend=backend)
     assert made.sample(SETTINGS, 1, START, KEEP).seconds > 0
-    assert backend.asked == ["get_ready", "sample"]
+    assert backend.asked == ["compile_for", "get_ready", "sample"]
     made.sample(SETTINGS, 1, None, KEEP)
-    assert backend.asked == ["get_ready", "sample", "sample"]
+    assert backend.asked == ["compile_for", "get_ready", "sample", "compile_for", "sample"]
+
+
+class Compiling(Stanli):
+    """stanli, as if it compiled for the settings of the first fit."""
+
+    def prepare(self, model: Model, data: Data) -> Any:
+        posterior = super().prepare(model, data)
+        left = [0.2]
+        posterior.compile_for = lambda settings: time.sleep(left.pop() if left else 0)  # type: ignore[method-assign]
+        return posterior
+
+
+def test_what_is_compiled_for_the_settings_is_part_of_the_build_and_of_every_fit_since() -> None:
+    made = session(backend=Compiling())
+    for _ in range(2):
+        spent = made.sample(SETTINGS, 1, START, KEEP)
+        assert spent.compile_seconds >= 0.2
+        assert spent.compile_cpu_seconds < 0.2  # it slept
+    made.prepare(model(), {"centre": 11.0})
+    made._posterior.compile_for = lambda settings: None  # type: ignore[method-assign, union-attr]
+    assert made.sample(SETTINGS, 1, START, KEEP).compile_seconds < 0.2
 
 
 def test_a_fit_is_handed_over_once_with_what_is_wanted_of_it() -> None:

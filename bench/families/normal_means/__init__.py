@@ -31,6 +31,7 @@ class NormalMeans(Family):
     """y_i ~ normal(mu_g[g_i], sigma), sigma ~ half-normal(1), omega ~ half-normal(10); mu_g as in `forms`."""
 
     name = "normal_means"
+    kind = "hierarchical"
     models = MODELS
     targets = TARGETS
     grids = ("quick", *(name for name in GRIDS if name != "quick"))

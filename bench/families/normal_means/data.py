@@ -1,27 +1,20 @@
 """Observations in groups: generated, or a reader's own table."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet
 from numpy.typing import NDArray
 
-from bench.families.base import Data, DataError, Dataset, check_file
+from bench.families.base import Data, DataError, Dataset
+from bench.families.tables import read_frame, sorted_columns, table_id
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MAX_ROWS = 5_000_000
-MAX_BYTES = 2 * 2**30
-PARQUET = (".parquet", ".pq")
-EMPTY: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-"""In a CSV file an empty cell says that nothing was observed; no text does, `NA` included."""
 FURTHEST, NEAREST = 1e100, 1e-100
 """Observations beyond these overflow when they are squared, or vanish."""
 
@@ -174,7 +167,7 @@ def read_table(path: Path, group_column: str, value_column: str) -> Groups:
     Parameters
     ----------
     path : Path
-        The file; its ending tells the format, and anything but `PARQUET` is read as CSV.
+        The file; its ending tells the format, see `bench.families.tables`.
     group_column : str
         Name of the column of labels.
     value_column : str
@@ -185,44 +178,8 @@ def read_table(path: Path, group_column: str, value_column: str) -> Groups:
     DataError
         If the file cannot be read, a column is not there, or its values cannot be used.
     """
-    check_file(path, MAX_BYTES)
-    is_parquet = path.suffix.lower() in PARQUET
-    try:
-        table = _read_parquet(path) if is_parquet else _read_csv(path, group_column)
-    except DataError:
-        raise
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path}: the file is empty; give a CSV with a header line, or a Parquet file") from None
-    except Exception as error:  # parsers and decompressors raise types of their own
-        raise DataError(f"{path}: not readable as a table ({error}); give a CSV with a header, or Parquet") from error
-    for option, column in (("--group-column", group_column), ("--value-column", value_column)):
-        if column not in table.columns:
-            known = ", ".join(repr(str(name)) for name in table.columns[:20])
-            raise DataError(f"{path}: no column {column!r}; the columns are {known}. Name one of them: {option} NAME")
-    if group_column == value_column:
-        raise DataError(f"{path}: {group_column!r} is named as group and as value; name two different columns")
-    return from_table(table, group_column, value_column, name=path.stem, first_row=1 if is_parquet else 2)
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    _check_rows(path, pyarrow.parquet.read_metadata(path).num_rows)
-    table: pd.DataFrame = pd.read_parquet(path)
-    return table
-
-
-def _read_csv(path: Path, group_column: str) -> pd.DataFrame:
-    """Read a CSV file with its labels as text, so that `01` and `1` stay apart, and `NA` is a label."""
-    table: pd.DataFrame = pd.read_csv(path, dtype={group_column: str}, nrows=MAX_ROWS + 1, low_memory=False, **EMPTY)
-    if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(f"{path}: its rows have more cells than its header has names; name every column")
-    _check_rows(path, len(table))
-    return table
-
-
-def _check_rows(path: Path, rows: int) -> None:
-    if rows > MAX_ROWS:
-        said = f"{rows:,} rows" if path.suffix.lower() in PARQUET else f"at least {rows:,} rows"
-        raise DataError(f"{path}: {said}; the limit is {MAX_ROWS:,}. Take a random sample of the rows")
+    table, first_row = read_frame(path, {"group": group_column, "value": value_column})
+    return from_table(table, group_column, value_column, name=path.stem, first_row=first_row)
 
 
 def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, name: str, first_row: int = 1) -> Groups:
@@ -253,46 +210,9 @@ def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, nam
     >>> clinics.labels, clinics.group, clinics.y
     (('a', 'b'), array([0, 1, 1]), array([1.5, 2. , 3. ]))
     """
-    y = _numbers(table[value_column], name)
-    keys = table[group_column]
-    where = " of the file, whose header is row 1 (empty lines are not counted)" if first_row == 2 else ""
-    if missing := np.flatnonzero(keys.isna()).tolist():
-        raise DataError(
-            f"{name}: column {group_column!r} is empty in {len(missing)} rows; drop or mend those rows, the first of "
-            f"which is row {missing[0] + first_row}{where}"
-        )
-    if bad := np.flatnonzero(~np.isfinite(y)).tolist():
-        raise DataError(
-            f"{name}: {len(bad)} missing or infinite observations, the first in row {bad[0] + first_row}{where} "
-            f"({y[bad[0]]}); drop or mend those rows"
-        )
-    if not pd.api.types.is_numeric_dtype(keys):
-        keys = keys.astype(str)
-    codes, uniques = pd.factorize(keys, sort=True)
-    order = np.lexsort((y, codes))
-    stem = re.sub(r"[^A-Za-z0-9_.]+", "_", name)[:40] or "table"
-    draft = Groups(
-        id=name, y=y[order], group=codes[order].astype(np.int64), labels=tuple(str(label) for label in uniques)
-    )
-    return Groups(id=f"{stem}-{draft.digest[:8]}", y=draft.y, group=draft.group, labels=draft.labels)
-
-
-def _numbers(column: "pd.Series[Any]", name: str) -> Floats:
-    """Return a column's values, or refuse one that holds something else than numbers."""
-    types = pd.api.types
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    text: list[object] = []
-    if types.is_object_dtype(column) or types.is_string_dtype(column):
-        values = pd.to_numeric(column, errors="coerce")
-        wrong = (values.isna() & column.notna()) | column.map(lambda value: isinstance(value, bool | np.bool_ | bytes))
-        text = column[wrong].head(1).tolist()
-    else:
-        values = column
-    if text or types.is_bool_dtype(values) or types.is_complex_dtype(values) or not types.is_numeric_dtype(values):
-        example = repr(text[0]) if text else "True or False" if types.is_bool_dtype(values) else f"{column.dtype}"
-        raise DataError(f"{name}: column {str(column.name)!r} holds {example}, not a number; name a numeric column")
-    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    group, labels, (y,) = sorted_columns(table, group_column, [value_column], name=name, first_row=first_row)
+    draft = Groups(id=name, y=y, group=group, labels=labels)
+    return replace(draft, id=table_id(name, draft))
 
 
 def _unbalanced(n_groups: int, largest: int) -> list[int]:

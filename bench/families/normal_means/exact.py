@@ -8,7 +8,7 @@ exponentially on every side, the rule converges geometrically, and omega near 0 
 Groups of one size enter through their number, sum and sum of squares, and sizes through x = omega^2 / sigma^2 alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.correctness.quadrature import DROP, REACH, Axis, Marginal, NormalMixture, ScaleMarginal
+from bench.correctness.quadrature import REACH, Axis, Marginal, NormalMixture, ScaleMarginal, blocks, box
 from bench.families.normal_means.data import Groups
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,6 @@ Floats = NDArray[np.float64]
 SIGMA_PRIOR_SD, OMEGA_PRIOR_SD = 1.0, 10.0  # of the half-normals; the prior of mu is N(0, 1)
 TOLERANCE = 1e-6  # the grid is fine enough when the error it states is below this
 INTERVALS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # on each axis, tried in turn
-BLOCK = 1 << 17  # elements of a temporary array, so that it stays in cache
 
 
 class _Given(NamedTuple):
@@ -59,8 +58,8 @@ class _Groups:
 
     def given(self, sigma: Floats, omega: Floats) -> _Given:
         """Condition on sigma and omega, block by block."""
-        blocks = (self._given(sigma[block], omega[block]) for block in _blocks(len(sigma), len(self.sizes)))
-        return _Given(*map(np.concatenate, zip(*blocks, strict=True)))
+        each = (self._given(sigma[block], omega[block]) for block in blocks(len(sigma), len(self.sizes)))
+        return _Given(*map(np.concatenate, zip(*each, strict=True)))
 
     def _given(self, sigma: Floats, omega: Floats) -> _Given:
         a = self.shrinkage(sigma, omega)
@@ -82,7 +81,7 @@ class _Groups:
     def means_and_sds(self, given: _Given, weight: Floats, sigma: Floats, omega: Floats) -> tuple[Floats, Floats]:
         """Posterior mean and sd of each mu_g, shape (G,), by sums over weighted nodes."""
         sums = np.zeros((6, len(self.sizes)))
-        for block in _blocks(len(weight), len(self.sizes)):
+        for block in blocks(len(weight), len(self.sizes)):
             a, b = self.shrinkage(sigma[block], omega[block]), given.kp_d[block, None]
             variance = a * omega[block, None] ** 2 + a**2 * given.k_d[block, None]
             sums += [weight[block] @ term for term in (a, a * b, variance, a**2, a**2 * b, (a * b) ** 2)]
@@ -340,42 +339,10 @@ def exact_posterior(dataset: Groups, posterior: str) -> ExactPosterior:
     s1 = np.sqrt(groups.within_ss / degrees) if degrees else dataset.y.std()
     s2 = np.sqrt(groups.means.var() + s1**2 * np.mean(1 / dataset.group_sizes))
     u, v = (Axis(float(unit), np.array(REACH)) for unit in (s1, s2))
-    ends = _box(lambda at_u, at_v: groups.log_density(u, v, at_u, at_v))
+    ends = box(lambda at_u, at_v: groups.log_density(u, v, at_u, at_v), 2)
     for intervals in INTERVALS:
         u, v = (replace(axis, nodes=np.linspace(*end, intervals + 1)) for axis, end in zip((u, v), ends, strict=True))
         result = ExactPosterior(groups, (u, v), groups.log_density(u, v, u.nodes[:, None], v.nodes))
         if max(result.error.values()) < TOLERANCE:
             break
     return result
-
-
-def _box(density: Callable[[Floats, Floats], Floats]) -> list[tuple[float, float]]:
-    """Ranges of u and v outside of which the log density is `DROP` below its maximum."""
-    ranges = [REACH, REACH]
-    for _ in range(10):
-        before = list(ranges)
-        for this in (0, 1):
-            nodes = np.linspace(*ranges[this], 17)
-            profile = _profile(density if this == 0 else lambda v, u: density(u, v), nodes, *ranges[1 - this])
-            inside = np.flatnonzero(profile > profile.max() - DROP)
-            ranges[this] = float(nodes[max(inside[0] - 1, 0)]), float(nodes[min(inside[-1] + 1, 16)])
-        if all(old[1] - old[0] < 1.1 * (new[1] - new[0]) for old, new in zip(before, ranges, strict=True)):
-            break
-    return ranges
-
-
-def _profile(density: Callable[[Floats, Floats], Floats], first: Floats, lower: float, upper: float) -> Floats:
-    """Largest density over the second argument in a range, for each value of the first."""
-    low, high = np.full(len(first), lower), np.full(len(first), upper)
-    for _ in range(6):
-        second = np.linspace(low, high, 9, axis=1)
-        values = density(first[:, None], second)
-        best = np.take_along_axis(second, values.argmax(axis=1)[:, None], axis=1)[:, 0]
-        low, high = np.maximum(best - (high - low) / 8, lower), np.minimum(best + (high - low) / 8, upper)
-    return np.asarray(values.max(axis=1))
-
-
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of rows whose arrays have `BLOCK` elements or so."""
-    step = max(1, BLOCK // columns)
-    return (slice(start, start + step) for start in range(0, rows, step))

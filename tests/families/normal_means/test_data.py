@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.families.normal_means import data as datasets
+from bench.families import tables
 from bench.families.normal_means.data import GRIDS, DataError, Groups, from_table, grid, normal_means, read_table
 
 # Beginnings of SHA-256 over y (little-endian float64), seed 41, n = 20: the public thread this project starts from.
@@ -318,9 +318,9 @@ def test_files_that_are_refused(name: str, make: Callable[[Path], object], messa
 
 def test_too_many_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(FRAME, tmp_path / "t.csv")
-    monkeypatch.setattr(datasets, "MAX_ROWS", 7)
+    monkeypatch.setattr(tables, "MAX_ROWS", 7)
     assert len(read_table(path, "school", "score").y) == 7
-    monkeypatch.setattr(datasets, "MAX_ROWS", 6)
+    monkeypatch.setattr(tables, "MAX_ROWS", 6)
     with pytest.raises(DataError, match=r"7 rows; the limit is 6\. Take a random sample of the rows"):
         read_table(path, "school", "score")
 

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.families import tables
 from bench.families.base import DataError, Program
-from bench.families.normal_means import data
 from bench.families.normal_means.data import Groups, read_table
 from bench.families.normal_means.forms import MODELS
 from bench.families.normal_means.programs import Table, program
@@ -128,7 +128,7 @@ def test_errors_name_the_row_of_the_file(tmp_path: Path) -> None:
         read_table(csv(tmp_path, "b,1", ",2", ",3", "a,4"), "g", "y")
     path = tmp_path / "t.parquet"
     pd.DataFrame({"g": ["z", "b", "a", "b"], "y": [9, 1, np.nan, 2]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"the first in row 3 \(nan\)"):
+    with pytest.raises(DataError, match=r"the first in row 3 \(nan in column 'y'\)"):
         read_table(path, "g", "y")
 
 
@@ -236,7 +236,7 @@ def test_the_files_of_a_pair_are_looked_at_before_they_are_opened_too(name: str,
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     with path.open("wb") as file:
-        file.truncate(data.MAX_BYTES + 1)  # takes no room
+        file.truncate(tables.MAX_BYTES + 1)  # takes no room
     with pytest.raises(DataError, match=r"2\.0 GiB; the limit is 2 GiB"):
         read_table(path, "g", "y")
     program_file = tmp_path / "model.stan"

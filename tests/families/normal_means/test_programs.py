@@ -13,7 +13,8 @@ from bench.backends import BACKENDS
 from bench.families.normal_means.data import normal_means, read_table
 from bench.families.normal_means.exact import exact_posterior
 from bench.families.normal_means.forms import MODELS
-from bench.families.normal_means.programs import PYMC, STAN, Table, program
+from bench.families.normal_means.programs import Table, program
+from bench.families.programs import PYMC, STAN
 from bench.settings import Settings
 from tests.conftest import REQUIRED
 
@@ -51,7 +52,7 @@ def test_every_program_is_whole(model: str, backend: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("model", "backend"),
-    [pytest.param(*case, marks=[pytest.mark.slow] if case[1] in PYMC else []) for case in RUN],
+    [pytest.param(*case, marks=[pytest.mark.slow] if case[1] in (*PYMC, "pystan") else []) for case in RUN],
 )
 @pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (170.0, 8.5)])
 def test_it_runs_as_printed_and_fits(model: str, backend: str, centre: float, scale: float, tmp_path: Path) -> None:

@@ -255,7 +255,13 @@ def test_the_two_posteriors_are_not_the_same() -> None:
     assert np.ptp(logs[:, 0] - logs[:, 1]) > 1
 
 
-@datasets
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        pytest.param(each, id=name, marks=[pytest.mark.slow] if i else [])
+        for i, (name, each) in enumerate(DATASETS.items())
+    ],
+)
 @pytest.mark.parametrize("name", ["marginal", "finite_marginal"])
 def test_marginal_models_are_the_density_that_the_exact_posterior_integrates(name: str, dataset: Groups) -> None:
     """That integrates mu too, by a formula of its own; here a trapezoid rule does."""

@@ -1,0 +1,215 @@
+"""Where a difference between two engines comes from: the gradients, or the sampler.
+
+From engine to engine lead steps that change one of the two alone. A step that changes the gradients is measured by the
+CPU seconds of one: the sampler is the same, and so are, but for chance, the effective draws that a gradient buys. A
+step that changes the sampler is measured by the CPU seconds of an effective draw. The whole is the product of all.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from bench.cells import Cell, baseline
+from bench.records import Record
+from bench.report.statistics import Contrast, mean_over_rounds, moderate
+from bench.report.tables import NOTHING, number
+
+PARTS = ("whole", "gradients", "sampler", "ess")
+"""CPU seconds of an effective draw, the part of them that the gradients and that the sampler make, and the effective
+draws that a gradient buys the sampler."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """How B differs from A, in parts.
+
+    Attributes
+    ----------
+    family, dataset, model : str
+        Of the case; empty where it is a mean over several.
+    path : tuple of str
+        Backends from A to B.
+    changes : tuple of str
+        What each step changes, `gradient` or `sampler`.
+    cases : int
+        How many cases it is the geometric mean of.
+    rounds : mapping of str to sequence of mapping of int to float
+        Of each of `PARTS`, for each case, the log ratios B/A by replicate.
+    contrasts : mapping of str to Contrast
+        Of each of `PARTS`.
+    """
+
+    family: str
+    dataset: str
+    model: str
+    path: tuple[str, ...]
+    changes: tuple[str, ...]
+    cases: int
+    rounds: Mapping[str, Sequence[Mapping[int, float]]]
+    contrasts: Mapping[str, Contrast]
+
+    @property
+    def a(self) -> str:
+        """What it is compared with."""
+        return self.path[0]
+
+    @property
+    def b(self) -> str:
+        """What is compared."""
+        return self.path[-1]
+
+    def changed(self, part: str) -> bool:
+        """Whether any step changes a part; where none does, both sides share it."""
+        needed = {"gradients": "gradient", "sampler": "sampler", "ess": "sampler"}.get(part)
+        return needed is None or needed in self.changes
+
+    def ratio(self, part: str) -> float:
+        """B/A, a geometric mean."""
+        return math.exp(self.contrasts[part].mean)
+
+    def interval(self, part: str) -> tuple[float, float] | None:
+        """Return the 95 % interval of the ratio; None where the spread is unknown, or as good as."""
+        contrast = self.contrasts[part]
+        half = contrast.half_width()
+        return (math.exp(contrast.mean - half), math.exp(contrast.mean + half)) if half < math.log(1000) else None
+
+    def shown(self, part: str) -> str:
+        """Write a ratio with its interval, and a dash for a part that both sides share."""
+        if not self.changed(part):
+            return NOTHING
+        found = self.interval(part)
+        return number(self.ratio(part)) + (f" [{number(found[0])}, {number(found[1])}]" if found else "")
+
+    @property
+    def sentence(self) -> str:
+        """The parts in one sentence, told from the costlier side."""
+        if self.contrasts["whole"].mean < 0:
+            return self._turned.sentence
+        over = f"over {self.cases} cases" if self.cases > 1 else f"{self.dataset} {self.model}"
+        whole = f"{over}: {self.b} takes {self._times('whole')} times the CPU time of {self.a} for an effective draw"
+        if not self.changed("sampler"):
+            return f"{whole}, all of it for its gradients, since both have the same sampler"
+        if not self.changed("gradients"):
+            return f"{whole}, all of it for its sampler, since both have the same gradients"
+        return (
+            f"{whole}; of the {number(self.ratio('whole'), 2)} times, {self._times('gradients')} are the gradients and "
+            f"{self._times('sampler')} the sampler"
+        )
+
+    def _times(self, part: str) -> str:
+        found = self.interval(part)
+        return number(self.ratio(part), 2) + (f" ({number(found[0], 2)} to {number(found[1], 2)})" if found else "")
+
+    @property
+    def _turned(self) -> "Crossing":
+        """A against B."""
+        contrasts = {part: replace(contrast, mean=-contrast.mean) for part, contrast in self.contrasts.items()}
+        return replace(self, path=self.path[::-1], changes=self.changes[::-1], contrasts=contrasts)
+
+
+def crossings(cells: Sequence[Cell], reference: str | None = None) -> list[Crossing]:
+    """Take apart how the engines of each case differ from a reference, as far as steps lead there.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        Of one run or of several; those that may not be ranked are passed over.
+    reference : str, optional
+        Backend that the others are compared with; by default that of `bench.cells.baseline`.
+    """
+    a = reference or baseline(cells)
+    cases: dict[tuple[str, ...], dict[str, Cell]] = {}
+    for cell in cells:
+        if cell.healthy and cell.first.gradient and cell.first.sampler:
+            cases.setdefault((cell.first.run, *cell.key[:3]), {})[cell.backend] = cell
+    found = []
+    for (_, family, dataset, model), there in cases.items():
+        for b in there:
+            path = _path(there, a, b)
+            if len(path) > 1 and (rounds := _rounds([there[name] for name in path])):
+                parts = {part: [{number: each[part] for number, each in rounds.items()}] for part in PARTS}
+                changes = tuple(_change(there[x], there[y]) for x, y in pairwise(path))
+                found.append(Crossing(family, dataset, model, path, changes, 1, parts, _contrasts(parts)))
+    return _moderated(found)
+
+
+def pooled(of: Sequence[Crossing], *, by_model: bool = False) -> list[Crossing]:
+    """Return geometric means over all cases that have the same steps, with rounds of replicates as units.
+
+    Parameters
+    ----------
+    of : sequence of Crossing
+        One for each case.
+    by_model : bool
+        Whether each model has a mean of its own, over its datasets.
+    """
+    groups: dict[tuple[str, ...], list[Crossing]] = {}
+    for each in of:
+        own = (each.family, each.model) if by_model else ("", "")
+        groups.setdefault((*own, *each.path), []).append(each)
+    found = []
+    for (family, model, *_), group in groups.items():
+        parts = {part: [rounds for each in group for rounds in each.rounds[part]] for part in PARTS}
+        dataset, model = (group[0].dataset, group[0].model) if len(group) == 1 else ("", model)
+        first = group[0]
+        found.append(Crossing(family, dataset, model, first.path, first.changes, len(group), parts, _contrasts(parts)))
+    return found
+
+
+def _change(a: Cell, b: Cell) -> str:
+    """Say what alone two engines do not share; empty if they share both or nothing."""
+    return {(True, False): "sampler", (False, True): "gradient"}.get(
+        (a.first.gradient == b.first.gradient, a.first.sampler == b.first.sampler), ""
+    )
+
+
+def _path(there: Mapping[str, Cell], a: str, b: str) -> tuple[str, ...]:
+    """Return the fewest backends that lead from one to another, each step changing one thing; empty if none do."""
+    ways: list[tuple[str, ...]] = [(a,)] if a in there and b in there else []
+    seen = {a}
+    for way in ways:  # it grows while it is read
+        if way[-1] == b:
+            return way
+        following = [name for name in there if name not in seen and _change(there[way[-1]], there[name])]
+        seen.update(following)
+        ways += [(*way, name) for name in following]
+    return ()
+
+
+def _rounds(path: Sequence[Cell]) -> dict[int, dict[str, float]]:
+    """Return the log ratios of all parts for each replicate that counts, with all numbers, in every cell of a path."""
+    measured = [
+        {record.replicate: costs for record in cell.counted if all((costs := _costs(record)).values())} for cell in path
+    ]
+    found = {}
+    for replicate in sorted(set.intersection(*map(set, measured))):
+        parts = {"gradients": 0.0, "sampler": 0.0, "ess": 0.0}
+        for (a, b), (x, y) in zip(pairwise(path), pairwise(each[replicate] for each in measured), strict=True):
+            if _change(a, b) == "gradient":
+                parts["gradients"] += math.log(y["gradient"] / x["gradient"])
+            else:
+                parts["sampler"] += math.log(y["draw"] / x["draw"])
+                parts["ess"] += math.log(y["ess"] / x["ess"])
+        found[replicate] = {"whole": parts["gradients"] + parts["sampler"], **parts}
+    return found
+
+
+def _costs(record: Record) -> dict[str, float]:
+    """CPU seconds of a gradient and of an effective draw, and effective draws of a gradient; 0 where not measured."""
+    rate = record.ess_per_cpu_second
+    return {
+        "gradient": record.cpu_per_gradient or 0.0,
+        "draw": 1 / rate if rate else 0.0,
+        "ess": record.ess_per_gradient or 0.0,
+    }
+
+
+def _contrasts(parts: Mapping[str, Sequence[Mapping[int, float]]]) -> dict[str, Contrast]:
+    return {part: mean_over_rounds(rounds) for part, rounds in parts.items()}
+
+
+def _moderated(found: Sequence[Crossing]) -> list[Crossing]:
+    """Let the contrasts of each part borrow strength from each other."""
+    better = {part: moderate([each.contrasts[part] for each in found]) for part in PARTS}
+    return [replace(each, contrasts={part: better[part][i] for part in PARTS}) for i, each in enumerate(found)]

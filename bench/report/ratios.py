@@ -1,0 +1,96 @@
+"""The ratio of two backends on one posterior: over replicates, without the build and with it."""
+
+import math
+
+from bench.records import Record
+from bench.report.matching import Match
+from bench.report.statistics import Contrast, paired, welch
+from bench.report.tables import Row, number, span
+
+FIT, FIRST = "a fit", "the first fit"
+MEASURES = (FIT, FIRST)
+"""Effective draws per second of wall time, and per second of wall time and the first build together."""
+
+Key = tuple[str, str, str]
+"""Family, dataset and model of a case."""
+
+
+def key(row: Row) -> Key:
+    """Return which posterior a case is of, by which model."""
+    return (row.family, row.dataset, row.model)
+
+
+def name(case: Key) -> str:
+    """Name a posterior by its data and its model, or a pair by its name."""
+    return case[1] if case[0] == "pair" else f"{case[1]}-{case[2]}"
+
+
+def rate(record: Record, measure: str, build: float | None) -> float:
+    """Return the smallest bulk ESS per second; 0 where it is not known.
+
+    Parameters
+    ----------
+    record : Record
+        Of a fit.
+    measure : str
+        One of `MEASURES`.
+    build : float, optional
+        Seconds of the first build.
+    """
+    if measure == FIT:
+        return record.ess_per_second or 0.0
+    if build is None or not record.wall_seconds:
+        return 0.0
+    return (record.min_ess_bulk or 0.0) / (record.wall_seconds + build)
+
+
+def compared(a: Row, b: Row, measure: str) -> Contrast | None:
+    """Return the log ratio b/a of rates, over pairs of replicates where both have the same seeds.
+
+    Parameters
+    ----------
+    a, b : Row
+        Cases of one posterior.
+    measure : str
+        One of `MEASURES`.
+
+    Returns
+    -------
+    Contrast, optional
+        None where a rate is not known.
+    """
+    sides = [
+        {record.replicate: value for record in row.counted if (value := rate(record, measure, row.build_seconds)) > 0}
+        for row in (a, b)
+    ]
+    both = sides[0].keys() & sides[1].keys()
+    if both and Match(a, b, "").paired:
+        return paired(*([side[number] for number in sorted(both)] for side in sides))
+    return welch(*(list(side.values()) for side in sides)) if all(sides) else None
+
+
+def times(contrast: Contrast, unit: str = " times") -> str:
+    """Write a ratio with its interval, where it has one.
+
+    Parameters
+    ----------
+    contrast : Contrast
+        Its logarithm.
+    unit : str
+        What follows the number.
+
+    Examples
+    --------
+    >>> times(Contrast(mean=0.0, variance=0.01, n=4, df=3))
+    '1.00 times (0.853 to 1.17)'
+    """
+    said = f"{number_of(contrast)}{unit}"
+    half = contrast.half_width()
+    if not math.isfinite(half) or half > 100:
+        return said
+    return f"{said} ({span((math.exp(contrast.mean - half), math.exp(contrast.mean + half)))})"
+
+
+def number_of(contrast: Contrast) -> str:
+    """Write a ratio without its interval."""
+    return number(math.exp(contrast.mean))

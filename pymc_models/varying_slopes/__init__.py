@@ -1,0 +1,1 @@
+"""The models in PyMC, one module each, with the same names as the Stan programs in `stan/`."""

@@ -1,0 +1,33 @@
+// Independent effects e_alpha and e_beta that sum to zero about the means m_alpha and m_beta of these groups.
+// The population means alpha and beta are integrated out of their priors and recovered after sampling.
+data {
+  int<lower=1> N;                              // observations
+  int<lower=2> G;                              // groups
+  array[N] int<lower=1, upper=G> group;        // group of each observation
+  vector[N] x;
+  vector[N] y;
+}
+parameters {
+  real m_alpha;                                // mean intercept of these G groups
+  real m_beta;                                 // mean slope of them
+  real<lower=0> sigma;                         // within groups
+  real<lower=0> tau_alpha;                     // of intercepts between groups
+  real<lower=0> tau_beta;                      // of slopes between groups
+  sum_to_zero_vector[G] e_alpha;
+  sum_to_zero_vector[G] e_beta;
+}
+transformed parameters {
+  vector[G] alpha_g = m_alpha + e_alpha;
+  vector[G] beta_g = m_beta + e_beta;
+}
+model {
+  m_alpha ~ normal(0, sqrt(4 + square(tau_alpha) / G));
+  m_beta ~ normal(0, sqrt(4 + square(tau_beta) / G));
+  sigma ~ normal(0, 2);
+  tau_alpha ~ normal(0, 2);
+  tau_beta ~ normal(0, 2);
+  e_alpha ~ normal(0, tau_alpha);
+  e_beta ~ normal(0, tau_beta);
+  target += log(tau_alpha) + log(tau_beta);    // they have G - 1 dimensions, normal() counted G
+  y ~ normal(alpha_g[group] + beta_g[group] .* x, sigma);
+}
