@@ -47,7 +47,8 @@ def test_it_knows_how_much_it_rests_on() -> None:
 def spread(truths: list[Truth], rng: np.random.Generator, count: int) -> dict[str, float]:
     """Root mean square of the z-scores of correct fits, each held against a truth of its own."""
     graded = [grade(draws(rng, count), truth).z for truth in truths]
-    return {name: float(np.sqrt(np.mean([z[name] ** 2 for z in graded]))) for name in graded[0]}
+    always = [name for name in graded[0] if all(name in z for z in graded)]
+    return {name: float(np.sqrt(np.mean([z[name] ** 2 for z in graded]))) for name in always}
 
 
 @pytest.mark.parametrize("reference", [1000, *(pytest.param(n, marks=pytest.mark.slow) for n in (250, 4000))])
@@ -56,7 +57,8 @@ def test_scores_of_correct_fits_are_standard_normal_in_size(reference: int) -> N
     rng = np.random.default_rng(3)
     truths = [truth_from_draws(draws(rng, reference, stay=0.5)) for _ in range(120)]
     sizes = spread(truths, rng, 1000)
-    assert len(sizes) == 3 * (2 + 3)
+    assert {name for name in sizes if name.endswith(" sd")} == {"normal sd"}  # the others may have heavy tails
+    assert len(sizes) == 3 * (1 + 3) + 1
     assert np.array(list(sizes.values())) == pytest.approx(1, abs=0.3)  # 120 each: an sd of 0.065, and ESS is estimated
     assert np.sqrt(np.mean(np.square(list(sizes.values())))) == pytest.approx(1, abs=0.12)
 
@@ -76,7 +78,7 @@ def test_discrete_and_constant_quantities_raise_no_false_alarm() -> None:
     rng = np.random.default_rng(6)
     fit = discrete(rng, 1000) | {"coin": rng.integers(0, 2, (4, 1000)).astype(float)}
     result = grade(fit, truth_from_draws(discrete(rng, 2500)))
-    assert set(result.z) == {"coin mean", "coin 50%", "rare mean", "rare sd", "count mean", "count sd"}
+    assert set(result.z) == {"coin mean", "coin 50%", "rare mean", "count mean", "count sd"}
     assert all(np.isfinite(list(result.z.values())))
     assert not result.biased
 

@@ -100,7 +100,7 @@ def test_every_dataset_goes_with_the_models_of_its_own_family() -> None:
 
 def test_models_may_have_a_name_in_one_family_alone() -> None:
     families = [(family, family.datasets(family.grids[0])) for family in FAMILIES.values()]
-    cases = Plan.make(families, "zerosum_centered", "stanli", Asked()).cases
+    cases = Plan.make(families, "finite_marginal", "stanli", Asked()).cases
     assert {case.family.name for case in cases} == {"normal_means"}
     with pytest.raises(UsageError, match="no model 'nothing'; there are: "):
         Plan.make(families, "nothing", "stanli", Asked())
