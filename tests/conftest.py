@@ -15,14 +15,14 @@ REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 
 OFTEN = {"noncentered", "zerosum_centered", "finite_marginal"}
 ONE = {"zerosum_centered"}
-ALWAYS: dict[str, set[str]] = {
-    "pymc": OFTEN - {"finite_marginal"},
-    **dict.fromkeys(("nutpie", "pystan", "cmdstan", "numpyro"), ONE),
-    "blackjax": set(),
+COMPILE = ("pymc", "nutpie", "pystan", "cmdstan", "numpyro", "blackjax")
+ALWAYS = {
+    "test_contract": {**{engine: ONE for engine in COMPILE}, "blackjax": set()},
+    "test_gate": {**{engine: set() for engine in COMPILE}, "pymc": ONE},
 }
-"""Models of normal_means that the contract and the gate are always tried on, and those of engines that compile.
+"""Engines that compile for seconds, and the models of normal_means that they are always tried on; others on `OFTEN`.
 
-BlackJAX shares all with NumPyro but its sampler, and XLA compiles for long: all its tests are slow.
+For the gate they all compile what they compile for the contract, and BlackJAX shares all with NumPyro but its sampler.
 """
 
 WorkerOf = Callable[[str], Worker]
@@ -49,8 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _seldom(suite: str, named: set[str]) -> bool:
     """Whether a test compiles for long what others that are always run compile too."""
-    often = OFTEN.intersection(*(ALWAYS.get(engine, OFTEN) for engine in named & BACKENDS.keys()))
-    if suite in ("test_contract", "test_gate"):
+    if suite in ALWAYS:
+        often = OFTEN.intersection(*(ALWAYS[suite].get(engine, OFTEN) for engine in named & BACKENDS.keys()))
         return not often or bool(named & MODELS.keys() - often)
     return suite == "test_families" and named >= {"varying_slopes", "pymc"} and "between_marginal" not in named
 

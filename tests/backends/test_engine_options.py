@@ -9,7 +9,7 @@ from bench.backends import BACKENDS
 from bench.families.base import Dataset, Model, Program
 from bench.running.isolation import Worker
 from bench.settings import Settings
-from tests.conftest import ALWAYS
+from tests.conftest import COMPILE
 
 STAN = """
 data { int N; vector[N] x; array[N] int y; }
@@ -31,7 +31,9 @@ DATA = Dataset("d", {"N": 200, "x": X, "y": (X + np.random.default_rng(2).logist
 SETTINGS = Settings(chains=1, warmup=300, draws=200, cores=1)
 START = [{"m": np.array(0.5), "s": np.array(1.0), "z": np.array([0.1, 0.2, 0.9])}]
 EACH = [
-    pytest.param(name, option, value, marks=[pytest.mark.slow] if name in ALWAYS else [], id=f"{name} {option}={value}")
+    pytest.param(
+        name, option, value, marks=[pytest.mark.slow] if name in COMPILE else [], id=f"{name} {option}={value}"
+    )
     for name, backend in BACKENDS.items()
     for option, there in backend.options.items()
     for value in there.values

@@ -123,6 +123,7 @@ def test_planted_defect_is_refused_by_pymc(defect: Defect, model: Model, check: 
         assert_refused(check(broken, UNBALANCED, "pymc", family), defect)
 
 
+@pytest.mark.slow
 def test_planted_defect_is_refused_by_nutpie(check: Check) -> None:
     """One is enough: it builds the very models that PyMC builds."""
     defect = next(defect for defect in DEFECTS if (defect.language, defect.name) == ("pymc", "lost log(omega)"))

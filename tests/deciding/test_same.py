@@ -63,11 +63,13 @@ def test_one_line_changed_in_the_pymc_program(tmp_path: Path) -> None:
     assert "the difference depends on beta" in "\n".join(answer.lines()).replace("\n    ", " ")
 
 
+@pytest.mark.slow
 def test_data_that_a_pymc_program_changes(tmp_path: Path) -> None:
     doubled = PYMC.replace('observed=data["y"]', 'observed=pm.Data("observed", 2 * data["y"])')
     assert ask(tmp_path, STAN, doubled).verdict.kind == "different"
 
 
+@pytest.mark.slow
 def test_two_pymc_programs_one_of_which_takes_lists(tmp_path: Path) -> None:
     lists = PYMC.replace("def build", "def make_model").replace('data["x"]', 'np.array(data["x"])')
     answer = ask(tmp_path, PYMC, lists + "\nassert True\n")
