@@ -13,12 +13,12 @@ from bench.running.isolation import Worker, Workers
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
 
-OFTEN = {"noncentered", "zerosum_centered", "finite_marginal"}
-ONE = {"zerosum_centered"}
+OFTEN = frozenset({"noncentered", "zerosum_centered", "finite_marginal"})
+ONE, NONE = frozenset({"zerosum_centered"}), frozenset[str]()
 COMPILE = ("pymc", "nutpie", "pystan", "cmdstan", "numpyro", "blackjax")
 ALWAYS = {
-    "test_contract": {**{engine: ONE for engine in COMPILE}, "blackjax": set()},
-    "test_gate": {**{engine: set() for engine in COMPILE}, "pymc": ONE},
+    "test_contract": {**dict.fromkeys(COMPILE, ONE), "blackjax": NONE},
+    "test_gate": {**dict.fromkeys(COMPILE, NONE), "pymc": ONE},
 }
 """Engines that compile for seconds, and the models of normal_means that they are always tried on; others on `OFTEN`.
 
