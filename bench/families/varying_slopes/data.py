@@ -80,7 +80,8 @@ class Lines(Groups):
     @cached_property
     def x_ss(self) -> Floats:
         """Sum of squared deviations of x from its mean in each group, shape (G,)."""
-        return np.bincount(self.group, weights=(self.x - self.x_means[self.group]) ** 2, minlength=self.n_groups)
+        squares = (self.x - self.x_means[self.group]) ** 2
+        return np.bincount(self.group, weights=squares, minlength=self.n_groups).astype(np.float64)
 
     @cached_property
     def slope_data(self) -> Floats:
