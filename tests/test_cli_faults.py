@@ -190,14 +190,10 @@ def test_numbers_that_make_no_sense_are_refused_with_what_to_type(
     assert said in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value"),
-    [
-        ("--memory-limit", "inf"),
-        pytest.param("--memory-limit", "nan", marks=pytest.mark.slow),
-        pytest.param("--memory-limit", "-1", marks=pytest.mark.slow),
-        pytest.param("--fit-timeout", "nan", marks=pytest.mark.slow),
-    ],
+    [("--memory-limit", "inf"), ("--memory-limit", "nan"), ("--memory-limit", "-1"), ("--fit-timeout", "nan")],
 )
 def test_limits_that_make_no_sense_are_refused_before_anything_runs(option: str, value: str, tmp_path: Path) -> None:
     done = measure(tmp_path, "--backend", "stanli", f"{option}={value}")
@@ -263,6 +259,7 @@ def test_a_closed_pipe_ends_quietly(runs: Path) -> None:
     assert done.returncode == 141
 
 
+@pytest.mark.slow
 def test_a_full_device_as_standard_output_is_said_in_one_line(runs: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = command("export", "one", "--to", "pytest-benchmark", "--runs", str(runs), stdout=full)

@@ -71,6 +71,7 @@ def test_gradients_are_timed_when_they_are_named(tmp_path: Path) -> None:
     assert benchmark["stats"]["iterations"] % 8 == 0  # passes over eight places
 
 
+@pytest.mark.slow
 def test_another_family_and_replicates_as_rounds(tmp_path: Path) -> None:
     stored = tmp_path / "stored.json"
     arguments = ("--family", "eight_schools", *FAST, "--replicates", "2", "--benchmark-json", str(stored))
@@ -226,6 +227,7 @@ REFUSED: dict[tuple[str, ...], str] = {
     ("--model", "centred"): "no model 'centred'; there are: marginal, centered",
     ("--family", "eight_schools", "--model", "zerosum_centered"): "no model 'zerosum_centered'; there are: centered",
     ("--grid", "big"): "normal_means has no grid 'big'; its grids are: quick, smoke, thread, full",
+    ("--memory-limit=inf",): "--memory-limit is inf; give",
     ("--chains", "0"): "chains is 0; give 1 or more (--chains 1)",
     ("--replicates", "0"): "--replicates is 0; give 1 or more",
     ("--data", "x.csv"): "--data needs the names of two columns: --group-column NAME --value-column NAME",
@@ -388,6 +390,7 @@ def test_what_happens_while_pages_are_written_costs_no_record_and_is_no_tracebac
     assert (late != "Ctrl-C after all") == (f"hierbench report {only_run(runs).name}" in done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("more", "code"), [pytest.param((), 0, marks=pytest.mark.slow), (("--fail-on", "biased"), 1)])
 def test_a_fit_that_is_off_the_truth_is_said_last_and_fails_where_that_is_asked(
     more: Sequence[str], code: int, tmp_path: Path

@@ -166,6 +166,7 @@ def test_what_can_not_be_compared(tmp_path: Path, first: str, second: str, said:
         ask(tmp_path, first, second)
 
 
+@pytest.mark.slow
 def test_names_and_axes_of_pair_toml(tmp_path: Path) -> None:
     stan = """
 parameters { matrix[2, 3] a; real b; }

@@ -423,6 +423,7 @@ def test_a_planted_slow_down_is_found() -> None:
     assert power.failed / power.tables >= 0.8
 
 
+@pytest.mark.slow
 def test_halves_of_the_same_fits_are_not_told_apart_and_a_slow_half_is() -> None:
     records = simulated_run(np.random.default_rng(4), 40)
     a, b = halves(records, np.random.default_rng(5))

@@ -97,6 +97,7 @@ def test_the_page_for_the_thread_shows_what_is_ranked_by_its_healthy_fits() -> N
     assert "| **1500** |" in thread_page(made)
 
 
+@pytest.mark.slow
 def test_the_page_for_the_thread_is_made_by_the_command_of_its_run() -> None:
     some = [record for record in ALL if record.model != "noncentered"]
     models = "centered,finite_zerosum_noncentered"
