@@ -52,13 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--value-column", metavar="NAME", help="its column of observations")
     add("--model", metavar="NAMES", help="names of models, separated by commas (default: all)")
     add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, but JAX's)")
-    add(
-        "--engine-option",
-        action="append",
-        default=[],
-        metavar="E:O=V",
-        help="e.g. nutpie:adaptation=low_rank, beside it",
-    )
+    option = "also run an engine with an option, e.g. nutpie:adaptation=low_rank; may be repeated"
+    add("--engine-option", action="append", default=[], metavar="E:O=V", help=option)
     add("--case", metavar="IDS", help="single cases, dataset-model-backend, separated by commas (default: all)")
     add("--protocol", choices=PROTOCOLS, default="matched", help="same settings for all, or each backend's own")
     add("--replicates", type=int, default=1, metavar="N", help="fits of each, with a seed each (default: 1)")
