@@ -9,7 +9,7 @@ from bench.backends.pymc_program import PyMCMaps
 from bench.families.base import Data, Model
 
 KEPT = 32
-"""Compiled models that a worker keeps, each some tens of megabytes: those of four sizes of a family of eight."""
+"""Compiled models that a worker keeps, the newest: enough for a family of eight on data of four shapes."""
 
 
 class PyMCEngine(Backend):
