@@ -1,6 +1,5 @@
 """Over many models: which backend is fastest for which kind, by how much, how surely, and what the means hide."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 from bench.cells import baseline
 from bench.report.matching import ABSENT
-from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, number_of, times
+from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, times
 from bench.report.statistics import Contrast, holm, mean_of, moderate
 from bench.report.tables import NOTHING, Row, number, span
 from bench.report.verdict import listed
@@ -58,7 +57,7 @@ class Fastest(NamedTuple):
     def lead(self) -> str:
         """By how much it leads."""
         other, contrast = next(iter(self.others.items()))
-        return f"{number(math.exp(contrast.mean), 2)} times {other}"
+        return f"{number(contrast.ratio, 2)} times {other}"
 
 
 class LeftOut(NamedTuple):
@@ -273,9 +272,9 @@ class Across:
             ahead, behind = self.beyond(FIT, engine, base)
             sentences.append(
                 f"{engine}: {times(mean)} the rate of {base} as the mean over all models, but from "
-                f"{number_of(every[low])} times ({name(low)}) to {number_of(every[high])} times ({name(high)}). It is "
-                f"ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {ahead} where it is ahead "
-                f"and on {behind} where it is behind."
+                f"{number(every[low].ratio)} times ({name(low)}) to {number(every[high].ratio)} times ({name(high)}). "
+                f"It is ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {ahead} where it is "
+                f"ahead and on {behind} where it is behind."
             )
         if cached := sum(first_cache(row) in ("disk", "memory") for row in self.rows):
             sentences.append(
@@ -331,7 +330,7 @@ class Across:
                 line = [kind, engine]
                 for measure, found in zip(MEASURES, fastest, strict=True):
                     mean = self.mean(measure, engine, self.engines[0], kind)
-                    every = [math.exp(c.mean) for c in self.ratios(measure, engine, self.engines[0], kind).values()]
+                    every = [c.ratio for c in self.ratios(measure, engine, self.engines[0], kind).values()]
                     faster, of = self.faster(measure, engine, kind)
                     best = found.get(kind)
                     line += [

@@ -11,7 +11,6 @@ from bench.report.figures import Figure
 from bench.report.ratios import FIRST, FIT, MEASURES, Key, name, times
 from bench.report.statistics import Contrast
 from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, marker, tag, text
-from bench.report.tables import number, span
 
 WIDTH, LEFT, RIGHT = 420, 78, 104
 LOW, HIGH, PITCH, TICKS = 15.0, 32.0, 4.0, 13
@@ -48,7 +47,7 @@ def figure(across: Across) -> Figure | None:
         return None
     panels = []
     for measure, groups in drawn.items():
-        values = [math.exp(c.mean) for _, of_kind in groups for strip in of_kind for c in strip.ratios.values()]
+        values = [c.ratio for _, of_kind in groups for strip in of_kind for c in strip.ratios.values()]
         if values:
             x = Scale.over([1.0, *values], f"times the rate of {base}", log=True)
             panels.append(_panel(HEADS[measure], x, groups, across))
@@ -110,12 +109,8 @@ def _strip(strip: Strip, top: float, x: Scale, wide: float) -> Markup:
         tip = f"{name(case)} on {strip.engine}: {times(contrast)}"
         marks.append(tag("g", *inside, data_tip=tip))
     marks.append(tag("path", d=marker(3, px(mean.mean), middle, 4), class_="diamond"))
-    half = mean.half_width()
-    numbers = number(math.exp(mean.mean), 2)
-    if half < math.log(1000):
-        numbers += f" ({span((math.exp(mean.mean - half), math.exp(mean.mean + half)), 2)})"
     words = [
         text(LEFT - 6, middle + 3.5, strip.engine, "row"),
-        text(WIDTH - RIGHT + 8, middle + 3.5, numbers, "value"),
+        text(WIDTH - RIGHT + 8, middle + 3.5, times(mean, "", 2), "value"),
     ]
     return tag("g", *words, *marks, class_=f"s{strip.style % 8}", data_backend=strip.engine)

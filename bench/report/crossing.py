@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from bench.cells import Cell, baseline
 from bench.records import Record
+from bench.report.ratios import times
 from bench.report.statistics import Contrast, mean_over_rounds, moderate
 from bench.report.tables import NOTHING, number
 
@@ -64,22 +65,13 @@ class Crossing:
         needed = {"gradients": "gradient", "sampler": "sampler", "ess": "sampler"}.get(part)
         return needed is None or needed in self.changes
 
-    def ratio(self, part: str) -> float:
-        """B/A, a geometric mean."""
-        return math.exp(self.contrasts[part].mean)
-
-    def interval(self, part: str) -> tuple[float, float] | None:
-        """Return the 95 % interval of the ratio; None where the spread is unknown, or as good as."""
-        contrast = self.contrasts[part]
-        half = contrast.half_width()
-        return (math.exp(contrast.mean - half), math.exp(contrast.mean + half)) if half < math.log(1000) else None
-
     def shown(self, part: str) -> str:
         """Write a ratio with its interval, and a dash for a part that both sides share."""
         if not self.changed(part):
             return NOTHING
-        found = self.interval(part)
-        return number(self.ratio(part)) + (f" [{number(found[0])}, {number(found[1])}]" if found else "")
+        contrast = self.contrasts[part]
+        ends = contrast.interval
+        return number(contrast.ratio) + (f" [{number(ends[0])}, {number(ends[1])}]" if ends else "")
 
     @property
     def sentence(self) -> str:
@@ -93,13 +85,12 @@ class Crossing:
         if not self.changed("gradients"):
             return f"{whole}, all of it for its sampler, since both have the same gradients"
         return (
-            f"{whole}; of the {number(self.ratio('whole'), 2)} times, {self._times('gradients')} are the gradients and "
-            f"{self._times('sampler')} the sampler"
+            f"{whole}; of the {number(self.contrasts['whole'].ratio, 2)} times, {self._times('gradients')} are the "
+            f"gradients and {self._times('sampler')} the sampler"
         )
 
     def _times(self, part: str) -> str:
-        found = self.interval(part)
-        return number(self.ratio(part), 2) + (f" ({number(found[0], 2)} to {number(found[1], 2)})" if found else "")
+        return times(self.contrasts[part], "", 2)
 
     @property
     def _turned(self) -> "Crossing":

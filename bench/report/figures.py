@@ -165,8 +165,8 @@ class Pictures:
         """
         if not of:
             return []
-        both = [(each, part) for each in of for part in ("gradients", "sampler") if each.changed(part)]
-        ends = [end for each, part in both for end in (each.ratio(part), *(each.interval(part) or ()))]
+        both = [each.contrasts[part] for each in of for part in ("gradients", "sampler") if each.changed(part)]
+        ends = [end for contrast in both for end in (contrast.ratio, *(contrast.interval or ()))]
         x = Scale.over([1.0, *ends], f"times the CPU time of {of[0].a} for an effective draw", log=True)
         ordered = sorted(of, key=lambda each: self.style[each.model])
         panels = []
@@ -422,9 +422,9 @@ class Pictures:
 
 
 def _part(crossing: Crossing, part: str, style: int) -> Mark:
-    low, high = crossing.interval(part) or (None, None)
+    low, high = crossing.contrasts[part].interval or (None, None)
     tip = f"{crossing.model} on {crossing.b}, by the {part}: {crossing.shown(part)}; steps: {' → '.join(crossing.path)}"
-    return Mark(tip, crossing.ratio(part), low, high, None, style)
+    return Mark(tip, crossing.contrasts[part].ratio, low, high, None, style)
 
 
 STAR = "An asterisk and a hollow marker: unhealthy, not ranked."

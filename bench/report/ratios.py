@@ -1,7 +1,5 @@
 """The ratio of two backends on one posterior: over replicates, without the build and with it."""
 
-import math
-
 from bench.records import Record
 from bench.report.matching import Match
 from bench.report.statistics import Contrast, paired, welch
@@ -69,7 +67,7 @@ def compared(a: Row, b: Row, measure: str) -> Contrast | None:
     return welch(*(list(side.values()) for side in sides)) if all(sides) else None
 
 
-def times(contrast: Contrast, unit: str = " times") -> str:
+def times(contrast: Contrast, unit: str = " times", digits: int = 3) -> str:
     """Write a ratio with its interval, where it has one.
 
     Parameters
@@ -78,19 +76,13 @@ def times(contrast: Contrast, unit: str = " times") -> str:
         Its logarithm.
     unit : str
         What follows the number.
+    digits : int, default 3
+        As in `bench.report.tables.number`.
 
     Examples
     --------
     >>> times(Contrast(mean=0.0, variance=0.01, n=4, df=3))
     '1.00 times (0.853 to 1.17)'
     """
-    said = f"{number_of(contrast)}{unit}"
-    half = contrast.half_width()
-    if not math.isfinite(half) or half > 100:
-        return said
-    return f"{said} ({span((math.exp(contrast.mean - half), math.exp(contrast.mean + half)))})"
-
-
-def number_of(contrast: Contrast) -> str:
-    """Write a ratio without its interval."""
-    return number(math.exp(contrast.mean))
+    said = f"{number(contrast.ratio, digits)}{unit}"
+    return f"{said} ({span(contrast.interval, digits)})" if contrast.interval else said

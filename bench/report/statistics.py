@@ -59,6 +59,17 @@ class Contrast:
             return float(self.mean == 0)
         return float(2 * t.sf(abs(self.mean) / self.se, self.df))
 
+    @property
+    def ratio(self) -> float:
+        """The ratio itself, a geometric mean."""
+        return math.exp(self.mean)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Its 95 % interval; None where the spread is unknown, or as good as."""
+        half = self.half_width()
+        return (math.exp(self.mean - half), math.exp(self.mean + half)) if half < math.log(1000) else None
+
     def half_width(self, level: float = 0.95) -> float:
         """Half the width of the confidence interval; infinite where the variance is unknown."""
         return float(-stdtrit(self.df, (1 - level) / 2)) * self.se if self.df > 0 else math.inf

@@ -60,20 +60,22 @@ def test_planted_parts_are_found_along_the_fewest_steps() -> None:
         "pymc": ("stanli", "nutpie_stan", "nutpie", "pymc"),
     }  # none leads to NumPyro, which shares neither with any other
     nutpie, pymc = found["nutpie"], found["pymc"]
-    assert nutpie.ratio("gradients") == pytest.approx(2.4)
-    assert nutpie.ratio("ess") == pytest.approx(1.25)
-    assert nutpie.ratio("sampler") == pytest.approx(1.25 / 1.25)  # dearer by as much as it is better
-    assert pymc.ratio("gradients") == pytest.approx(2.4)
-    assert pymc.ratio("sampler") == pytest.approx(8 / 0.5)
+    assert nutpie.contrasts["gradients"].ratio == pytest.approx(2.4)
+    assert nutpie.contrasts["ess"].ratio == pytest.approx(1.25)
+    assert nutpie.contrasts["sampler"].ratio == pytest.approx(1.25 / 1.25)  # dearer by as much as it is better
+    assert pymc.contrasts["gradients"].ratio == pytest.approx(2.4)
+    assert pymc.contrasts["sampler"].ratio == pytest.approx(8 / 0.5)
     for each in found.values():
-        assert each.ratio("whole") == pytest.approx(each.ratio("gradients") * each.ratio("sampler"))
+        assert each.contrasts["whole"].ratio == pytest.approx(
+            each.contrasts["gradients"].ratio * each.contrasts["sampler"].ratio
+        )
     assert not found["nutpie_stan"].changed("gradients")
     assert found["nutpie_stan"].shown("gradients") == "–"  # noqa: RUF001
 
 
 def test_intervals_hold_the_planted_parts_and_are_narrow_for_gradients() -> None:
     one = by_engine(crossings(cells([*records(0.2)])))["pymc"]
-    of_gradients, of_sampler = one.interval("gradients"), one.interval("sampler")
+    of_gradients, of_sampler = one.contrasts["gradients"].interval, one.contrasts["sampler"].interval
     assert of_gradients is not None
     assert of_sampler is not None
     assert of_gradients[0] < 2.4 < of_gradients[1]
@@ -95,7 +97,7 @@ def test_the_sentence_is_told_from_the_costlier_side() -> None:
 
 def test_one_replicate_gives_parts_without_intervals() -> None:
     found = by_engine(crossings(cells([record for record in records() if record.replicate == 0])))
-    assert found["nutpie"].interval("gradients") is None
+    assert found["nutpie"].contrasts["gradients"].interval is None
     assert found["nutpie"].shown("gradients") == "2.40"
 
 
