@@ -9,7 +9,7 @@ from bench.cells import cells, printable
 from bench.records import Record
 from bench.report.adjust import adjusted, simultaneous
 from bench.report.comparison import Comparison
-from bench.report.crossing import crossings, pooled
+from bench.report.crossing import crossings, sentences
 from bench.report.difference import Difference
 from bench.report.effect import COSTS, HEADS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
@@ -237,7 +237,7 @@ def pooled_over_cases(rows: Sequence[Difference], by: By) -> list[Difference]:
 
 def _sources(a: Sequence[Record], by: By, reference: str | None) -> list[str]:
     """Say where the differences between backends come from, over all cases."""
-    return [each.sentence for each in pooled(crossings(cells(a), reference))] if by == "backend" else []
+    return sentences(crossings(cells(a), reference)) if by == "backend" else []
 
 
 def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:

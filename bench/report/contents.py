@@ -11,7 +11,7 @@ from typing import Any
 from bench.records import Record
 from bench.report import across_figure
 from bench.report.across import Across, is_left_out
-from bench.report.crossing import PARTS, Crossing, crossings, pooled
+from bench.report.crossing import PARTS, Crossing, crossings, pooled, sentences
 from bench.report.figures import Figure, Pictures
 from bench.report.ratios import FIRST, FIT, key, times
 from bench.report.tables import NOTHING, TABLE, Column, Row, best_rate, quantity_lines, run_letter, summarise
@@ -183,7 +183,7 @@ class Report:
     @property
     def sources(self) -> list[str]:
         """Where the differences between engines come from, over all cases, a sentence for each engine."""
-        return [each.sentence for each in pooled(self.crossings)]
+        return sentences(self.crossings)
 
     @property
     def crossing_lines(self) -> list[list[str]]:

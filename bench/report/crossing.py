@@ -148,6 +148,20 @@ def pooled(of: Sequence[Crossing], *, by_model: bool = False) -> list[Crossing]:
     return found
 
 
+def sentences(of: Sequence[Crossing]) -> list[str]:
+    """Say where the differences come from, over all cases, and where it can't be told how sure that is.
+
+    Parameters
+    ----------
+    of : sequence of Crossing
+        One for each case.
+    """
+    means = pooled(of)
+    unsure = any(each.contrasts["whole"].interval is None for each in means)
+    caveat = ["how sure that is can't be told from so few replicates; for intervals: --replicates 5"]
+    return [each.sentence for each in means] + (caveat if unsure else [])
+
+
 def _change(a: Cell, b: Cell) -> str:
     """Say what alone two engines do not share; empty if they share both or nothing."""
     return {(True, False): "sampler", (False, True): "gradient"}.get(

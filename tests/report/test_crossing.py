@@ -11,7 +11,7 @@ from bench.cells import cells
 from bench.records import Record
 from bench.report.compare import compare_runs
 from bench.report.contents import Report
-from bench.report.crossing import Crossing, crossings, pooled
+from bench.report.crossing import Crossing, crossings, pooled, sentences
 from bench.report.figures import Pictures
 from bench.report.markdown import markdown
 from bench.report.page import render
@@ -96,8 +96,13 @@ def test_the_sentence_is_told_from_the_costlier_side() -> None:
 
 
 def test_one_replicate_gives_parts_without_intervals() -> None:
-    found = by_engine(crossings(cells([record for record in records() if record.replicate == 0])))
+    every = crossings(cells([record for record in records() if record.replicate == 0]))
+    found = by_engine(every)
     assert found["nutpie"].contrasts["gradients"].interval is None
+    assert (
+        sentences(every)[-1] == "how sure that is can't be told from so few replicates; for intervals: --replicates 5"
+    )
+    assert "replicates" not in " ".join(sentences(crossings(cells([*records(0.1)]))))
     assert found["nutpie"].shown("gradients") == "2.40"
 
 
