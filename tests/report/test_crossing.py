@@ -99,9 +99,7 @@ def test_one_replicate_gives_parts_without_intervals() -> None:
     every = crossings(cells([record for record in records() if record.replicate == 0]))
     found = by_engine(every)
     assert found["nutpie"].contrasts["gradients"].interval is None
-    assert (
-        sentences(every)[-1] == "how sure that is can't be told from so few replicates; for intervals: --replicates 5"
-    )
+    assert sentences(every)[-1].startswith("how sure that is can't be told from so few replicates")
     assert "replicates" not in " ".join(sentences(crossings(cells([*records(0.1)]))))
     assert found["nutpie"].shown("gradients") == "2.40"
 
