@@ -281,7 +281,8 @@ def judge(
                 f"{names[1]}{' (less the constant)' if excess[i] > 1 else ' (along one line)'}"
                 + (f"; the difference depends on {_sizes(depends)}" if depends else "")
             )
-            largest = float(np.max(np.abs((b - a)[usable & typical] - constant), initial=0))
+            mass = usable & typical
+            largest = float(np.max(np.abs(b[mass] - a[mass] - constant), initial=0))
             if typical[i] and largest < SLIGHT and not outside and not empty:
                 reasons.append(
                     f"where the posterior has its mass the two differ by at most {largest:.2g} in the log density: if "
