@@ -90,6 +90,9 @@ class Fit:
 class Posterior(ABC):
     """A model bound to data and ready to sample.
 
+    Its maps between vectors and values are those of its language (`StanMaps`, `PyMCMaps`): the gate compares these
+    once, and the densities of all engines.
+
     Attributes
     ----------
     cache : str

@@ -40,6 +40,7 @@ class Equality:
         self._workers, self._timeout = workers, timeout
         self._described: dict[tuple[str, str, str], Description | WorkerError] = {}
         self._visits: dict[tuple[str, str], Visits] = {}
+        self._maps: dict[tuple[str, str], list[str]] = {}
 
     def description(self, model: Model, dataset: Dataset, backend: Backend) -> Description:
         """Return what the program in the language of a backend declares.
@@ -222,13 +223,21 @@ class Equality:
         worker.prepare(model, dataset, self._timeout)
         found = worker.follow(visits.places)
         outside: list[str] = []
-        if not leads:
-            both = (leads_by.name, backend.name)
-            outside = supports(visits, leader, worker, worker.dimension(), both)
-            outside += jacobians(visits, leader, worker, both)
+        if leads_by.language != backend.language:
+            outside += self._between_languages(model, dataset, worker, (leads_by.name, backend.name))
         if standard is not visits.found:
             outside += beyond(visits, standard, found, names)
         return judge(visits, standard, found, (first, worker.densities), leader, names, outside)
+
+    def _between_languages(self, model: Model, dataset: Dataset, worker: Worker, names: tuple[str, str]) -> list[str]:
+        """Compare supports and Jacobians, once: all engines of a language share its maps."""
+        key = (model.digest, dataset.digest)
+        if key not in self._maps:
+            visits, leader = self._visits[key], self._lead(model, dataset)
+            outside = supports(visits, leader, worker, worker.dimension(), names)
+            self._maps[key] = outside + jacobians(visits, leader, worker, names)
+            _forget(self._maps)
+        return self._maps[key]
 
     def typical(self, family: Family, model: Model, dataset: Dataset, count: int) -> list[Values]:
         """Return values where the posterior has its mass; of all places where no such are known.

@@ -79,6 +79,17 @@ def test_without_a_program_that_can_be_used_the_first_failure_is_told(equality: 
         equality.leader(*parts(tiny(stan=None, pymc=None)))
 
 
+def test_the_maps_of_a_language_are_compared_once(
+    equality: Equality, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("bench.running.equality.supports", lambda *arguments: asked.append(arguments) or ["planted"])
+    for backend in ("nutpie", "pymc"):
+        assert checked(equality, workers, SAME, backend).reasons == ["planted"]
+    assert checked(equality, workers, SAME, "nutpie_stan").passes
+    assert len(asked) == 1
+
+
 def test_a_program_is_described_once_for_all_backends_of_its_language(
     equality: Equality, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
