@@ -472,15 +472,16 @@ def _recommend(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer.to_dict(), indent=1))
         return code
-    folder = answer.folder
     print()
     if answer.about is not None:
         print("\n".join(answer.about.lines), end="\n\n")
-    print("\n".join(answer.lines()))
+    print("\n".join(answer.measured_lines()))
     for name, text in answer.programs.items():
-        print(f"\n{'-' * 20} {folder / name}\n{text}", end="")
-    if (folder / PAGE).exists():
-        print(f"\npage: {folder / PAGE}")
+        path = answer.folder / name
+        print(f"program: {path}" if path.exists() else f"{'-' * 20} {name}\n{text}")
+    if (answer.folder / PAGE).exists():
+        print(f"page:    {answer.folder / PAGE}")
+    print("\n".join(["", *answer.lines()]))
     return code
 
 

@@ -221,14 +221,6 @@ def test_models_that_no_other_language_confirms_are_named(records: list[Record])
     assert said in list(summary(alone))
 
 
-def test_the_terminal_ranks_targets_apart_and_names_families(records: list[Record]) -> None:
-    lines = list(summary(records))
-    assert sum("fastest healthy, superpopulation" in line for line in lines) == 4
-    assert "normal means" not in "".join(lines)
-    other = [replace(record, family="radon") for record in records[:3]]
-    assert any(line.startswith("normal means: omega") for line in summary([*records, *other]))
-
-
 def test_true_ess_is_that_of_the_squared_errors(records: list[Record]) -> None:
     of_case = [r for r in records if r.key[:3] == records[0].key[:3]]
     known = {"mean": 1.0, "sd": 2.0, "q3": 0.0, "q97": 2.0}
