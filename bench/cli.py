@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     history.add_argument("--measure", choices=list(MEASURES), help="(default: wall_seconds and ess_per_second)")
     history.add_argument("--by", choices=["date", "version"], default="date", help="what names a run (default: date)")
     history.add_argument("--output", type=Path, default=Path("reports/history"), help="folder of the page to write")
+    history.add_argument("--with-recommend", action="store_true", help="take the runs of hierbench recommend too")
     history.add_argument("--json", action="store_true", help="print JSON for machines")
 
     versions = commands.add_parser("versions", help="the same fits in environments with other versions")
@@ -358,8 +359,13 @@ def _history(options: argparse.Namespace) -> int:
         path = Path(name)
         return read_stored(path) if path.suffix == ".json" else read_records(find_run(name, options.runs))
 
-    names = options.run or sorted(str(path.parent) for path in options.runs.glob("*/run.json"))
+    there = sorted(path.parent for path in options.runs.glob("*/run.json"))
+    names = options.run or [str(folder) for folder in there if options.with_recommend or not _of_recommend(folder)]
     runs = [records for name in names if (records := read(name))]
+    left_out = 0 if options.run else len(there) - len(names)
+    without = f"without {left_out:,} of hierbench recommend; to have them too: --with-recommend"
+    if not runs and left_out:
+        raise ValueError(f"no runs with records in {options.runs}, {without}")
     if not runs:
         raise ValueError(f"no runs with records in {options.runs}; make one: pytest bench/ --benchmark-only")
     measures = [options.measure] if options.measure else ["wall_seconds", "ess_per_second"]
@@ -369,7 +375,14 @@ def _history(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         print("\n".join(found.lines()), f"\n\npage: {page}")
+        if left_out:
+            print(without)
     return 0
+
+
+def _of_recommend(folder: Path) -> bool:
+    """Tell whether a run was made by `hierbench recommend`, which stops fits for its budget."""
+    return read_run(folder).get("command", [])[:2] == ["hierbench", "recommend"]
 
 
 def _versions(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from bench.report import layout
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
 from bench.report.figures import Figure
-from bench.report.history import Point, Series, history
+from bench.report.history import Point, Series, history, labels
 from bench.report.markdown import plain, table
 from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
@@ -78,18 +78,15 @@ class History:
         families = {one.family for one in self.series}
         return f"{series.family}: {series.dataset}" if len(families) > 1 else series.dataset
 
-    def label(self, series: Series, at: int) -> str:
-        """Name a run of a series.
+    def labels(self, series: Series) -> list[str]:
+        """Name the runs of a series.
 
         Parameters
         ----------
         series : Series
             One of `series`.
-        at : int
-            Index of the point.
         """
-        point = series.points[at]
-        return point.time[:10] if self.by == "date" else point.versions.get(_package(series), point.run)
+        return labels(series.points, _package(series) if self.by == "version" else "")
 
     def changes(self, series: Series) -> Iterator[str]:
         """Yield each step in words: where, by how much, and what changed with it."""
@@ -161,11 +158,7 @@ class History:
             parts = []
             shown = every[:MAX_PICTURED]
             for place in dict.fromkeys(map(self.place, shown)):
-                panels = [
-                    timeline(one, [self.label(one, i) for i in range(len(one.points))], _unit(measure))
-                    for one in shown
-                    if self.place(one) == place
-                ]
+                panels = [timeline(one, self.labels(one), _unit(measure)) for one in shown if self.place(one) == place]
                 parts.append((place, panels))
             note = (
                 f"Geometric mean of the fits of a run with its 95 % interval, by {self.by}. Hollow: unhealthy, in no "
