@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compare.add_argument("--decide", **decide)
     compare.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
-    compare.add_argument("--json", action="store_true", help="print JSON for machines")
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON for machines")
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a pull request")
 
     exact = commands.add_parser("exact", help="the exact posteriors of the thread's datasets, as CSV")
     exact.add_argument("--output", type=Path, help="file to write (default: standard output)")
@@ -106,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
     versions.add_argument("--gradient", action="store_true", help="time evaluations of the gradient alone, no fits")
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
-    versions.add_argument("--json", action="store_true", help="print JSON for machines")
+    form = versions.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON for machines")
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a pull request")
 
     recommend = commands.add_parser(
         "recommend", help="which model for your own table, which backend for your own model"
@@ -272,13 +276,18 @@ def _compare(options: argparse.Namespace) -> int:
         result = compare_runs(a, b[0] if b else None, options.by, **rest)
     else:
         result = decide_runs(a, None, options.by, within=decide.within, is_open=decide.is_open, **rest)
+    said, code = _held(options, [result])
     if options.json:
         print(json.dumps(result.to_dict(), indent=1))
+    elif options.markdown:
+        print(result.markdown(said), end="")
     else:
         print("\n".join(result.lines()))
     if decide is not None:
-        print(decide.next_line(result, folders[0]), file=sys.stderr if options.json else sys.stdout)
-    return _gate(options, [result])
+        print(decide.next_line(result, folders[0]), file=_beside(options))
+    if said:
+        print(said, file=_beside(options))
+    return code
 
 
 def _only_with_decide(options: argparse.Namespace) -> None:
@@ -287,15 +296,20 @@ def _only_with_decide(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} only goes with --decide; add e.g. --decide 5%")
 
 
-def _gate(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> int:
-    """Say whether the condition of `--fail-on` holds, and return the exit code: 0 passes, 1 fails, 3 can't tell."""
+def _beside(options: argparse.Namespace) -> TextIO:
+    """Return where progress and the like are printed: not where JSON or Markdown is."""
+    return sys.stderr if options.json or options.markdown else sys.stdout
+
+
+def _held(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> tuple[str, int]:
+    """Say whether the condition of `--fail-on` holds, with the exit code: 0 passes, 1 fails, 3 can't tell."""
     from bench.report.outcome import EXIT_CODES, outcome
 
     if options.fail_on is None:
-        return 0
+        return "", 0
     found = outcome(comparisons, options.fail_on)
-    print(f"--fail-on {options.fail_on}: {found}", file=sys.stderr if options.json else sys.stdout)
-    return 0 if found.state == "can't tell" and options.undecided == "pass" else EXIT_CODES[found.state]
+    passed = found.state == "can't tell" and options.undecided == "pass"
+    return f"--fail-on {options.fail_on}: {found}", 0 if passed else EXIT_CODES[found.state]
 
 
 def _exact(options: argparse.Namespace) -> int:
@@ -418,7 +432,7 @@ def _versions(options: argparse.Namespace) -> int:
         decide = Decide(matrix.decide, matrix.max_replicates, options.budget, options.fail_on)
     else:
         _only_with_decide(options)
-    say = partial(_tell, sys.stderr if options.json else sys.stdout)
+    say = partial(_tell, _beside(options))
     found: Gradients | History
     try:
         found = try_gradients(matrix, folder, say) if options.gradient else try_versions(matrix, folder, say, decide)
@@ -426,12 +440,17 @@ def _versions(options: argparse.Namespace) -> int:
         where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
         go_on = "" if options.gradient else f". Go on: --resume {folder.name}{where}"
         return _failed(f"stopped; what was measured stays{go_on}", 130)
+    said, code = _held(options, [each for _, each in found.comparisons])
     if options.json:
         print(json.dumps(found.to_dict(), indent=1))
+    elif options.markdown:
+        print(found.markdown(said), end="")
     else:
         page = folder / ("gradients.md" if options.gradient else "versions.html")
         print("\n".join(["", *found.lines(), "", f"page: {page}"]))
-    return _gate(options, [each for _, each in found.comparisons]) or int(len(found.notes) > 0)
+    if said:
+        print(said, file=_beside(options))
+    return code or int(len(found.notes) > 0)
 
 
 def _recommend(options: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ from bench.report import layout
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
 from bench.report.figures import Figure
+from bench.report.github import details, fitted, plain, table
 from bench.report.history import Point, Series, history, labels
-from bench.report.markdown import plain, table
 from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
 
@@ -142,14 +142,28 @@ class History:
             yield ""
             yield from map(printable, self.notes)
 
-    def markdown(self) -> str:
-        """Return the same as Markdown."""
-        lines = [f"# {plain(self.title)}", "", *([plain(self.how), ""] if self.how else [])]
-        lines += [*(f"- {plain(note)}" for note in self.notes), ""]
-        lines += [*table(HEADS, map(self.row, self.series)), ""]
+    def markdown(self, first: str = "") -> str:
+        """Return the same as Markdown, short enough for a comment on a pull request.
+
+        Parameters
+        ----------
+        first : str, optional
+            What stands first, such as the outcome of a condition.
+        """
+        return fitted(lambda most: self._parts(first, most))
+
+    def _parts(self, first: str, most: int) -> Iterator[str]:
+        yield f"## {plain(self.title)}"
+        yield from ("", f"**{plain(first)}**") if first else ()
+        yield from ("", *(f"- {plain(note)}" for note in self.notes[:most]))
         for heading, comparison in self.comparisons:
-            lines += [f"## {plain(heading)}", "", *comparison.markdown().splitlines()[2:], ""]
-        return "\n".join(lines)
+            yield from ("", f"### {plain(heading)}", *comparison.parts(most))
+        if not self.comparisons:
+            stepped = [self.row(one) for one in self.series if one.steps]
+            yield f"**{len(stepped):,} of {len(self.series):,} series changed.**"
+            yield from ("", *table(HEADS, stepped, most)) if stepped else ()
+        yield from details("Each case over its runs", table(HEADS, map(self.row, self.series), most))
+        yield from ("", plain(self.how)) if self.how else ()
 
     def figures(self) -> Iterator[Figure]:
         """Yield a figure for each measure: a panel for each case, those with steps first."""
