@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument("--to", choices=["pytest-benchmark"], required=True)
     export.add_argument("--output", type=Path, help="file to write (default: standard output)")
 
-    report = commands.add_parser("report", help="rebuild the pages and tables of a run, or of several together")
+    report = commands.add_parser(
+        "report", help="rebuild the pages of a run, with pictures of unhealthy fits, or of several together"
+    )
     report.add_argument("run", nargs="+", help="ids or paths of runs, or latest")
     report.add_argument("--output", type=Path, help="folder to write (default: that of the run)")
 
@@ -243,6 +245,7 @@ def _export(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from bench.report.page import write_report
+    from bench.report.unhealthy import write_unhealthy
 
     folders = [find_run(name, options.runs) for name in options.run]
     if options.output is None and len(folders) > 1:
@@ -250,7 +253,10 @@ def _report(options: argparse.Namespace) -> int:
     records = [record for folder in folders for record in read_records(folder)]
     if not records:
         raise ValueError(f"{folders[0].name} has no records; measure some first: --resume {named(folders[0])}")
-    print(write_report(options.output or folders[0], records, *map(read_run, folders)))
+    output = options.output or folders[0]
+    if len(folders) == 1:
+        write_unhealthy(folders[0], records, output, partial(_tell, sys.stdout))
+    print(write_report(output, records, *map(read_run, folders)))
     return 0
 
 

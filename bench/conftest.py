@@ -20,6 +20,7 @@ from bench.files import open_terminal
 from bench.records import RUNS, RunError, named
 from bench.report.page import write_report
 from bench.report.terminal import Progress, biased, sentence, summary
+from bench.report.unhealthy import worst_fits
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
@@ -228,6 +229,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"no page, for {why}; then: hierbench report {named(run.journal.folder)}")
         else:
             terminalreporter.write_line(f"page:    {page}")
+            if any(worst_fits(run.journal.records)):
+                again = f"hierbench report {named(run.journal.folder)}"
+                terminalreporter.write_line(f"why fits are unhealthy, in pictures: {again}")
         for line in _short(biased(run.journal.records)):
             terminalreporter.write_line(line, red=True)
         terminalreporter.write_line("")
