@@ -402,7 +402,8 @@ def _history(options: argparse.Namespace) -> int:
 
 def _of_recommend(folder: Path) -> bool:
     """Tell whether a run was made by `hierbench recommend`, which stops fits for its budget."""
-    return read_run(folder).get("command", [])[:2] == ["hierbench", "recommend"]
+    command: list[str] = read_run(folder).get("command", [])
+    return command[:2] == ["hierbench", "recommend"]
 
 
 def _versions(options: argparse.Namespace) -> int:

@@ -86,7 +86,15 @@ def links(folder: Path, records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def page_of(folder: Path, record: Record) -> Path:
-    """Return where the page of a fit is, or would be."""
+    """Return where the page of a fit is, or would be.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the page of the run.
+    record : Record
+        Of the fit.
+    """
     return folder / FOLDER / f"{Path(record.draws_file or '').stem}.html"
 
 
@@ -153,7 +161,8 @@ def read_worst(path: Path, record: Record) -> tuple[str, NDArray[np.float64], ND
             at = tuple(map(int, re.findall(r"\d+", place)))
         else:
             name, at = _slowest(posterior)
-        draws = posterior[name].to_numpy()[(slice(None), slice(None), *at)]
+        element: tuple[Any, ...] = (..., *at)
+        draws = posterior[name].to_numpy()[element]
         return name + (f"[{','.join(map(str, at))}]" if at else ""), draws, stats["diverging"].to_numpy().astype(bool)
 
 

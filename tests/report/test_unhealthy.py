@@ -70,7 +70,7 @@ def test_each_picture_is_drawn(title: str) -> None:
 
 def test_what_can_not_be_drawn_says_why() -> None:
     words = np.full((4, 200), "no number")
-    found = picture("Trace", "x", words, np.zeros((4, 200), dtype=bool))  # type: ignore[arg-type]
+    found = picture("Effective draws", "x", words, np.zeros((4, 200), dtype=bool))  # type: ignore[arg-type]
     assert not found.source
     assert found.problem
 
