@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument("--to", choices=["pytest-benchmark"], required=True)
     export.add_argument("--output", type=Path, help="file to write (default: standard output)")
 
-    report = commands.add_parser("report", help="rebuild the pages and tables of a run, or of several together")
+    report = commands.add_parser(
+        "report", help="rebuild the pages of a run, with pictures of unhealthy fits, or of several together"
+    )
     report.add_argument("run", nargs="+", help="ids or paths of runs, or latest")
     report.add_argument("--output", type=Path, help="folder to write (default: that of the run)")
 
@@ -66,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compare.add_argument("--decide", **decide)
     compare.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     compare.add_argument("--anyway", action="store_true", help="compare although data, settings or machines differ")
-    compare.add_argument("--json", action="store_true", help="print JSON for machines")
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON for machines")
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a pull request")
 
     exact = commands.add_parser("exact", help="the exact posteriors of the thread's datasets, as CSV")
     exact.add_argument("--output", type=Path, help="file to write (default: standard output)")
@@ -88,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     history.add_argument("--measure", choices=list(MEASURES), help="(default: wall_seconds and ess_per_second)")
     history.add_argument("--by", choices=["date", "version"], default="date", help="what names a run (default: date)")
     history.add_argument("--output", type=Path, default=Path("reports/history"), help="folder of the page to write")
+    history.add_argument("--with-recommend", action="store_true", help="take the runs of hierbench recommend too")
     history.add_argument("--json", action="store_true", help="print JSON for machines")
 
     versions = commands.add_parser("versions", help="the same fits in environments with other versions")
@@ -105,7 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
     versions.add_argument("--gradient", action="store_true", help="time evaluations of the gradient alone, no fits")
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
-    versions.add_argument("--json", action="store_true", help="print JSON for machines")
+    form = versions.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON for machines")
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a pull request")
 
     recommend = commands.add_parser(
         "recommend", help="which model for your own table, which backend for your own model"
@@ -238,6 +245,7 @@ def _export(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from bench.report.page import write_report
+    from bench.report.unhealthy import write_unhealthy
 
     folders = [find_run(name, options.runs) for name in options.run]
     if options.output is None and len(folders) > 1:
@@ -245,7 +253,10 @@ def _report(options: argparse.Namespace) -> int:
     records = [record for folder in folders for record in read_records(folder)]
     if not records:
         raise ValueError(f"{folders[0].name} has no records; measure some first: --resume {named(folders[0])}")
-    print(write_report(options.output or folders[0], records, *map(read_run, folders)))
+    output = options.output or folders[0]
+    if len(folders) == 1:
+        write_unhealthy(folders[0], records, output, partial(_tell, sys.stdout))
+    print(write_report(output, records, *map(read_run, folders)))
     return 0
 
 
@@ -271,13 +282,18 @@ def _compare(options: argparse.Namespace) -> int:
         result = compare_runs(a, b[0] if b else None, options.by, **rest)
     else:
         result = decide_runs(a, None, options.by, within=decide.within, is_open=decide.is_open, **rest)
+    said, code = _held(options, [result])
     if options.json:
         print(json.dumps(result.to_dict(), indent=1))
+    elif options.markdown:
+        print(result.markdown(said), end="")
     else:
         print("\n".join(result.lines()))
     if decide is not None:
-        print(decide.next_line(result, folders[0]), file=sys.stderr if options.json else sys.stdout)
-    return _gate(options, [result])
+        print(decide.next_line(result, folders[0]), file=_beside(options))
+    if said:
+        print(said, file=_beside(options))
+    return code
 
 
 def _only_with_decide(options: argparse.Namespace) -> None:
@@ -286,15 +302,20 @@ def _only_with_decide(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} only goes with --decide; add e.g. --decide 5%")
 
 
-def _gate(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> int:
-    """Say whether the condition of `--fail-on` holds, and return the exit code: 0 passes, 1 fails, 3 can't tell."""
+def _beside(options: argparse.Namespace) -> TextIO:
+    """Return where progress and the like are printed: not where JSON or Markdown is."""
+    return sys.stderr if options.json or options.markdown else sys.stdout
+
+
+def _held(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> tuple[str, int]:
+    """Say whether the condition of `--fail-on` holds, with the exit code: 0 passes, 1 fails, 3 can't tell."""
     from bench.report.outcome import EXIT_CODES, outcome
 
     if options.fail_on is None:
-        return 0
+        return "", 0
     found = outcome(comparisons, options.fail_on)
-    print(f"--fail-on {options.fail_on}: {found}", file=sys.stderr if options.json else sys.stdout)
-    return 0 if found.state == "can't tell" and options.undecided == "pass" else EXIT_CODES[found.state]
+    passed = found.state == "can't tell" and options.undecided == "pass"
+    return f"--fail-on {options.fail_on}: {found}", 0 if passed else EXIT_CODES[found.state]
 
 
 def _exact(options: argparse.Namespace) -> int:
@@ -358,8 +379,13 @@ def _history(options: argparse.Namespace) -> int:
         path = Path(name)
         return read_stored(path) if path.suffix == ".json" else read_records(find_run(name, options.runs))
 
-    names = options.run or sorted(str(path.parent) for path in options.runs.glob("*/run.json"))
+    there = sorted(path.parent for path in options.runs.glob("*/run.json"))
+    names = options.run or [str(folder) for folder in there if options.with_recommend or not _of_recommend(folder)]
     runs = [records for name in names if (records := read(name))]
+    left_out = 0 if options.run else len(there) - len(names)
+    without = f"without {left_out:,} of hierbench recommend; to have them too: --with-recommend"
+    if not runs and left_out:
+        raise ValueError(f"no runs with records in {options.runs}, {without}")
     if not runs:
         raise ValueError(f"no runs with records in {options.runs}; make one: pytest bench/ --benchmark-only")
     measures = [options.measure] if options.measure else ["wall_seconds", "ess_per_second"]
@@ -369,7 +395,15 @@ def _history(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         print("\n".join(found.lines()), f"\n\npage: {page}")
+        if left_out:
+            print(without)
     return 0
+
+
+def _of_recommend(folder: Path) -> bool:
+    """Tell whether a run was made by `hierbench recommend`, which stops fits for its budget."""
+    command: list[str] = read_run(folder).get("command", [])
+    return command[:2] == ["hierbench", "recommend"]
 
 
 def _versions(options: argparse.Namespace) -> int:
@@ -405,7 +439,7 @@ def _versions(options: argparse.Namespace) -> int:
         decide = Decide(matrix.decide, matrix.max_replicates, options.budget, options.fail_on)
     else:
         _only_with_decide(options)
-    say = partial(_tell, sys.stderr if options.json else sys.stdout)
+    say = partial(_tell, _beside(options))
     found: Gradients | History
     try:
         found = try_gradients(matrix, folder, say) if options.gradient else try_versions(matrix, folder, say, decide)
@@ -413,12 +447,17 @@ def _versions(options: argparse.Namespace) -> int:
         where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
         go_on = "" if options.gradient else f". Go on: --resume {folder.name}{where}"
         return _failed(f"stopped; what was measured stays{go_on}", 130)
+    said, code = _held(options, [each for _, each in found.comparisons])
     if options.json:
         print(json.dumps(found.to_dict(), indent=1))
+    elif options.markdown:
+        print(found.markdown(said), end="")
     else:
         page = folder / ("gradients.md" if options.gradient else "versions.html")
         print("\n".join(["", *found.lines(), "", f"page: {page}"]))
-    return _gate(options, [each for _, each in found.comparisons]) or int(len(found.notes) > 0)
+    if said:
+        print(said, file=_beside(options))
+    return code or int(len(found.notes) > 0)
 
 
 def _recommend(options: argparse.Namespace) -> int:
@@ -472,15 +511,16 @@ def _recommend(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer.to_dict(), indent=1))
         return code
-    folder = answer.folder
     print()
     if answer.about is not None:
         print("\n".join(answer.about.lines), end="\n\n")
-    print("\n".join(answer.lines()))
+    print("\n".join(answer.measured_lines()))
     for name, text in answer.programs.items():
-        print(f"\n{'-' * 20} {folder / name}\n{text}", end="")
-    if (folder / PAGE).exists():
-        print(f"\npage: {folder / PAGE}")
+        path = answer.folder / name
+        print(f"program: {path}" if path.exists() else f"{'-' * 20} {name}\n{text}")
+    if (answer.folder / PAGE).exists():
+        print(f"page:    {answer.folder / PAGE}")
+    print("\n".join(["", *answer.lines()]))
     return code
 
 

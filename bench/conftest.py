@@ -19,7 +19,8 @@ from bench.families.registry import FAMILIES
 from bench.files import open_terminal
 from bench.records import RUNS, RunError, named
 from bench.report.page import write_report
-from bench.report.terminal import Progress, biased, summary
+from bench.report.terminal import Progress, biased, sentence, summary
+from bench.report.unhealthy import worst_fits
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
@@ -212,7 +213,7 @@ def progress(request: pytest.FixtureRequest) -> Progress:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table a person can decide from."""
+    """Print the table a person can decide from, where the rest is, and last the sentence that the page begins with."""
     run = config.stash.get(RUN, None)
     if run is not None and run.journal.records:
         terminalreporter.section(f"hierbench: run {run.journal.id}")
@@ -228,8 +229,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(f"no page, for {why}; then: hierbench report {named(run.journal.folder)}")
         else:
             terminalreporter.write_line(f"page:    {page}")
+            if any(worst_fits(run.journal.records)):
+                again = f"hierbench report {named(run.journal.folder)}"
+                terminalreporter.write_line(f"why fits are unhealthy, in pictures: {again}")
         for line in _short(biased(run.journal.records)):
             terminalreporter.write_line(line, red=True)
+        terminalreporter.write_line("")
+        for line in sentence(run.journal.records):
+            terminalreporter.write_line(line, bold=True)
 
 
 def _short(lines: Sequence[str], most: int = 5) -> Sequence[str]:

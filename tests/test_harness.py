@@ -52,6 +52,7 @@ def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> 
     for at, record in enumerate(records, 1):
         assert f"[{at}/8] {record.dataset} {record.model} stanli" in done.stdout
     assert "fastest healthy, superpopulation" in done.stdout
+    assert "Name (time in" not in done.stdout  # tables of pytest-benchmark
     assert f"page:    {folder / 'index.html'}" in done.stdout
     assert (folder / "index.html").exists()
     benchmarks = json.loads(stored.read_text())["benchmarks"]
@@ -398,7 +399,9 @@ def test_a_fit_that_is_off_the_truth_is_said_last_and_fails_where_that_is_asked(
     settings = ("--draws", "500", "--target-accept", "0.95", "--backend", "stanli", "--model", "marginal")
     done = bench(tmp_path / "runs", "-p", "tests.wrong_truth", "--grid", "smoke", *settings, *more)
     assert done.returncode == code, done.stdout + done.stderr
-    *_, page, said, end = done.stdout.strip().splitlines()
+    *_, page, said, blank, sentence, end = done.stdout.strip().splitlines()
     assert page.startswith("page: ")
     assert said.startswith("off the truth: marginal on stanli, omega1-G5-n20-s41: 1 of 1 fits; biased: ")
+    assert not blank
+    assert sentence == "No fit was healthy, so nothing is ranked."
     assert "1 passed" in end

@@ -19,8 +19,8 @@ from bench.files import write
 from bench.records import RunError
 from bench.report.compare import ALPHA
 from bench.report.comparison import Comparison
+from bench.report.github import details, fitted, plain, table
 from bench.report.gradients import Case, Seconds, compare_gradients
-from bench.report.markdown import plain, table
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
 from bench.running.run import choose
@@ -77,13 +77,23 @@ class Gradients:
         if self.notes:
             yield from ("", *map(printable, self.notes))
 
-    def markdown(self) -> str:
-        """Return the same as Markdown."""
-        lines = ["# Microseconds of one evaluation of log density and gradient", ""]
-        lines += [*(f"- {plain(note)}" for note in self.notes), "", *table(self.heads(), self.rows()), ""]
+    def markdown(self, first: str = "") -> str:
+        """Return the same as Markdown, short enough for a comment on a pull request.
+
+        Parameters
+        ----------
+        first : str, optional
+            What stands first, such as the outcome of a condition.
+        """
+        return fitted(lambda most: self._parts(first, most))
+
+    def _parts(self, first: str, most: int) -> Iterator[str]:
+        yield "## One evaluation of log density and gradient"
+        yield from ("", f"**{plain(first)}**") if first else ()
+        yield from ("", *(f"- {plain(note)}" for note in self.notes[:most]))
         for heading, comparison in self.comparisons:
-            lines += [f"## {plain(heading)}", "", *comparison.markdown().splitlines()[2:], ""]
-        return "\n".join(lines)
+            yield from ("", f"### {plain(heading)}", *comparison.parts(most))
+        yield from details("Microseconds, the fastest of all rounds", table(self.heads(), self.rows(), most))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, get_args
+from typing import Any
 
 from bench.cells import printable
 from bench.report.difference import Difference
-from bench.report.effect import HEADS, LEVEL, Kind
+from bench.report.effect import HEADS, LEVEL, Effect, Kind
+from bench.report.github import details, fitted, plain, table
 from bench.report.matching import By
+
+SAID: dict[Kind, str] = {
+    "slower": "slower",
+    "faster": "faster",
+    "same": "the same",
+    "not enough": "undecided",
+    "not ranked": "not ranked",
+}
+"""Verdicts as they are counted."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,12 @@ class Comparison:
         return [row for row in self.rows if row.regression]
 
     def summary(self) -> str:
-        """Return the outcome in one line."""
+        """Return the outcome in one sentence."""
         kinds = [row.kind for row in self.rows]
-        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in get_args(Kind) if kind in kinds)
-        return f"{len(self.rows)} compared: {counts}; less healthy or more divergences: {len(self.regressions)}"
+        parts = [f"{kinds.count(kind)} {said}" for kind, said in SAID.items() if kind in kinds]
+        parts += [f"{len(self.regressions)} less healthy or with more divergences"] if self.regressions else []
+        surely = "" if any(row.changed for row in self.rows) else "; nothing changed for sure"
+        return f"Of {len(self.rows)} case{'s' if len(self.rows) > 1 else ''}: {', '.join(parts)}{surely}"
 
     def how(self) -> str:
         """Return how to read the numbers."""
@@ -103,23 +115,41 @@ class Comparison:
 
     def table(self) -> Iterator[list[str]]:
         """Yield every row as text, the geometric means last."""
-        for row in self._every():
-            name = _name(row, self.by)
-            yield [self._heading(row), name, str(row.n), *self._ratios(row), _divergences(row), row.verdict]
+        yield from map(self._texts, self._every())
 
-    def markdown(self) -> str:
-        """Return the same as Markdown."""
-        lines = [
-            f"# {_cell(self._title())}",
-            "",
-            self.how(),
-            "",
-            "| " + " | ".join(self.heads()) + " |",
-            "|---" * len(self.heads()) + "|",
-        ]
-        lines += ["| " + " | ".join(map(_cell, values)) + " |" for values in self.table()]
-        lines += ["", *(f"- {_cell(note)}" for note in self.notes), "", self.summary()]
-        return "\n".join(lines) + "\n"
+    def _texts(self, row: Difference) -> list[str]:
+        name = _name(row, self.by)
+        return [self._heading(row), name, str(row.n), *self._ratios(row), _divergences(row), row.verdict]
+
+    def markdown(self, first: str = "") -> str:
+        """Return the same as Markdown, short enough for a comment on a pull request.
+
+        Parameters
+        ----------
+        first : str, optional
+            What stands first, such as the outcome of a condition.
+        """
+        heading = f"## {plain(self._title())}"
+        return fitted(lambda most: (heading, *(("", f"**{plain(first)}**") if first else ()), *self.parts(most)))
+
+    def parts(self, most: int) -> Iterator[str]:
+        """Yield Markdown: the verdict, that over all cases, what changed, and all else to unfold.
+
+        Parameters
+        ----------
+        most : int
+            Lines of a table, and notes.
+        """
+        yield from ("", f"**{plain(self.summary())}.**")
+        for row in self.pooled:
+            effect = row.deciding
+            measured = f" {HEADS[effect.measure]} {self._ratio(effect)}," if effect is not None else ""
+            yield from ("", plain(f"{_name(row, self.by)}, {self._heading(row)}:{measured} {row.verdict}"))
+        if changed := [self._texts(row) for row in self.rows if row.changed]:
+            yield from ("", "What changed:", "", *table(self.heads(), changed, most))
+        yield from details(f"All {len(self.rows):,} cases", table(self.heads(), self.table(), most))
+        notes = [f"- {plain(note)}" for note in self.notes[:most]]
+        yield from details("How to read it, and what was compared", [plain(self.how()), "", *notes])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -143,14 +173,15 @@ class Comparison:
         effects = {effect.measure: effect for effect in row.effects}
         for measure in self.measures:
             effect = effects.get(measure)
-            if effect is None:
-                yield "-"
-            elif effect.interval[1] > 1000:  # of a spread that is unknown, or as good as
-                yield f"{effect.ratio:.2f}"
-            else:
-                low, high = effect.interval
-                digits = 2 if high - low > 0.1 else 3  # so that a margin of a few per cent can be seen
-                yield f"{effect.ratio:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+            yield "-" if effect is None else self._ratio(effect)
+
+    @staticmethod
+    def _ratio(effect: Effect) -> str:
+        low, high = effect.interval
+        if high > 1000:  # of a spread that is unknown, or as good as
+            return f"{effect.ratio:.2f}"
+        digits = 2 if high - low > 0.1 else 3  # so that a margin of a few per cent can be seen
+        return f"{effect.ratio:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
     def _every(self) -> tuple[Difference, ...]:
         """Return all rows in the order in which they are shown."""
@@ -174,11 +205,6 @@ def _name(row: Difference, by: By) -> str:
 
 def _divergences(row: Difference) -> str:
     return f"{row.divergences[0]}, {row.divergences[1]}" if row.divergences else "-"
-
-
-def _cell(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def _wrapped(text: str, width: int = 110) -> Iterator[str]:

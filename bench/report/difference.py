@@ -64,6 +64,11 @@ class Difference:
         return "worse" in (self.divergence_change, self.health_change)
 
     @property
+    def changed(self) -> bool:
+        """Whether B surely differs from A in speed, health or divergences."""
+        return self.kind in ("faster", "slower") or bool(self.health_change or self.divergence_change)
+
+    @property
     def candidates(self) -> list[str]:
         """The measures that may decide the row; see `deciding`."""
         there = [effect.measure for effect in self.effects]

@@ -115,6 +115,35 @@ def history(runs: Sequence[Sequence[Record]], measure: str = "wall_seconds") -> 
     return [_series(sorted(group, key=_time), measure, dict(key[4:])) for key, group in grouped.items()]
 
 
+def labels(points: Sequence[Point], package: str = "") -> list[str]:
+    """Name runs by as little as tells them apart.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        Of one series, by time.
+    package : str, optional
+        Name them by its version, or by its commit where the version is the same; without it by their day, or by their
+        time where the day is the same.
+
+    Returns
+    -------
+    list of str
+        One for each point.
+    """
+    days = [point.time[:10] for point in points]
+    clocks = [point.time[11:16] for point in points]
+    moments = [f"{day[5:]} {clock}" for day, clock in zip(days, clocks, strict=True)]
+    ways = [days, clocks if len(set(days)) == 1 else moments, moments]
+    if package:
+        built = [point.versions.get(package, point.run) for point in points]
+        releases = [text.partition(" (")[0] for text in built]
+        commits = [text.partition(" (")[2].rstrip(")") for text in built]
+        dated = [[f"{text}, {when}" for text, when in zip(built, way, strict=True)] for way in ways]
+        ways = [releases, commits if len(set(releases)) == 1 and all(commits) else built, built, *dated]
+    return next((way for way in ways if len(set(way)) == len(points)), ways[-1])
+
+
 def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
     """Find the steps of a series of log values whose level is constant between them.
 

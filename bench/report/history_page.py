@@ -14,8 +14,8 @@ from bench.report import layout
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
 from bench.report.figures import Figure
-from bench.report.history import Point, Series, history
-from bench.report.markdown import plain, table
+from bench.report.github import details, fitted, plain, table
+from bench.report.history import Point, Series, history, labels
 from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
 
@@ -78,18 +78,15 @@ class History:
         families = {one.family for one in self.series}
         return f"{series.family}: {series.dataset}" if len(families) > 1 else series.dataset
 
-    def label(self, series: Series, at: int) -> str:
-        """Name a run of a series.
+    def labels(self, series: Series) -> list[str]:
+        """Name the runs of a series.
 
         Parameters
         ----------
         series : Series
             One of `series`.
-        at : int
-            Index of the point.
         """
-        point = series.points[at]
-        return point.time[:10] if self.by == "date" else point.versions.get(_package(series), point.run)
+        return labels(series.points, _package(series) if self.by == "version" else "")
 
     def changes(self, series: Series) -> Iterator[str]:
         """Yield each step in words: where, by how much, and what changed with it."""
@@ -145,14 +142,28 @@ class History:
             yield ""
             yield from map(printable, self.notes)
 
-    def markdown(self) -> str:
-        """Return the same as Markdown."""
-        lines = [f"# {plain(self.title)}", "", *([plain(self.how), ""] if self.how else [])]
-        lines += [*(f"- {plain(note)}" for note in self.notes), ""]
-        lines += [*table(HEADS, map(self.row, self.series)), ""]
+    def markdown(self, first: str = "") -> str:
+        """Return the same as Markdown, short enough for a comment on a pull request.
+
+        Parameters
+        ----------
+        first : str, optional
+            What stands first, such as the outcome of a condition.
+        """
+        return fitted(lambda most: self._parts(first, most))
+
+    def _parts(self, first: str, most: int) -> Iterator[str]:
+        yield f"## {plain(self.title)}"
+        yield from ("", f"**{plain(first)}**") if first else ()
+        yield from ("", *(f"- {plain(note)}" for note in self.notes[:most]))
         for heading, comparison in self.comparisons:
-            lines += [f"## {plain(heading)}", "", *comparison.markdown().splitlines()[2:], ""]
-        return "\n".join(lines)
+            yield from ("", f"### {plain(heading)}", *comparison.parts(most))
+        if not self.comparisons:
+            stepped = [self.row(one) for one in self.series if one.steps]
+            yield f"**{len(stepped):,} of {len(self.series):,} series changed.**"
+            yield from ("", *table(HEADS, stepped, most)) if stepped else ()
+        yield from details("Each case over its runs", table(HEADS, map(self.row, self.series), most))
+        yield from ("", plain(self.how)) if self.how else ()
 
     def figures(self) -> Iterator[Figure]:
         """Yield a figure for each measure: a panel for each case, those with steps first."""
@@ -161,11 +172,7 @@ class History:
             parts = []
             shown = every[:MAX_PICTURED]
             for place in dict.fromkeys(map(self.place, shown)):
-                panels = [
-                    timeline(one, [self.label(one, i) for i in range(len(one.points))], _unit(measure))
-                    for one in shown
-                    if self.place(one) == place
-                ]
+                panels = [timeline(one, self.labels(one), _unit(measure)) for one in shown if self.place(one) == place]
                 parts.append((place, panels))
             note = (
                 f"Geometric mean of the fits of a run with its 95 % interval, by {self.by}. Hollow: unhealthy, in no "

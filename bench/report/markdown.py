@@ -1,13 +1,16 @@
-"""The report as Markdown, for a place that shows no page."""
+"""The report as Markdown, for a place that shows no page: the answer on one screen, all else to unfold."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import PurePath
+from typing import Any
 
-from bench.cells import printable
+from bench.cells import best_of, printable
 from bench.report.across import HEADS
 from bench.report.contents import CROSSING, Report
+from bench.report.github import details, plain, table
+from bench.report.tables import NOTHING, Row, number
 
-ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*_[]|#!"})
 SHOWN = (
     "data",
     "model",
@@ -25,6 +28,11 @@ SHOWN = (
     "max |z|",
     "health",
 )
+"""Columns of the tables of single datasets."""
+MOST = 20
+"""Lines of the table that stands first; the others are to unfold."""
+MAX_TROUBLES = 50
+MAX_REASON = 300
 
 
 def markdown(report: Report, pictures: Sequence[PurePath] = ()) -> str:
@@ -35,92 +43,96 @@ def markdown(report: Report, pictures: Sequence[PurePath] = ()) -> str:
     report : Report
         What to say.
     pictures : sequence of path
-        Files to show, relative to where the text will lie.
+        Files to show, relative to where the text will lie; the first one stands open.
     """
     return "\n".join(_lines(report, pictures)) + "\n"
 
 
 def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
-    yield f"# {plain(report.title)}"
-    yield ""
-    yield " ".join(map(plain, report.verdict))
-    yield ""
-    yield "This does not cover:"
-    yield ""
-    yield from (f"- {plain(limit)}" for limit in report.limits)
+    sentence, *more = map(plain, report.verdict)
+    yield from (f"# {plain(report.title)}", "", f"**{sentence}**", "")
+    if report.across is not None:
+        yield from table(HEADS, report.across.table())
+        yield from ("", plain(report.across.how))
+    elif lines := list(_best(report)):
+        heads = ("data", *(["posterior"] if len({row.league for row in report.rows}) > 1 else []), *_engines(report))
+        yield from table((*heads, "fastest"), lines[:MOST])
+        yield from (
+            "",
+            "Effective draws per second of the slowest quantity, by the best healthy model on each backend.",
+        )
+        if lines[MOST:]:
+            yield from details(f"{len(lines) - MOST:,} more", table((*heads, "fastest"), lines[MOST:]))
     yield ""
     yield "The page with every picture and number is [index.html](index.html); every replicate is a row of"
     yield "[results.csv](results.csv), whose columns are told in [columns.md](columns.md)."
+    shown = [f"![{path.stem}]({path.as_posix()})" for path in pictures]
+    yield from ("", *shown[:1])
+    yield from details("How sure that is, and what it does not cover", [*_paragraphs(more), *map(_item, report.limits)])
     if report.across is not None:
-        yield from ("", "## By kind", "")
-        yield from table(HEADS, report.across.table())
-        yield from ("", plain(report.across.how))
-        yield from ("", "## Left out, and why", "")
-        yield from table(
-            ("why", "data", "model", "backends", "reason"),
-            (each._replace(reason=each.reason[:300]) for each in report.across.left_out),
-        )
+        left_out = [each._replace(reason=each.reason[:MAX_REASON]) for each in report.across.left_out]
+        heads = ("why", "data", "model", "backends", "reason")
+        yield from details(f"Left out, and why: {len(left_out):,}", table(heads, left_out))
     keep = [i for i, column in enumerate(report.columns) if column.head in SHOWN]
     for section in report.sections:
-        yield from ("", f"## {plain(section.name)}", "", f"{plain(section.facts)}.", "")
-        yield from table(
-            [report.columns[i].head for i in keep], ([texts[i] for i in keep] for _, texts in section.rows)
-        )
+        lines = [[texts[i] for i in keep] for _, texts in section.rows]
+        of_section = [f"{plain(section.facts)}.", "", *table([report.columns[i].head for i in keep], lines)]
+        yield from details(f"{section.name}: every case", of_section)
     if report.left_out:
         yield from ("", f"{report.left_out:,} more datasets are in results.csv.")
     if report.crossings:
-        yield from ("", "## Where a difference comes from", "")
-        yield from (f"- {plain(sentence)}." for sentence in report.sources)
-        yield ""
-        yield from table(CROSSING, report.crossing_lines)
-    if pictures:
-        yield from ("", "## Pictures", "")
-        yield from (f"![{path.stem}]({path.as_posix()})" for path in pictures)
-    yield from ("", "## What failed, was refused, was missing or unhealthy", "")
-    troubles = report.troubles
+        sources = [*(f"- {plain(sentence)}." for sentence in report.sources), ""]
+        yield from details("Where a difference comes from", [*sources, *table(CROSSING, report.crossing_lines)])
+    if shown[1:]:
+        yield from details("More pictures", shown[1:])
+    troubles = [(t.status, t.reason[:MAX_REASON], str(t.fits), t.what) for t in report.troubles]
     if troubles:
-        yield from table(
-            ("status", "reason", "fits", "where"),
-            ((t.status, t.reason[:300], str(t.fits), t.what) for t in troubles[:50]),
+        of_troubles = table(("status", "reason", "fits", "where"), troubles, MAX_TROUBLES)
+        yield from details(
+            f"What failed, was refused, was missing or unhealthy: {len(troubles):,} reasons", of_troubles
         )
-        if len(troubles) > 50:
-            yield from ("", f"{len(troubles) - 50:,} more reasons are in results.csv.")
-    else:
-        yield "Nothing."
     for run in report.runs:
-        yield from ("", f"## How {plain(run['name'])} was made", "")
-        if run["command"]:
-            yield from ("Run it again:", "", *("    " + printable(line) for line in run["command"].split("\n")), "")
-        for name, pairs in run["facts"].items():
-            if pairs:
-                yield from ("", f"### {name}", "")
-                yield from table(("name", "value"), pairs)
+        yield from details(f"How {run['name']} was made", _made(run))
 
 
-def table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Yield the lines of a table.
-
-    Parameters
-    ----------
-    heads : iterable of str
-        Heads of its columns.
-    lines : iterable of iterable of str
-        Its cells, line by line.
-    """
-    heads = list(heads)
-    yield "| " + " | ".join(map(plain, heads)) + " |"
-    yield "|" + "---|" * len(heads)
-    for line in lines:
-        yield "| " + " | ".join(map(plain, line)) + " |"
+def _engines(report: Report) -> list[str]:
+    return list(dict.fromkeys(row.engine for row in report.rows))
 
 
-def plain(text: str) -> str:
-    r"""Escape what Markdown or HTML would read as anything but text.
+def _best(report: Report) -> Iterator[list[str]]:
+    """Yield for each dataset and posterior the best healthy rate of each engine, and which model has the largest."""
+    several = len({row.league for row in report.rows}) > 1
+    for section in report.sections:
+        rows = [row for row, _ in section.rows]
+        for (_, target), group in groupby(sorted(rows, key=_league), key=_league):
+            here = list(group)
+            best = {engine: best_of([row for row in here if row.engine == engine]) for engine in _engines(report)}
+            first = best_of(here)
+            yield [
+                section.name,
+                *([target.replace("_", " ")] if several else []),
+                *(number(row.rate) if row else NOTHING for row in best.values()),
+                first.name if first else "no fit is healthy",
+            ]
 
-    Examples
-    --------
-    >>> print(plain("a|b <i>*"))
-    a\|b &lt;i&gt;\*
-    """
-    flat = printable(" ".join(text.split()))
-    return flat.translate(ESCAPES)
+
+def _league(row: Row) -> tuple[str, str]:
+    return row.league
+
+
+def _made(run: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how a run was made."""
+    if run["command"]:
+        yield from ("Run it again:", "", *("    " + printable(line) for line in run["command"].split("\n")))
+    for name, pairs in run["facts"].items():
+        if pairs:
+            yield from ("", f"**{plain(name)}**", "", *table(("name", "value"), pairs))
+
+
+def _paragraphs(sentences: Sequence[str]) -> Iterator[str]:
+    for sentence in sentences:
+        yield from (sentence, "")
+
+
+def _item(text: str) -> str:
+    return f"- {plain(text)}"

@@ -13,6 +13,7 @@ from bench.report.figures import save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
 from bench.report.tables import QUANTITIES
+from bench.report.unhealthy import links
 
 MAX_BYTES = 6_000_000
 MAX_TROUBLES = 200
@@ -38,11 +39,12 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     write_results(folder, records)
     pictured = MAX_PICTURED
     report = Report.of(records, asked, pictured)
-    text = render(report)
+    pictured_apart = links(folder, records)
+    text = render(report, pictured_apart)
     while len(encodable(text).encode()) > MAX_BYTES and pictured:
         pictured //= 2
         report = Report.of(records, asked, pictured)
-        text = render(report)
+        text = render(report, pictured_apart)
     page = folder / "index.html"
     write(page, text)
     first = [*([report.answer] if report.answer else []), *report.figures]
@@ -51,8 +53,16 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     return page
 
 
-def render(report: Report) -> str:
-    """Return the page."""
+def render(report: Report, unhealthy: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    report : Report
+        What to say.
+    unhealthy : sequence of (str, str)
+        Pages on single unhealthy cases, as `unhealthy.links` names them.
+    """
     return layout.render(
         "page.html",
         title=report.title,
@@ -61,4 +71,5 @@ def render(report: Report) -> str:
         across_heads=HEADS,
         crossing=CROSSING,
         most=MAX_TROUBLES,
+        unhealthy=unhealthy,
     )

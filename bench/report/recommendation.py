@@ -18,6 +18,8 @@ from bench.report.tables import Row, number, span, summarise
 from bench.report.verdict import uncompared
 
 UNDECIDED = "undecided"
+WIDTH = 110
+"""Of lines in a terminal."""
 ENOUGH_UNHEALTHY = 3
 """Fits of a parameterization, none of them healthy, that rule it out."""
 
@@ -364,29 +366,32 @@ class Recommendation:
         """The posterior that was asked for, in words."""
         return f"{self.target.replace('_', '-')} posterior"
 
-    def lines(self, width: int = 110) -> Iterator[str]:
-        """Yield the lines for a terminal."""
-        yield f"For the {self.target_words}:"
-        for head, text in self.answer():
-            wrapped = textwrap.wrap(printable(text), width - 20)
-            yield f"  {head:<17} {wrapped[0]}"
-            yield from (f"  {'':<17} {rest}" for rest in wrapped[1:])
+    def measured_lines(self) -> Iterator[str]:
+        """Yield the lines for a terminal on what was measured: cases by rate, those not ranked, those not measured."""
         if self.ranked:
-            yield ""
             yield f"  {'healthy, by rate':<40}{'fits':>5}{'min ESS/s':>11}  {'95 % interval':<20}{'of first':<24}"
             for row in self.ranked:
                 effect = self.effect(row)
                 of = f"{number(effect.ratio)}{_bracketed(effect)}" if effect else "1"
                 yield f"  {row.case:<40}{len(row.fits):>5}{number(row.rate):>11}  {span(row.interval):<20}{of:<24}"
-        if self.unhealthy:
             yield ""
+        if self.unhealthy:
             yield "  not ranked"
             yield from (f"  {row.case:<40}{printable(row.verdict)}" for row in self.unhealthy)
-        if self.unmeasured:
             yield ""
+        if self.unmeasured:
             again = named(self.folder) if self.folder.name else self.run
             text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {again}"
-            yield from (f"  {line}" for line in textwrap.wrap(printable(text), width))
+            yield from (f"  {line}" for line in textwrap.wrap(printable(text), WIDTH))
+            yield ""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the answer for a terminal."""
+        yield f"For the {self.target_words}:"
+        for head, text in self.answer():
+            wrapped = textwrap.wrap(printable(text), WIDTH - 20)
+            yield f"  {head:<17} {wrapped[0]}"
+            yield from (f"  {'':<17} {rest}" for rest in wrapped[1:])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -1,15 +1,20 @@
 """What a run prints: a line for each fit, and at its end a table to decide from."""
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from bench.bias import BIASED
-from bench.cells import Cell, baseline, cells, printable
+from bench.cells import baseline, cells, printable
 from bench.records import Record
 from bench.report.across import Across
-from bench.report.tables import summarise
-from bench.report.verdict import uncompared
+from bench.report.ratios import FIT, compared, key, times
+from bench.report.tables import NOTHING, Row, number, span, summarise
+from bench.report.verdict import uncompared, verdict
+
+WIDTH = 120
+"""Of text that has no columns."""
 
 
 class Progress:
@@ -52,7 +57,7 @@ def fit_outcome(record: Record) -> str:
     if record.status != "ok":
         return f"{record.status}: {printable(record.reason.splitlines()[0])[:90]}"
     return (
-        f"{record.wall_seconds:7.2f} s  min ESS {record.min_ess_bulk or 0:5.0f}  "
+        f"{number(record.wall_seconds):>7} s  min ESS {record.min_ess_bulk or 0:5.0f}  "
         f"{'-' if record.divergences is None else record.divergences:>4} divergent"
         f"{'' if record.healthy else '  unhealthy'}"
     )
@@ -66,33 +71,51 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
     records : sequence of Record
         Those of one run.
     """
-    table = cells(records)
-    base = baseline(table)
-    across = Across.of(summarise(records))
-    wide = max([11, *(len(cell.backend) for cell in table)]) + 1
-    families = len({cell.family for cell in table})
+    rows = summarise(records)
+    across = Across.of(rows)
+    base = baseline(rows)
+    families = len({row.family for row in rows})
+    replicates = max((len(row.fits) for row in rows), default=0)
+    interval = " (95 % interval)" if replicates > 1 else ""
+    heads = ("model", "backend", "wall s", f"min ESS/s{interval}", f"ratio{interval}", "divergent", "health")
+    references = {key(row): row for row in rows if row.backend == base}
+    table = [(row, _line(row, references.get(key(row)))) for row in rows]
+    wide = [max(map(len, column)) + 2 for column in zip(heads, *(line for _, line in table), strict=True)]
     yield f"min ESS/s: smallest bulk ESS of every quantity, per second of wall time; ratio: to {base}"
-    for (family, dataset), of_dataset in groupby(table, key=lambda cell: (cell.family, cell.dataset)):
-        rows = list(of_dataset)
+    for (family, dataset), of_dataset in groupby(table, key=lambda each: (each[0].family, each[0].dataset)):
+        here = list(of_dataset)
         yield ""
         yield printable(f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset)
-        yield f"  {'model':<27}{'backend':<{wide}}{'wall s':>8}{'min ESS/s':>11}{'ratio':>8}{'diverg.':>9}  health"
-        for _, of_model in groupby(rows, key=lambda cell: cell.model):
-            pair = list(of_model)
-            reference = next((cell for cell in pair if cell.backend == base and cell.healthy), None)
-            for i, cell in enumerate(pair):
-                yield _row(cell, reference, cell.model if i == 0 else "", wide)
-        for target in dict.fromkeys(cell.target for cell in rows if across is None):
-            yield f"  fastest healthy, {target.replace('_', ' ')}: {_ranking(rows, target)}"
+        yield _padded(heads, wide)
+        for _, of_model in groupby(here, key=lambda each: each[0].model):
+            for i, (_, line) in enumerate(of_model):
+                yield _padded(("" if i else line[0], *line[1:]), wide)
+        for target in dict.fromkeys(row.target for row, _ in here if across is None):
+            ranked = _ranking([row for row, _ in here if row.target == target])
+            yield f"  fastest healthy, {target.replace('_', ' ')}: {ranked}"
     if across is not None:
         yield ""
         yield from map(printable, across.lines())
     if said := uncompared(records):
         yield ""
         yield printable(said)
-    if len({record.replicate for record in records}) == 1:
+    if replicates < 2:
         yield ""
         yield "One replicate: ratios of single runs are noisy. For intervals: --replicates 5"
+
+
+def sentence(records: Sequence[Record]) -> list[str]:
+    """Return the lines of the sentence that the page begins with.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Those of one run.
+    """
+    rows = summarise(records)
+    across = Across.of(rows)
+    said = verdict(rows) if across is None else across.answer
+    return textwrap.wrap(printable(said[0]), WIDTH, break_on_hyphens=False)
 
 
 def biased(records: Sequence[Record]) -> list[str]:
@@ -112,22 +135,29 @@ def biased(records: Sequence[Record]) -> list[str]:
     return found
 
 
-def _row(cell: Cell, reference: Cell | None, name: str, wide: int) -> str:
-    if cell.wall_seconds is None:
-        numbers = f"{'-':>8}{'-':>11}{'-':>8}{'-':>9}"
-    else:
-        rate = f"{cell.ess_per_second:.1f}" if cell.healthy and cell.ess_per_second else "-"
-        ratio = "-"
-        if cell.healthy and reference and reference.ess_per_second:
-            ratio = f"{(cell.ess_per_second or 0) / reference.ess_per_second:.2f}"
-        numbers = f"{cell.wall_seconds:8.2f}{rate:>11}{ratio:>8}{cell.divergences:>9}"
-    return f"  {name:<27}{cell.backend:<{wide}}{numbers}  {cell.verdict}"
+def _line(row: Row, reference: Row | None) -> tuple[str, ...]:
+    """Return the line of a case; its ratio is to the baseline on the same model and data."""
+    rate, ratio = NOTHING, NOTHING
+    if row.healthy:
+        rate = number(row.rate) + (f" ({span(row.interval)})" if row.interval else "")
+        if row is reference:
+            ratio = "1"
+        elif reference is not None and reference.healthy and (found := compared(reference, row, FIT)):
+            ratio = times(found, "")
+    divergences = f"{row.divergences:,}" if row.fits else NOTHING
+    return row.model, row.backend, number(row.wall_seconds), rate, ratio, divergences, row.verdict
 
 
-def _ranking(rows: Sequence[Cell], target: str) -> str:
-    healthy = [cell for cell in rows if cell.healthy and cell.ess_per_second and cell.target == target]
-    ranked = sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
-    named = [f"{cell.model} on {cell.backend} ({cell.ess_per_second:.0f}/s)" for cell in ranked[:2]]
+def _padded(line: Sequence[str], wide: Sequence[int]) -> str:
+    """Write two names to the left, numbers to the right, and the words after them."""
+    *cells, last = line
+    sides = [f"{cell:{'<' if i < 2 else '>'}{w}}" for i, (cell, w) in enumerate(zip(cells, wide, strict=False))]
+    return f"  {''.join(sides)}  {last}"
+
+
+def _ranking(rows: Sequence[Row]) -> str:
+    ranked = sorted((row for row in rows if row.healthy and row.rate), key=lambda row: -(row.rate or 0))
+    named = [f"{row.case} ({number(row.rate)}/s)" for row in ranked[:2]]
     return ", then ".join(named) or "none, so there is nothing to rank"
 
 

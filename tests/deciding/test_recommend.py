@@ -101,14 +101,17 @@ def test_the_answer_in_the_terminal_and_in_the_folder(
     asked_for = ("--budget", "600", "--backend", "stanli", "--model", "marginal,centered", "--draws", "8000")
     assert main(asked(path, *asked_for, "--target-ess", "5000")) == 0
     said = capsys.readouterr().out
-    for words in ("160 observations in 8 groups of 20", "ESS 5,000", "runner-up", "parameterization", "fit_pymc.py"):
-        assert words in said
+    last = said.partition("For the superpopulation posterior:\n")[2]  # the answer stands last
+    for words in ("  model  ", "ESS 5,000", "runner-up", "parameterization"):
+        assert words in last
+    assert len(last.splitlines()) < 20
+    assert "160 observations in 8 groups of 20" in said
     (folder,) = (tmp_path / "runs").iterdir()
     page = (folder / "recommendation.html").read_text(encoding="utf-8")
     answer = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
     for name, text in answer["programs"].items():
         assert (folder / name).read_text(encoding="utf-8") == text
-        assert text in said
+        assert f"program: {folder / name}\n" in said
         assert text.splitlines()[0].replace('"', "&#34;") in page
     assert (folder / "index.html").exists()
     assert f"hierbench recommend {path}" in (folder / "index.html").read_text(encoding="utf-8")

@@ -242,7 +242,7 @@ def test_page_markdown_and_terminal_say_the_same(folder: Path, records: list[Rec
         assert sentence.replace("'", "&#39;") in page
         assert sentence.replace("_", "\\_") in report
         assert sentence in terminal
-    assert "## Left out, and why" in report
+    assert "<summary>Left out, and why: " in report
     assert "(pictures/models.svg)" in report
     assert (folder / "pictures" / "models.svg").read_text(encoding="utf-8").startswith("<svg")
 

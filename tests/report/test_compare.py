@@ -400,7 +400,7 @@ def test_what_is_printed(render: Callable[[Comparison], str]) -> None:
     result = compare_runs([*a, *cell(dataset="x|<b>\x1b[1m")], [*b, *cell("b", dataset="x|<b>\x1b[1m", **FAILED)])
     text = render(result)
     assert "\x1b" not in text
-    for words in ("Holm", "geometric mean", "REGRESSION", "not enough replicates", "25 compared"):
+    for words in ("Holm", "geometric mean", "REGRESSION", "not enough replicates", "Of 25 cases: "):
         assert words in text
     if text.startswith("#"):
         assert "<b>" not in text

@@ -85,7 +85,7 @@ def test_the_page_in_a_browser(found: History, opened: Opened, tmp_path: Path) -
 
 def test_by_version_runs_are_named_by_the_version_of_the_backend() -> None:
     history = History.of("History", [run(i) for i in (0, STEP)], ["wall_seconds"], "version")
-    assert [history.label(history.series[0], i) for i in (0, 1)] == ["2.38", "2.39"]
+    assert history.labels(history.series[0]) == ["2.38", "2.39"]
 
 
 def test_hostile_text_is_text(tmp_path: Path) -> None:
@@ -142,7 +142,12 @@ def test_no_runs_are_refused_with_what_to_type(tmp_path: Path, capsys: pytest.Ca
     [
         ({"cmdstan": "2.39.0 (3f2a1c9d0b12)"}, {"cmdstan": "2.39.0 (90ab12cd34ef)"}, ["3f2a1c9d0b12", "90ab12cd34ef"]),
         ({"cmdstan": "2.39.0", "numpy": "2.1"}, {"cmdstan": "2.39.0", "numpy": "2.3"}, ["2.1", "2.3"]),
-        ({"cmdstan": "2.39.0", "numpy": "2.1"}, {"cmdstan": "2.39.0", "numpy": "2.1"}, ["2.39.0", "2.39.0"]),
+        ({"cmdstan": "2.38.0"}, {"cmdstan": "2.39.0 (90ab12cd34ef)"}, ["2.38.0", "2.39.0"]),
+        (
+            {"cmdstan": "2.39.0", "numpy": "2.1"},
+            {"cmdstan": "2.39.0", "numpy": "2.1"},
+            ["2.39.0, 2026-01-01", "2.39.0, 2026-01-02"],
+        ),
     ],
 )
 def test_by_version_runs_are_named_by_what_differs_and_its_commit(
@@ -150,5 +155,41 @@ def test_by_version_runs_are_named_by_what_differs_and_its_commit(
 ) -> None:
     runs = [[replace(record, versions=v) for record in run(i)] for i, v in ((0, before), (1, after))]
     history = History.of("History", runs, ["wall_seconds"], "version")
-    for at, label in enumerate(labels):
-        assert label in history.label(history.series[0], at)
+    assert history.labels(history.series[0]) == labels
+
+
+@pytest.mark.parametrize(
+    ("times", "labels"),
+    [
+        (["2026-01-05T09:30:00Z", "2026-01-06T09:30:00Z"], ["2026-01-05", "2026-01-06"]),
+        (["2026-01-05T09:30:00Z", "2026-01-05T14:00:00Z"], ["09:30", "14:00"]),
+        (
+            ["2026-01-05T09:30:00Z", "2026-01-05T14:00:00Z", "2026-01-06T14:00:00Z"],
+            ["01-05 09:30", "01-05 14:00", "01-06 14:00"],
+        ),
+    ],
+)
+def test_by_date_runs_are_named_by_the_day_or_the_time_that_differs(times: list[str], labels: list[str]) -> None:
+    runs = [run(i, time=time) for i, time in enumerate(times)]
+    history = History.of("History", runs, ["wall_seconds"], "date")
+    assert history.labels(history.series[0]) == labels
+
+
+def test_runs_of_recommend_are_left_out_unless_they_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [kept(tmp_path / "runs", number) for number in range(3)]
+    asked = {"environment": {}, "command": ["hierbench", "recommend", "trees.csv"]}
+    (folders[1] / "run.json").write_text(json.dumps(asked))
+    options = ["--output", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    assert main(["history", *options]) == 0
+    said = capsys.readouterr().out
+    assert "2 runs" in said
+    assert said.endswith("without 1 of hierbench recommend; to have them too: --with-recommend\n")
+    for more in (["--with-recommend"], ["r000", "r001", "r002"]):
+        assert main(["history", *more, *options]) == 0
+        assert "3 runs" in capsys.readouterr().out
+    for folder in (folders[0], folders[2]):
+        (folder / "run.json").write_text(json.dumps(asked))
+    assert main(["history", *options]) == 2
+    assert "without 3 of hierbench recommend" in capsys.readouterr().err

@@ -190,7 +190,7 @@ def test_what_the_budget_did_not_reach_is_named() -> None:
     )
     assert found.unmeasured == ("noncentered on pymc", "centered on nutpie")
     assert found.unhealthy == []
-    assert any(f"--resume {found.run}" in line for line in found.lines())
+    assert any(f"--resume {found.run}" in line for line in found.measured_lines())
 
 
 def test_a_fit_that_the_budget_stopped_does_not_unseat_the_first() -> None:

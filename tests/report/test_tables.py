@@ -11,12 +11,11 @@ from scipy import stats
 
 from bench.records import Quantity, Record
 from bench.report.cost import growing, phases
-from bench.report.markdown import plain
 from bench.report.results import MAX_NAMES, Records, fields, write_results
 from bench.report.tables import NOTHING, Row, best_rate, number, quantity_lines, seconds_to_error, summarise
 from bench.report.terminal import summary
 from bench.report.verdict import limits, ratio, uncompared, verdict
-from tests.report.simulated import HOSTILE, asked, simulate
+from tests.report.simulated import asked, simulate
 
 
 @pytest.fixture(scope="module")
@@ -221,14 +220,6 @@ def test_models_that_no_other_language_confirms_are_named(records: list[Record])
     assert said in list(summary(alone))
 
 
-def test_the_terminal_ranks_targets_apart_and_names_families(records: list[Record]) -> None:
-    lines = list(summary(records))
-    assert sum("fastest healthy, superpopulation" in line for line in lines) == 4
-    assert "normal means" not in "".join(lines)
-    other = [replace(record, family="radon") for record in records[:3]]
-    assert any(line.startswith("normal means: omega") for line in summary([*records, *other]))
-
-
 def test_true_ess_is_that_of_the_squared_errors(records: list[Record]) -> None:
     of_case = [r for r in records if r.key[:3] == records[0].key[:3]]
     known = {"mean": 1.0, "sd": 2.0, "q3": 0.0, "q97": 2.0}
@@ -252,9 +243,3 @@ def test_seconds_to_error_are_for_one_error_whatever_a_grade_states(records: lis
     finer = replace(record, grade={**(record.grade or {}), "stated_error": 0.005})
     once = (record.wall_seconds or 0.0) - growing(record)  # only the rest grows with the draws
     assert (seconds_to_error(finer) or 0) - once == pytest.approx(((seconds_to_error(record) or 0) - once) / 4)
-
-
-def test_markdown_escapes() -> None:
-    assert "<" not in plain(HOSTILE)
-    assert "\n" not in plain("a\n| b")
-    assert plain("a|b") == r"a\|b"

@@ -1,0 +1,66 @@
+"""The workflow of the README does what it says."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.report.github import LIMIT
+from tests.deciding.test_versions import fake_environments
+from tests.deciding.test_versions_decided import StandIn
+
+
+@pytest.fixture
+def command(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what the workflow types after `hierbench`, for a pull request to stanli."""
+    text = (pytestconfig.rootpath / "README.md").read_text(encoding="utf-8")
+    (workflow,) = (block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "pull_request" in block)
+    (typed,) = re.findall(r"hierbench (.*?) > speed\.md", workflow.replace("\\\n", ""), re.DOTALL)
+    assert set(re.findall(r"\$(\w+)", typed)) == {"BASE", "HEAD"} <= set(re.findall(r"^ +(\w+):", workflow, re.M))
+    for number, name in enumerate(("BASE", "HEAD"), 1):
+        monkeypatch.setenv(name, f"git+https://host/stanli.git@{number}")
+    return shlex.split(os.path.expandvars(typed))
+
+
+def test_the_workflow_comments_on_what_got_slower_and_fails(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    StandIn(monkeypatch, {0: 1.5})
+    assert main([*command, "--output", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("## Versions: stanli @ git+https://host/stanli.git@1, ")
+    _, outcome, verdict, *_ = [line for line in said.out.splitlines() if line]
+    assert outcome.startswith("**--fail-on slower:10%: fails: ")
+    assert verdict.startswith("**Of 6 cases: 1 slower, ")
+    assert "geometric mean over all 6 cases" in said.out
+    changed = said.out.partition("What changed:")[2].partition("<details>")[0]
+    assert changed.count("\n| ") == 2  # the heads, and the case that is slower
+    assert "[1/2] environment" in said.err  # no progress in the comment
+    assert len(said.out) < LIMIT
+    (folder,) = tmp_path.iterdir()
+    assert verdict in (folder / "versions.md").read_text(encoding="utf-8")
+
+
+def test_the_workflow_passes_where_nothing_changed(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    StandIn(monkeypatch)
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "; nothing changed for sure.**" in said
+    assert "What changed:" not in said
+
+
+@pytest.mark.slow
+def test_the_workflow_with_real_fits(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_environments(monkeypatch)
+    tiny = ["--model", "marginal", "--max-replicates", "3", "--chains", "2", "--warmup", "200", "--draws", "400"]
+    assert main([*command, *tiny, "--output", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "**Of 1 case: 1 " in said
+    assert "| marginal stanli | 3 |" in said
