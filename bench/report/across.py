@@ -1,7 +1,7 @@
 """Over many models: which backend is fastest for which kind, by how much, how surely, and what the means hide."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from bench.report.matching import ABSENT
 from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, times
 from bench.report.statistics import Contrast, mean_of, moderate
 from bench.report.tables import NOTHING, Row, number, span
-from bench.report.verdict import listed
+from bench.report.words import listed
 
 MANY = 4
 """Posteriors with a model each from which on a report is one over many models; a mean over fewer says little."""
@@ -107,7 +107,7 @@ class Across:
             ]
             for (engine, other, case, _), log in zip(apart, moderate([each[3] for each in apart]), strict=True):
                 found.setdefault((measure, engine, other), {})[case] = log
-                found.setdefault((measure, other, engine), {})[case] = replace(log, mean=-log.mean)
+                found.setdefault((measure, other, engine), {})[case] = log.turned
         return found
 
     def ratios(self, measure: str, engine: str, other: str, kind: str = ALL) -> dict[Key, Contrast]:

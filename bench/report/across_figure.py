@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from bench.report.across import ALL, Across
-from bench.report.figures import Figure
-from bench.report.ratios import FIRST, FIT, MEASURES, name
+from bench.report.figure import Figure
+from bench.report.ratios import FIRST, FIT, MEASURES, Key, name
 from bench.report.strips import Block, Strip, strips
 
 HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
@@ -37,7 +37,7 @@ def _blocks(across: Across, measure: str) -> Iterator[Block]:
     base = across.engines[0]
     for kind in across.kinds:
         found = []
-        cases = set()
+        cases: set[Key] = set()
         for style, engine in enumerate(across.engines[1:], 1):
             mean = across.mean(measure, engine, base, kind)
             if mean is not None:

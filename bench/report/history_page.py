@@ -13,7 +13,7 @@ from bench.records import Record
 from bench.report import layout
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
-from bench.report.figures import Figure
+from bench.report.figure import Figure
 from bench.report.history import Point, Series, history
 from bench.report.markdown import plain, table
 from bench.report.tables import NOTHING, number, span

@@ -7,15 +7,12 @@ from typing import Any
 from bench.files import encodable, write
 from bench.records import Record
 from bench.report import layout
-from bench.report.across import HEADS
-from bench.report.contents import CROSSING, MAX_PICTURED, Report
-from bench.report.figures import save
+from bench.report.contents import MAX_PICTURED, Report
+from bench.report.figure import save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
-from bench.report.tables import QUANTITIES
 
 MAX_BYTES = 6_000_000
-MAX_TROUBLES = 200
 
 
 def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, Any]) -> Path:
@@ -38,27 +35,19 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     write_results(folder, records)
     pictured = MAX_PICTURED
     report = Report.of(records, asked, pictured)
-    text = render(report)
+    text = render(report, (folder / "records.jsonl").exists())
     while len(encodable(text).encode()) > MAX_BYTES and pictured:
         pictured //= 2
         report = Report.of(records, asked, pictured)
-        text = render(report)
+        text = render(report, (folder / "records.jsonl").exists())
     page = folder / "index.html"
     write(page, text)
-    first = [*([report.answer] if report.answer else []), *report.figures]
+    first = [*(each.figure for each in report.findings if each.figure), *report.figures]
     pictures = save([*first, *(report.sections[0].figures if report.sections else ())], folder / "pictures")
     write(folder / "report.md", markdown(report, [path.relative_to(folder) for path in pictures]))
     return page
 
 
-def render(report: Report) -> str:
+def render(report: Report, records: bool = False) -> str:
     """Return the page."""
-    return layout.render(
-        "page.html",
-        title=report.title,
-        report=report,
-        quantities=QUANTITIES,
-        across_heads=HEADS,
-        crossing=CROSSING,
-        most=MAX_TROUBLES,
-    )
+    return layout.render("page.html", title=report.title, report=report, records=records)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bench.files import write
 from bench.report import layout
-from bench.report.figures import Figure, Pictures
+from bench.report.figure import Figure
+from bench.report.figures import Pictures
 from bench.report.recommendation import About, Recommendation
 from bench.report.svg import Group, Line, Mark, Scale, lines
 from bench.report.tables import number, span
