@@ -248,7 +248,8 @@ class Pictures:
             if not seconds:
                 return []
             cache = next((r.prepare_cache for r in row.records if r.prepare_cache), "")
-            return [Mark(f"{row.name}: build {number(seconds)} s ({cache})", seconds, colour="t5", shape=0)]
+            tip = f"{row.name}: build {number(seconds)} s ({cache})"
+            return [Mark(tip, seconds, colour="t5", shape=0, hollow=cache in CACHED)]
 
         wall = Scale.over((row.wall_seconds for row in rows), "wall time (s)", zero=True)
         before = Scale.over((row.build_seconds for row in rows), "first build (s)", log=True)
@@ -259,7 +260,8 @@ class Pictures:
         ]
         note = (
             "Geometric mean over replicates. Seconds of chains that ran at the same time are divided by their number; "
-            f"other: starting processes, waiting for the slowest chain. {STAR}"
+            "other: starting processes, waiting for the slowest chain. Builds: filled from an empty cache, hollow from "
+            f"a warm one. {STAR}"
         )
         return Figure("times", "Where the time goes", note, [("", panels)], used)
 
@@ -336,7 +338,9 @@ def _part(crossing: Crossing, part: str, style: int) -> Mark:
     return Mark(tip, crossing.contrasts[part].ratio, low, high, None, style)
 
 
-STAR = "An asterisk and a hollow marker: unhealthy, not ranked."
+STAR = "An asterisk: unhealthy, not ranked."
+CACHED = ("disk", "memory")
+"""What had been compiled before."""
 
 
 def _truths(rows: Iterable[Row]) -> str:

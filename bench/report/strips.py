@@ -10,7 +10,7 @@ from bench.report.ratios import times
 from bench.report.statistics import Contrast
 from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, marker, tag, text
 
-WIDTH, LEFT, RIGHT = 420, 78, 104
+WIDTH, LEFT, RIGHT = 440, 78, 136
 LOW, HIGH, PITCH, TICKS = 15.0, 32.0, 4.0, 13
 """Pixels of a strip: at least, at most, and for each case where there is room; of a second line of ticks, on top."""
 
@@ -52,7 +52,7 @@ class Block(NamedTuple):
     kind: str | None = None
 
 
-def strips(title: str, label: str, of: Sequence[Block]) -> Panel | None:
+def strips(title: str, label: str, of: Sequence[Block], digits: int = 2) -> Panel | None:
     """Draw the strips of each block over one axis; None where there are none.
 
     Parameters
@@ -63,6 +63,8 @@ def strips(title: str, label: str, of: Sequence[Block]) -> Panel | None:
         What the axis shows.
     of : sequence of Block
         What to draw.
+    digits : int
+        Of the means that stand beside the strips.
     """
     blocks = [block for block in of if block.strips]
     if not blocks:
@@ -83,13 +85,13 @@ def strips(title: str, label: str, of: Sequence[Block]) -> Panel | None:
         inside = [text(4, y + 12.5, block.heading, "heading")]
         y += HEADING
         for strip in block.strips:
-            inside.append(_strip(strip, y, x, wide))
+            inside.append(_strip(strip, y, x, wide, digits))
             y += strip.height
         parts.append(tag("g", *inside, data_kind=block.kind))
     return Panel(title, WIDTH, round(top + down + FOOT), Markup("").join(parts))
 
 
-def _strip(strip: Strip, top: float, x: Scale, wide: float) -> Markup:
+def _strip(strip: Strip, top: float, x: Scale, wide: float, digits: int) -> Markup:
     def px(log: float) -> float:
         return LEFT + wide * x(math.exp(max(-700.0, min(700.0, log))))
 
@@ -110,6 +112,6 @@ def _strip(strip: Strip, top: float, x: Scale, wide: float) -> Markup:
     marks.append(tag("g", diamond, data_tip=f"{strip.label}, mean: {times(mean)}"))
     words = [
         text(LEFT - 6, middle + 3.5, strip.label, "row"),
-        text(WIDTH - RIGHT + 8, middle + 3.5, times(mean, "", 2), "value"),
+        text(WIDTH - RIGHT + 8, middle + 3.5, times(mean, "", digits), "value"),
     ]
     return tag("g", *words, *marks, class_=f"b{strip.style % 8}", data_backend=strip.backend)
