@@ -66,10 +66,11 @@ def sentence(comparison: Comparison) -> str:
     comparison : Comparison
         Of two versions.
     """
-    every = comparison.pooled or comparison.rows
+    every = sorted(
+        comparison.pooled or comparison.rows, key=lambda row: not any(effect.kind in SURE for effect in row.effects)
+    )
     if len(every) > MOST:
         return comparison.summary()
-    every = sorted(every, key=lambda row: not any(effect.kind in SURE for effect in row.effects))
     said = [f"{_name(row)} {_changed(row, comparison.within)}" for row in every]
     worse = len(comparison.regressions)
     return "; ".join([*said, *([f"less healthy or more divergences in {worse} cases"] if worse else [])])
