@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,23 +41,31 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=[(1400, 900, "light"), (390, 844, "dark")], ids=["desk", "phone"])
+SCREENS = {"desk": (1400, 900, "light"), "phone": (390, 844, "dark")}
+
+
+@pytest.fixture(params=SCREENS)
 def opened(request: pytest.FixtureRequest, browser: Any) -> Opened:
-    """Open a file as on a desk or on a phone; nothing may be said on the console or asked of the network."""
-    width, height, scheme = request.param
+    """Open a file as on a desk and as on a phone; nothing may be said on the console or asked of the network."""
+    return partial(_open, browser, request.param)
 
-    @contextmanager
-    def open_file(path: Path) -> Iterator[Any]:
-        viewport = {"width": width, "height": height}
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda asked: said.append(asked.url) if not asked.url.startswith("file:") else None)
-        page.goto(path.as_uri())
-        yield page
-        context.close()
-        assert said == []
 
-    return open_file
+@pytest.fixture
+def desk(browser: Any) -> Opened:
+    """Open a file as on a desk alone."""
+    return partial(_open, browser, "desk")
+
+
+@contextmanager
+def _open(browser: Any, screen: str, path: Path) -> Iterator[Any]:
+    width, height, scheme = SCREENS[screen]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda asked: said.append(asked.url) if not asked.url.startswith("file:") else None)
+    page.goto(path.as_uri())
+    yield page
+    context.close()
+    assert said == []

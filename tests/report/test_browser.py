@@ -72,8 +72,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def page(opened: Opened, pages: dict[str, Path]) -> Iterator[Any]:
-    with opened(pages["run"]) as page:
+def page(desk: Opened, pages: dict[str, Path]) -> Iterator[Any]:
+    with desk(pages["run"]) as page:
         yield page
 
 
@@ -96,9 +96,12 @@ def test_the_first_screen_holds_the_answer_its_picture_and_how_sure(
         assert box["y"] + min(200, box["height"]) < height
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate(CONTRAST) == []
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == dark
         assert "NaN" not in page.content()
         assert page.locator("img").count() == 0
-        assert "owned" not in page.title()
+        assert page.title() != "owned"
 
 
 def test_every_picture_renders(page: Any) -> None:
@@ -108,12 +111,6 @@ def test_every_picture_renders(page: Any) -> None:
         assert box["width"] > 100
         assert box["height"] > 50
         assert charts.first.locator("[data-tip]").count() > 0
-
-
-def test_colours_follow_the_scheme(page: Any) -> None:
-    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == dark
 
 
 def test_tables_are_closed_and_open_sort_and_filter_by_keyboard(page: Any) -> None:
@@ -149,7 +146,7 @@ def test_a_word_is_found_where_it_begins_and_in_the_column_that_is_asked(page: A
     assert healthy > 0
     assert sick + healthy <= 120
     words.fill("centered nutpie")
-    assert found.count() == 5
+    assert found.count() == 15
     words.fill("nutpie")
     page.locator("#table-cases select").select_option(label="in model")
     assert found.count() == 0
@@ -179,8 +176,8 @@ def test_backends_are_chosen_for_tables_and_pictures(page: Any) -> None:
     assert page.locator("#figure-backends g.faint[data-backend=pymc]").count() > 0
 
 
-def test_many_models_are_chosen_by_kind_size_and_dimension(opened: Opened, pages: dict[str, Path]) -> None:
-    with opened(pages["many"]) as page:
+def test_many_models_are_chosen_by_kind_size_and_dimension(desk: Opened, pages: dict[str, Path]) -> None:
+    with desk(pages["many"]) as page:
         found = rows(page, "cases")
         assert found.count() == 180
         for kind in ("regression", "time series"):
@@ -193,12 +190,12 @@ def test_many_models_are_chosen_by_kind_size_and_dimension(opened: Opened, pages
         assert found.count() == 12
 
 
-def test_a_long_table_shows_its_first_rows(opened: Opened, tmp_path: Path) -> None:
-    with opened(write_report(tmp_path, list(simulate_many(90, replicates=1)), asked())) as page:
+def test_a_long_table_shows_its_first_rows(desk: Opened, tmp_path: Path) -> None:
+    with desk(write_report(tmp_path, list(simulate_many(101, ("stanli", "nutpie"), 1)), asked())) as page:
         found = rows(page, "cases")
         assert found.count() == 200
         page.get_by_role("button", name="The first 200 are shown; show all").click()
-        assert found.count() == 270
+        assert found.count() == 202
 
 
 def test_one_dataset_is_chosen(page: Any) -> None:
@@ -238,8 +235,8 @@ def test_hostile_text_is_text(page: Any) -> None:
     assert HOSTILE in page.locator("#troubles").text_content()
 
 
-def test_a_program_is_copied(opened: Opened, pages: dict[str, Path]) -> None:
-    with opened(pages["recommendation"]) as page:
+def test_a_program_is_copied(desk: Opened, pages: dict[str, Path]) -> None:
+    with desk(pages["recommendation"]) as page:
         assert page.locator("h1").inner_text().endswith(HOSTILE)
         assert page.locator("#programs pre").text_content() == PROGRAM
         page.locator("button.copy").click()
@@ -250,8 +247,8 @@ def test_a_program_is_copied(opened: Opened, pages: dict[str, Path]) -> None:
         assert page.locator("#table-order input[type=search]").input_value().startswith("# <script>")
 
 
-def test_a_step_of_a_history_tells_its_version(opened: Opened, pages: dict[str, Path]) -> None:
-    with opened(pages["history"]) as page:
+def test_a_step_of_a_history_tells_its_version(desk: Opened, pages: dict[str, Path]) -> None:
+    with desk(pages["history"]) as page:
         charts = page.locator("#figure-wall_seconds .panels svg")
         assert charts.count() == 2
         assert charts.first.locator(".step").count() == 1
