@@ -1,63 +1,25 @@
 """Over many models: which backend is fastest for which kind, by how much, how surely, and what the means hide."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import NamedTuple
 
 from bench.cells import baseline
+from bench.report.fastest import ALPHA, Fastest, fastest
 from bench.report.matching import ABSENT
 from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, times
-from bench.report.statistics import Contrast, holm, mean_of, moderate
+from bench.report.statistics import Contrast, mean_of, moderate
 from bench.report.tables import NOTHING, Row, number, span
-from bench.report.verdict import listed
+from bench.report.words import listed
 
 MANY = 4
-"""Posteriors from which on a report is one over many models; of fewer, a mean over models says next to nothing."""
-ALPHA = 0.05
-"""Chance that a backend is called fastest for even one kind for which it is not."""
+"""Posteriors with a model each from which on a report is one over many models; a mean over fewer says little."""
 MAX_UNSURE = 3
 """Kinds for which nothing can be told that the sentence names; the table has all."""
 ALL = "all models"
 LAST = ("other", "kind not said")
-
-
-class Fastest(NamedTuple):
-    """The backend with the most effective draws per second for a kind of models.
-
-    Attributes
-    ----------
-    kind : str
-        `ALL`, or a kind.
-    engine : str
-        The backend.
-    others : dict of str to Contrast
-        Log ratio of its rate to that of each other backend, over the models that both fit; the next one stands first.
-    rivals : tuple of str
-        Those of the others that may be as fast.
-    """
-
-    kind: str
-    engine: str
-    others: dict[str, Contrast]
-    rivals: tuple[str, ...]
-
-    @property
-    def sure(self) -> bool:
-        """Whether it is ahead of each of the others."""
-        return not self.rivals
-
-    @property
-    def who(self) -> str:
-        """The backends one of which is the fastest; empty if it may be any."""
-        return "" if len(self.rivals) == len(self.others) else " or ".join(sorted([self.engine, *self.rivals]))
-
-    @property
-    def lead(self) -> str:
-        """By how much it leads."""
-        other, contrast = next(iter(self.others.items()))
-        return f"{number(contrast.ratio, 2)} times {other}"
 
 
 class LeftOut(NamedTuple):
@@ -88,8 +50,17 @@ class Across:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "Across | None":
-        """Return what is to be said over many models; None of a few."""
-        return cls(tuple(rows)) if len({row.league for row in rows}) >= MANY else None
+        """Return what is to be said over many models; None of a few, and of families that say more themselves.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+            Every case. Posteriors with a model each are counted; those with several models ask which of them to use.
+        """
+        models: dict[tuple[str, str], set[str]] = {}
+        for row in rows:
+            models.setdefault(row.league, set()).add(row.model)
+        return cls(tuple(rows)) if sum(len(each) == 1 for each in models.values()) >= MANY else None
 
     @cached_property
     def engines(self) -> list[str]:
@@ -98,6 +69,11 @@ class Across:
         base = baseline(self.rows)
         first = next((row.engine for row in self.rows if row.backend == base), next(iter(names), ""))
         return list(dict.fromkeys([first, *names]))
+
+    @cached_property
+    def backend_of(self) -> dict[str, str]:
+        """The backend of each engine, which has a letter for its run where there are several."""
+        return {row.engine: row.backend for row in self.rows}
 
     @cached_property
     def kind_of(self) -> dict[Key, str]:
@@ -131,7 +107,7 @@ class Across:
             ]
             for (engine, other, case, _), log in zip(apart, moderate([each[3] for each in apart]), strict=True):
                 found.setdefault((measure, engine, other), {})[case] = log
-                found.setdefault((measure, other, engine), {})[case] = replace(log, mean=-log.mean)
+                found.setdefault((measure, other, engine), {})[case] = log.turned
         return found
 
     def ratios(self, measure: str, engine: str, other: str, kind: str = ALL) -> dict[Key, Contrast]:
@@ -165,33 +141,23 @@ class Across:
     def fastest(self, measure: str) -> dict[str, Fastest]:
         """Return the fastest backend of each kind of which two backends have healthy fits.
 
-        It is the one that is ahead of the most others. Whether it surely is ahead of one is told by a t test over
-        models; all of them, over all kinds, are adjusted together (Holm).
-
         Parameters
         ----------
         measure : str
             One of `MEASURES`.
         """
-        found: dict[str, Fastest] = {}
-        for kind in self.kinds:
-            means = {
-                (a, b): contrast
-                for a in self.engines
-                for b in self.engines
-                if a != b and (contrast := self.mean(measure, a, b, kind)) is not None
-            }
-            if means:
-                ahead = {a: sum(c.mean > 0 for (x, _), c in means.items() if x == a) for a in self.engines}
-                first = max(ahead, key=lambda engine: ahead[engine])
-                others = sorted((c.mean, b) for (a, b), c in means.items() if a == first)
-                found[kind] = Fastest(kind, first, {b: means[first, b] for _, b in others}, ())
-        tests = [(kind, b, c.p if c.df > 0 else 1.0) for kind, each in found.items() for b, c in each.others.items()]
-        open_ = [test[:2] for test, p in zip(tests, holm([test[2] for test in tests]), strict=True) if p > ALPHA]
-        return {
-            kind: each._replace(rivals=tuple(other for other in each.others if (kind, other) in open_))
-            for kind, each in found.items()
-        }
+        return fastest(
+            self.engines,
+            {
+                kind: {
+                    (a, b): contrast
+                    for a in self.engines
+                    for b in self.engines
+                    if a != b and (contrast := self.mean(measure, a, b, kind)) is not None
+                }
+                for kind in self.kinds
+            },
+        )
 
     @cached_property
     def answer(self) -> list[str]:
@@ -218,9 +184,9 @@ class Across:
             return f"{said}, and for every kind of them"
         parts = []
         for who in dict.fromkeys(each.who for each in kinds if each.who):
-            won = [f"{each.kind} ({each.lead})" if each.sure else each.kind for each in kinds if each.who == who]
+            won = [f"{each.of} ({each.lead})" if each.sure else each.of for each in kinds if each.who == who]
             parts.append(f"{who} for {listed(won)}")
-        unsure = [each.kind for each in kinds if not each.who]
+        unsure = [each.of for each in kinds if not each.who]
         if len(unsure) > MAX_UNSURE:
             unsure = [f"{len(unsure)} of {len(kinds)} kinds"]
         if unsure and not parts and not overall.who:

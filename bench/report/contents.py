@@ -9,16 +9,36 @@ from itertools import groupby
 from typing import Any
 
 from bench.records import Record
-from bench.report import across_figure
-from bench.report.across import Across, is_left_out
+from bench.report import across_figure, answer_figure
+from bench.report.across import HEADS, Across, is_left_out
+from bench.report.answer import Answer
 from bench.report.crossing import PARTS, Crossing, crossings, pooled, sentences
-from bench.report.figures import Figure, Pictures
+from bench.report.figure import Figure, Finding
+from bench.report.figures import Pictures
+from bench.report.layout import Head, Line, Table
 from bench.report.ratios import FIRST, FIT, key, times
-from bench.report.tables import NOTHING, TABLE, Column, Row, best_rate, quantity_lines, run_letter, summarise
+from bench.report.tables import (
+    NOTHING,
+    QUANTITIES,
+    SHOWN_ERROR,
+    TABLE,
+    Column,
+    Row,
+    best_rate,
+    quantity_lines,
+    run_letter,
+    summarise,
+)
 from bench.report.verdict import limits, trust, verdict
+from bench.report.words import listed
 
-MAX_ROWS = 2_000
+MAX_ROWS = 10_000
+MAX_TROUBLES = 200
 MAX_PICTURED = 900
+ASIDE = (
+    "slowest", "warm-up s", "sampling s", "reading s", "other s", "error", f"s to {100 * SHOWN_ERROR:g} %",
+)  # fmt: skip
+"""Columns that a reader has to ask for."""
 CROSSING = ("dataset", "model", "backend", "steps", "CPU/ESS", "by gradients", "by sampler", "its ESS/gradient")
 
 
@@ -140,18 +160,25 @@ class Report:
 
     @property
     def title(self) -> str:
-        """The run, or how many there are."""
-        runs = list(dict.fromkeys(row.first.run for row in self.rows)) or [
-            str(run.get("run", "")) for run in self.asked
-        ]
-        return f"Run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs"
+        """What was measured, and when."""
+        if not self.rows:
+            return f"Run {', '.join(str(run.get('run', '')) for run in self.asked)}"
+        families = list(dict.fromkeys(row.family for row in self.rows))
+        datasets = list(dict.fromkeys(row.dataset for row in self.rows))
+        what = [name.replace("_", " ") for name in families] if families != ["pair"] else datasets
+        days = sorted(row.first.time[:10] for row in self.rows)
+        when = " to ".join(dict.fromkeys((days[0], days[-1])))
+        return f"{_named(what, 'families')} on {_named(self.backends, 'backends')}, {when}"
 
     @property
-    def size(self) -> str:
-        """How many models, backends and datasets."""
+    def made(self) -> str:
+        """Which runs it is of, and how many models, backends, datasets and fits."""
+        runs = list(dict.fromkeys(row.first.run for row in self.rows))
         datasets = {(row.family, row.dataset) for row in self.rows}
-        parts = {"model": self.models, "backend": self.backends, "dataset": datasets}
-        return ", ".join(f"{len(found):,} {name}{'' if len(found) == 1 else 's'}" for name, found in parts.items())
+        fits = sum(len(row.records) for row in self.rows)
+        counts = {"model": len(self.models), "backend": len(self.backends), "dataset": len(datasets), "fit": fits}
+        said = [f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
+        return f"{f'Run {runs[0]}' if len(runs) == 1 else f'{len(runs)} runs'}: {', '.join(said)}"
 
     @property
     def models(self) -> list[str]:
@@ -171,9 +198,24 @@ class Report:
         return verdict(self.rows) if self.rows else ["Nothing was measured."]
 
     @cached_property
-    def answer(self) -> Figure | None:
-        """The picture that stands first, over many models."""
-        return None if self.across is None else across_figure.figure(self.across)
+    def findings(self) -> list[Finding]:
+        """What stands first: which backend, and which model."""
+        if self.across is not None:
+            picture = across_figure.figure(self.across)
+            return [Finding("Which backend?", " ".join(self.across.answer), picture, self.across.sure)]
+        if not any(row.healthy for row in self.rows):
+            return [Finding("Which backend?", self.verdict[0], None, "")]
+        found = []
+        for each in Answer.each(self.rows):
+            found.append(Finding("Which backend?", each.backends, answer_figure.backends(each), each.sure))
+            if each.models:
+                found.append(Finding("Which model?", each.models, answer_figure.models(each), HEALTHY))
+        return found
+
+    @property
+    def trust(self) -> str:
+        """How far the fits can be trusted; empty where there are none."""
+        return trust(self.rows) if self.rows else ""
 
     @cached_property
     def limits(self) -> list[str]:
@@ -184,6 +226,87 @@ class Report:
     def sources(self) -> list[str]:
         """Where the differences between engines come from, over all cases, a sentence for each engine."""
         return sentences(self.crossings)
+
+    @cached_property
+    def cases(self) -> Table:
+        """Every case that is shown, with the columns that `columns` has."""
+        heads = [Head(c.head, c.meaning, c.head not in ASIDE) for c in self.columns]
+        if self.across is None:
+            heads = [Head("data"), *heads]
+        lines = []
+        for section in self.sections:
+            for row, texts in section.rows:
+                of: dict[str, object] = {"model": row.model, "backend": row.backend}
+                if self.across is not None:
+                    of |= {"kind": row.kind, "parameters": row.first.dimension, "size": row.size}
+                else:
+                    texts = [section.name, *texts]
+                lines.append(Line(texts, of, "best" if "100 %" in texts else "" if row.healthy else "sick"))
+        note = (
+            "min ESS/s is the smallest bulk ESS of every quantity per second of wall time: the geometric mean of the "
+            "replicates, with Student's 95 % interval on the log scale. Warm-up, sampling, reading and other add up to "
+            "the wall time."
+        )
+        if self.across is not None:
+            note += f" Ratios are to {self.across.engines[0]}; a dash: left out."
+        if self.left_out:
+            note += (
+                f" {self.left_out:,} more datasets are not shown here, to keep the page small; all are in results.csv."
+            )
+        return Table("cases", "Every case", heads, lines, note)
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """All tables, that of the cases first."""
+        found = [self.cases]
+        if self.across is not None:
+            kinds = self.across.kinds[1:]
+            lines = [
+                Line(line, {"kind": line[0] if line[0] in kinds else None, "backend": line[1].split(" ")[0]})
+                for line in self.across.table()
+            ]
+            found.append(Table("kinds", "By kind", [Head(name) for name in HEADS], lines, self.across.how))
+        else:
+            facts = [(section.name, section.facts) for section in self.sections]
+            found.append(Table.of("data", "The data", ("data", "what they are"), facts))
+        if quantities := [
+            Line((section.name, *line), {"model": line[0], "backend": line[1].split(" ")[0]})
+            for section in self.sections
+            for line in section.quantities
+        ]:
+            note = (
+                "Means over replicates; the smallest ESS and the largest R-hat. Of an array: the element with the "
+                "smallest bulk ESS, counted from 0."
+            )
+            heads = [Head(name) for name in ("data", *QUANTITIES)]
+            found.append(Table("quantities", "Posterior of each quantity", heads, quantities, note))
+        return found
+
+    @property
+    def crossing_table(self) -> Table:
+        """Where differences come from, step by step."""
+        note = (
+            "Ratios to the first engine of the steps, with 95 % intervals. A step that changes the gradients is "
+            "measured by the CPU seconds of one gradient, with the same sampler; a step that changes the sampler by "
+            "the CPU seconds of an effective draw, with the same gradients. CPU/ESS is the product of both."
+        )
+        lines = [Line(line, {"model": line[1], "backend": line[2]}) for line in self.crossing_lines]
+        title = "Step by step, for each dataset and model"
+        return Table("steps", title, [Head(name) for name in CROSSING], lines, note)
+
+    @property
+    def trouble_tables(self) -> list[Table]:
+        """What failed, and what is left out of the first picture."""
+        found = []
+        if self.across is not None and self.across.left_out:
+            heads = ("why", "reason", "backends", "model, on which data")
+            left = [(e.why, e.reason, e.engines, f"{e.model}, {e.data}") for e in self.across.left_out]
+            found.append(Table.of("left-out", "Left out of the first picture", heads, left[:MAX_TROUBLES], _more(left)))
+        if troubles := [(t.status, t.reason, f"{t.fits:,}", t.what) for t in self.troubles]:
+            heads = ("status", "reason", "fits", "where")
+            title = "What failed, was refused, was missing or unhealthy"
+            found.append(Table.of("failed", title, heads, troubles[:MAX_TROUBLES], _more(troubles)))
+        return found
 
     @property
     def crossing_lines(self) -> list[list[str]]:
@@ -237,6 +360,21 @@ class Report:
             }
             for i, run in enumerate(self.asked)
         ]
+
+
+HEALTHY = (
+    "Healthy: no sign that the sampler missed part of the posterior; the glossary at the end of the page has the rules."
+)
+"""What stands below the picture of models."""
+
+
+def _named(names: Sequence[str], what: str, most: int = 3) -> str:
+    return listed(names) if len(names) <= most else f"{len(names)} {what}"
+
+
+def _more(found: Sequence[object]) -> str:
+    rest = len(found) - MAX_TROUBLES
+    return f"{rest:,} more are in results.csv." if rest > 0 else ""
 
 
 def columns_across(across: Across) -> Sequence[Column]:

@@ -95,7 +95,7 @@ class Crossing:
     @property
     def _turned(self) -> "Crossing":
         """A against B."""
-        contrasts = {part: replace(contrast, mean=-contrast.mean) for part, contrast in self.contrasts.items()}
+        contrasts = {part: contrast.turned for part, contrast in self.contrasts.items()}
         return replace(self, path=self.path[::-1], changes=self.changes[::-1], contrasts=contrasts)
 
 

@@ -1,25 +1,21 @@
 """The pictures of a report: which they are and what each one holds."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TypeVar
 
-from bench.files import write
-from bench.records import Record
 from bench.report.cost import PHASES
 from bench.report.crossing import Crossing
-from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, sheet, short, tiles
-from bench.report.tables import Row, headline, number, span, summarise
-from bench.report.verdict import league_words
+from bench.report.figure import Figure, figure_id, title_of
+from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, short, tiles
+from bench.report.tables import Row, headline, number, span
+from bench.report.ways import Way, ways
+from bench.report.words import league_words
 
 T = TypeVar("T")
 
-CSS = Path(__file__).with_name("chart.css")
 MAX_ACROSS = 12
 MAX_LEVELS = 4
 MAX_TILES = 60
@@ -29,95 +25,6 @@ MAX_QUANTITIES = 8
 MAX_MODELS = 8  # of a family; there are as many colours in `chart.css`
 FEW_QUANTITIES = 4  # where none is a headline
 COLOURS = 4  # of quantities, in `chart.css`
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Panels that belong together.
-
-    Attributes
-    ----------
-    id, title, note : str
-        Its name in a file name, its heading, and how to read it.
-    parts : sequence of (str, sequence of Panel)
-        Panels in rows, each with its heading.
-    legend : sequence of (str, str)
-        Class of a colour and what it stands for; the markers follow in their order.
-    columns : int
-        Panels beside each other where there is room.
-    """
-
-    id: str
-    title: str
-    note: str
-    parts: Sequence[tuple[str, Sequence[Panel]]]
-    legend: Sequence[tuple[str, str]] = ()
-    columns: int = 2
-
-    @property
-    def width(self) -> int:
-        """Width of its widest panel, in pixels."""
-        return max(panel.width for _, panels in self.parts for panel in panels)
-
-
-@dataclass(frozen=True)
-class Way:
-    """A number in which the data differ: a size, or a value that they were generated with.
-
-    Attributes
-    ----------
-    name : str
-        `groups`, `omega`.
-    size : bool
-        Whether it is a size.
-    values : tuple of float
-        Those that there are, in order.
-    """
-
-    name: str
-    size: bool
-    values: tuple[float, ...]
-
-    def of(self, row: Row) -> float | None:
-        """Value of a case, None where it is not known."""
-        return (row.first.sizes if self.size else row.first.generated_with).get(self.name)
-
-    @property
-    def label(self) -> str:
-        """What it is, in words."""
-        return f"number of {self.name}" if self.size else self.name
-
-    def level(self, row: Row) -> str:
-        """Say the value of a case."""
-        value = self.of(row)
-        return "" if value is None else f"{value:,g} {self.name}" if self.size else f"{self.name} {value:g}"
-
-    @property
-    def scale(self) -> Scale:
-        """An axis; logarithmic where it can be."""
-        return Scale.over(self.values, self.label, log=self.values[0] > 0, few=6)
-
-
-def ways(rows: Sequence[Row]) -> list[Way]:
-    """Return in which numbers the data of some cases differ, sizes first.
-
-    Of numbers that change together, such as observations and groups of 20 each, the last is taken.
-    """
-    found: list[Way] = []
-    seen: set[tuple[float | None, ...]] = set()
-    for size in (True, False):
-        names = dict.fromkeys(n for row in rows for n in (row.first.sizes if size else row.first.generated_with))
-        new = []
-        for name in reversed(names):
-            way = Way(name, size, ())
-            given = [way.of(row) for row in rows]
-            values = sorted({value for value in given if value is not None and math.isfinite(value)})
-            order = tuple(None if value is None else values.index(value) for value in given)
-            if len(values) > 1 and order not in seen:
-                seen.add(order)
-                new.append(Way(name, size, tuple(values)))
-        found += reversed(new)
-    return found
 
 
 class Pictures:
@@ -215,8 +122,8 @@ class Pictures:
             note += f" Of datasets with the same {way.name}{f' and {other.name}' if other else ''}, the first."
         if len(rows) < len(once):
             note += f" {len(rows):,} of {len(once):,} cases, spread over the range; all are in results.csv."
-        title = f"Effective draws per second by {way.label}{_of(family)}"
-        return self._grid(_id(family, way.name), title, note, parts, self._legend(rows))
+        title = f"Effective draws per second by {way.label}{title_of(family)}"
+        return self._grid(figure_id(family, way.name), title, note, parts, self._legend(rows))
 
     def _error(self, family: str, rows: Sequence[Row]) -> Figure | None:
         rows = [row for row in rows if row.error and row.wall_seconds][:MAX_DOTS]
@@ -234,8 +141,10 @@ class Pictures:
             "One mark for each model and dataset: root mean square error of the posterior means of the headline "
             f"quantities against the {_truths(rows)}, over replicates. Lower left is better. Hollow: unhealthy."
         )
-        title = f"Wall time against error{_of(family)}"
-        return Figure(_id(family, "error"), title, note, [("", panels)], self._legend(rows), columns=len(self.engines))
+        title = f"Wall time against error{title_of(family)}"
+        return Figure(
+            figure_id(family, "error"), title, note, [("", panels)], self._legend(rows), columns=len(self.engines)
+        )
 
     def _legend(self, rows: Sequence[Row]) -> list[tuple[str, str]]:
         models = {row.model for row in rows}
@@ -299,7 +208,7 @@ class Pictures:
             f"Divergent transitions after warm-up, all replicates and datasets of that {over}. The colour is their "
             "share on a log scale: none to 10 % and more. Empty: no fit."
         )
-        return self._grid(_id(family, "divergences"), f"Divergences over {over}{_of(family)}", note, parts)
+        return self._grid(figure_id(family, "divergences"), f"Divergences over {over}{title_of(family)}", note, parts)
 
     def _groups(self, rows: Sequence[Row], marks: Callable[[Row], Sequence[Mark]]) -> list[Group]:
         return [
@@ -339,7 +248,8 @@ class Pictures:
             if not seconds:
                 return []
             cache = next((r.prepare_cache for r in row.records if r.prepare_cache), "")
-            return [Mark(f"{row.name}: build {number(seconds)} s ({cache})", seconds, colour="t5", shape=0)]
+            tip = f"{row.name}: build {number(seconds)} s ({cache})"
+            return [Mark(tip, seconds, colour="t5", shape=0, hollow=cache in CACHED)]
 
         wall = Scale.over((row.wall_seconds for row in rows), "wall time (s)", zero=True)
         before = Scale.over((row.build_seconds for row in rows), "first build (s)", log=True)
@@ -350,7 +260,8 @@ class Pictures:
         ]
         note = (
             "Geometric mean over replicates. Seconds of chains that ran at the same time are divided by their number; "
-            f"other: starting processes, waiting for the slowest chain. {STAR}"
+            "other: starting processes, waiting for the slowest chain. Builds: filled from an empty cache, hollow from "
+            f"a warm one. {STAR}"
         )
         return Figure("times", "Where the time goes", note, [("", panels)], used)
 
@@ -427,51 +338,9 @@ def _part(crossing: Crossing, part: str, style: int) -> Mark:
     return Mark(tip, crossing.contrasts[part].ratio, low, high, None, style)
 
 
-STAR = "An asterisk and a hollow marker: unhealthy, not ranked."
-
-
-def static(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write the pictures over all datasets, and those of the first one, as SVG files into a folder.
-
-    Parameters
-    ----------
-    records : sequence of Record
-        What to show.
-    folder : Path
-        It is made if it is missing.
-    """
-    pictures = Pictures(summarise(records))
-    first = [row for row in pictures.rows if row.dataset == records[0].dataset]
-    return save([*pictures.overall(), *pictures.of_dataset(first)], folder)
-
-
-def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write figures as SVG files, and return their paths.
-
-    Parameters
-    ----------
-    figures : sequence of Figure
-        What to write; each has the name of its `id`.
-    folder : Path
-        Where to; it is made if it is missing.
-    """
-    if folder.is_symlink():
-        folder.unlink()
-    css, written = CSS.read_text(encoding="utf-8"), []
-    for figure in figures:
-        path = folder / f"{figure.id}.svg"
-        write(path, sheet(figure.parts, figure.columns, css, figure.legend))
-        written.append(path)
-    return written
-
-
-def _id(family: str, name: str) -> str:
-    """Name a figure so that the name can stand in a file name and in a page."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", f"{family} {name}".strip()).strip("-") or "figure"
-
-
-def _of(family: str) -> str:
-    return f", {family.replace('_', ' ')}" if family else ""
+STAR = "An asterisk: unhealthy, not ranked."
+CACHED = ("disk", "memory")
+"""What had been compiled before."""
 
 
 def _truths(rows: Iterable[Row]) -> str:

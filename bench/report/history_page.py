@@ -11,11 +11,13 @@ from bench.cells import printable
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
+from bench.report.changes import of_comparisons, of_history
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
-from bench.report.figures import Figure
+from bench.report.figure import Figure, Finding
 from bench.report.github import details, fitted, plain, table
 from bench.report.history import Point, Series, history, labels
+from bench.report.layout import Table
 from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
 
@@ -23,6 +25,7 @@ NamedBy = Literal["date", "version"]
 """What names a run."""
 UNITS = {"wall_seconds": "s", "ess_per_second": "1/s", "ess_per_gradient": "per gradient", "cpu_per_gradient": "s"}
 MAX_PICTURED = 240
+MAX_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,15 @@ class History:
             The other attributes.
         """
         return cls(title, tuple(one for measure in measures for one in history(runs, measure)), by, **rest)
+
+    @property
+    def made(self) -> str:
+        """How many cases and runs it is of, and of when."""
+        times = sorted({point.time[:10] for one in self.series for point in one.points})
+        runs = {point.run for one in self.series for point in one.points}
+        cases = {(one.family, one.dataset, one.model, one.backend) for one in self.series}
+        when = " to ".join(dict.fromkeys((times[0], times[-1]))) if times else ""
+        return f"{len(cases):,} cases over {len(runs):,} runs, {when}. {self.how}".strip()
 
     def place(self, series: Series) -> str:
         """Name the data of a series, with the family if there are several."""
@@ -182,6 +194,21 @@ class History:
                 note += f" The first {len(shown)} of {len(every):,} cases; all are in the table."
             yield Figure(measure, MEASURES[measure], note, parts, columns=3)
 
+    def first(self) -> Finding:
+        """Return what the page says first: what changed."""
+        if self.comparisons:
+            return of_comparisons(self.comparisons)
+        labels = {i: self.labels(one) for i, one in enumerate(self.series)}
+        return of_history(self.series, labels, {measure: _unit(measure) for measure in MEASURES})
+
+    def tables(self) -> Iterator[Table]:
+        """Yield the tables of the page: verdicts between runs, and every case over its runs."""
+        for i, (heading, comparison) in enumerate(self.comparisons):
+            note = f"{comparison.how()} {comparison.summary()}. {' '.join(f'{note}.' for note in comparison.notes)}"
+            yield Table.of(f"verdicts-{i}", heading, comparison.heads(), list(comparison.table()), note)
+        rows = list(map(self.row, self.series[:MAX_ROWS]))
+        yield Table.of("cases", "Every case: its first run, its last, and its changes", HEADS, rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
@@ -210,7 +237,10 @@ def write_history(folder: Path, found: History, name: str = "history") -> Path:
     """
     write(folder / f"{name}.md", found.markdown())
     page = folder / f"{name}.html"
-    text = layout.render("history.html", title=found.title, h=found, heads=HEADS, figures=list(found.figures()))
+    text = layout.render(
+        "history.html", title=found.title, h=found, name=name, first=found.first(), tables=list(found.tables()),
+        figures=list(found.figures()),
+    )  # fmt: skip
     write(page, text)
     return page
 

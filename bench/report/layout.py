@@ -1,11 +1,89 @@
-"""What all pages share: one self-contained file, with the style sheets and the script in it."""
+"""What all pages share: one self-contained file with its style sheets and script, and one kind of table."""
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.report.figures import CSS
+from bench.report.figure import CSS
 from bench.report.svg import marker
+from bench.report.tables import NOTHING
+
+SEEN = 200
+"""Lines of a table by which it is told whether a column holds words."""
+
+
+class Head(NamedTuple):
+    """The head of a column: its name, what it means, and whether the column is shown before the reader chooses."""
+
+    name: str
+    meaning: str = ""
+    shown: bool = True
+
+
+class Line(NamedTuple):
+    """A line of a table.
+
+    Attributes
+    ----------
+    texts : sequence of str
+        Its cells.
+    of : mapping of str to object
+        What the page filters by: `model`, `backend`, `kind`, and numbers; None is left out.
+    class_ : str
+        `best` or `sick`, or empty.
+    """
+
+    texts: Sequence[str]
+    of: Mapping[str, object] = {}
+    class_: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page; it is closed until the reader opens it.
+
+    Attributes
+    ----------
+    id, title, note : str
+        Its name in the page, its heading, and how to read it.
+    heads : sequence of Head
+        Those of its columns.
+    lines : sequence of Line
+        What is in it.
+    """
+
+    id: str
+    title: str
+    heads: Sequence[Head]
+    lines: Sequence[Line]
+    note: str = ""
+
+    @classmethod
+    def of(cls, id_: str, title: str, heads: Sequence[str], texts: Sequence[Sequence[str]], note: str = "") -> "Table":
+        """Make a table of words alone.
+
+        Parameters
+        ----------
+        id_, title, note : str
+            As the attributes.
+        heads : sequence of str
+            Names of the columns.
+        texts : sequence of sequences of str
+            Cells, line by line.
+        """
+        return cls(id_, title, [Head(name) for name in heads], [Line(each) for each in texts], note)
+
+    @cached_property
+    def words(self) -> list[bool]:
+        """Whether each column holds words, which stand at its left, and not numbers."""
+        columns = [[line.texts[i] for line in self.lines[:SEEN]] for i in range(len(self.heads))]
+        told = [[text for text in texts if text not in ("", NOTHING)] for texts in columns]
+        return [2 * sum(re.match(r"-?\d", text) is None for text in texts) > len(texts) for texts in told]
 
 
 def render(template: str, **values: object) -> str:

@@ -7,16 +7,13 @@ from typing import Any
 from bench.files import encodable, write
 from bench.records import Record
 from bench.report import layout
-from bench.report.across import HEADS
-from bench.report.contents import CROSSING, MAX_PICTURED, Report
-from bench.report.figures import save
+from bench.report.contents import MAX_PICTURED, Report
+from bench.report.figure import save
 from bench.report.markdown import markdown
 from bench.report.results import write_results
-from bench.report.tables import QUANTITIES
 from bench.report.unhealthy import links
 
 MAX_BYTES = 6_000_000
-MAX_TROUBLES = 200
 
 
 def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, Any]) -> Path:
@@ -39,37 +36,30 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     write_results(folder, records)
     pictured = MAX_PICTURED
     report = Report.of(records, asked, pictured)
-    pictured_apart = links(folder, records)
-    text = render(report, pictured_apart)
+    about = ((folder / "records.jsonl").exists(), links(folder, records))
+    text = render(report, *about)
     while len(encodable(text).encode()) > MAX_BYTES and pictured:
         pictured //= 2
         report = Report.of(records, asked, pictured)
-        text = render(report, pictured_apart)
+        text = render(report, *about)
     page = folder / "index.html"
     write(page, text)
-    first = [*([report.answer] if report.answer else []), *report.figures]
+    first = [*(each.figure for each in report.findings if each.figure), *report.figures]
     pictures = save([*first, *(report.sections[0].figures if report.sections else ())], folder / "pictures")
     write(folder / "report.md", markdown(report, [path.relative_to(folder) for path in pictures]))
     return page
 
 
-def render(report: Report, unhealthy: Sequence[tuple[str, str]] = ()) -> str:
+def render(report: Report, records: bool = False, unhealthy: Sequence[tuple[str, str]] = ()) -> str:
     """Return the page.
 
     Parameters
     ----------
     report : Report
         What to say.
+    records : bool
+        Whether the records stand beside the page.
     unhealthy : sequence of (str, str)
         Pages on single unhealthy cases, as `unhealthy.links` names them.
     """
-    return layout.render(
-        "page.html",
-        title=report.title,
-        report=report,
-        quantities=QUANTITIES,
-        across_heads=HEADS,
-        crossing=CROSSING,
-        most=MAX_TROUBLES,
-        unhealthy=unhealthy,
-    )
+    return layout.render("page.html", title=report.title, report=report, records=records, unhealthy=unhealthy)

@@ -70,6 +70,11 @@ class Contrast:
         half = self.half_width()
         return (math.exp(self.mean - half), math.exp(self.mean + half)) if half < math.log(1000) else None
 
+    @property
+    def turned(self) -> "Contrast":
+        """The log ratio the other way round."""
+        return replace(self, mean=-self.mean)
+
     def half_width(self, level: float = 0.95) -> float:
         """Half the width of the confidence interval; infinite where the variance is unknown."""
         return float(-stdtrit(self.df, (1 - level) / 2)) * self.se if self.df > 0 else math.inf

@@ -5,7 +5,7 @@ what it shows in `data-tip`, and whose it is in `data-model` and `data-backend`,
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -220,26 +220,39 @@ class Panel:
 
 @dataclass(frozen=True)
 class Dot:
-    """A value at x, with its interval; hollow if it may not be ranked."""
+    """A value at x, with its interval, and words beside it; hollow if it may not be ranked."""
 
     x: float
     y: float
     tip: str
     interval: tuple[float, float] | None = None
     hollow: bool = False
+    words: str = ""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Dots of one model."""
+    """Dots of one model, or of one backend, and specks of what they are the means of."""
 
     name: str
     style: int
     dots: Sequence[Dot]
+    backend: str | None = None
+    specks: Sequence[Dot] = ()
 
 
-def curves(title: str, x: Scale, y: Scale, of: Sequence[Curve], *, backend: str, joined: bool = True) -> Panel:
-    """Draw the curves of some models over a shared pair of axes.
+def curves(
+    title: str,
+    x: Scale,
+    y: Scale,
+    of: Sequence[Curve],
+    *,
+    backend: str | None = None,
+    joined: bool = True,
+    width: int = 260,
+    height: int = 214,
+) -> Panel:
+    """Draw the curves of some models, or of some backends, over a shared pair of axes.
 
     Parameters
     ----------
@@ -248,13 +261,15 @@ def curves(title: str, x: Scale, y: Scale, of: Sequence[Curve], *, backend: str,
     x, y : Scale
         Its axes.
     of : sequence of Curve
-        One for each model.
-    backend : str
-        Whose they are.
+        One for each model or backend.
+    backend : str, optional
+        Whose they are, if all are of one.
     joined : bool
         Whether lines join neighbours that may be ranked.
+    width, height : int
+        In pixels.
     """
-    width, height, left, right = 260, 214, 40, 10
+    left, right = 40, 10
     across, down = width - left - right, height - HEAD - FOOT
 
     def px(value: float) -> float:
@@ -276,11 +291,15 @@ def curves(title: str, x: Scale, y: Scale, of: Sequence[Curve], *, backend: str,
             text_anchor="middle",
         )
     )
+    words: list[tuple[float, float, str]] = []
     for one in of:
         dots = sorted(one.dots, key=lambda dot: dot.x)
         aside = 2.2 * (one.style % 6 - 2.5) if joined else 0.0  # so that equal values do not hide each other
         at = [(px(dot.x) + aside, py(dot.y)) for dot in dots]
-        inside = []
+        inside = [
+            tag("g", tag("circle", cx=px(dot.x) + aside, cy=py(dot.y), r=1.8, class_="speck"), data_tip=dot.tip)
+            for dot in one.specks
+        ]
         for (a, start), (b, end) in pairwise(zip(dots, at, strict=True)):
             if joined and not (a.hollow or b.hollow):
                 way = f"M{start[0]:.1f},{start[1]:.1f}L{end[0]:.1f},{end[1]:.1f}"
@@ -292,9 +311,25 @@ def curves(title: str, x: Scale, y: Scale, of: Sequence[Curve], *, backend: str,
                 drawn.append(tag("path", d=f"M{across_at:.1f},{low:.1f}V{high:.1f}", class_="span"))
             shape = marker(one.style, across_at, down_at)
             drawn.append(tag("path", d=shape, class_="hollow" if dot.hollow else "dot"))
+            if dot.words:
+                words.append((across_at, down_at - 7, dot.words))
             inside.append(tag("g", *drawn, data_tip=dot.tip))
-        parts.append(tag("g", *inside, class_=f"s{one.style % 8}", data_model=one.name))
+        colour = f"{'b' if one.backend else 's'}{one.style % 8}"
+        parts.append(
+            tag("g", *inside, class_=colour, data_model=None if one.backend else one.name, data_backend=one.backend)
+        )
+    parts += _apart(words)
     return Panel(title, width, height, Markup("").join(parts), backend)
+
+
+def _apart(words: Sequence[tuple[float, float, str]], wide: float = 30, tall: float = 12) -> Iterator[Markup]:
+    """Write words at their places, from the top down, each below those that it would hide."""
+    placed: list[tuple[float, float]] = []
+    for x, y, said in sorted(words, key=lambda each: each[1]):
+        for _, other in sorted(place for place in placed if abs(place[0] - x) < wide):
+            y = other + tall if abs(other - y) < tall else y
+        placed.append((x, y))
+        yield text(x, y, said, "number", "middle")
 
 
 @dataclass(frozen=True)
@@ -443,9 +478,7 @@ def tiles(
             class_="tile",
             style=f"--strength:{cell.strength:.2f}",
         )
-        words = text(
-            at + wide / 2, top + tall / 2 + 3.5, cell.words, "strong" if cell.strength > 0.55 else "tick", "middle"
-        )
+        words = text(at + wide / 2, top + tall / 2 + 3.5, cell.words, "cell", "middle")
         parts.append(tag("g", box, words, data_tip=cell.tip))
     body = tag("g", *parts, data_model=of.get("model"))
     return Panel(title, width, HEAD + down + FOOT - 6, body, of.get("backend"))
@@ -468,58 +501,3 @@ def bottom_axis(x: Scale, left: float, across: float, top: float, bottom: float)
         parts.append(text(at, bottom + 13, label, "tick", "middle"))
     parts.append(text(left + across / 2, bottom + 28, x.label, "label", "middle"))
     return parts
-
-
-def sheet(
-    parts: Sequence[tuple[str, Sequence[Panel]]], columns: int, css: str, legend: Sequence[tuple[str, str]] = ()
-) -> str:
-    """Put panels on one self-contained SVG document.
-
-    Parameters
-    ----------
-    parts : sequence of (str, sequence of Panel)
-        Panels, with a heading for each part.
-    columns : int
-        Panels beside each other.
-    css : str
-        The style sheet.
-    legend : sequence of (str, str)
-        Class of a colour and what it stands for; it stands on top.
-    """
-    rows = [
-        (heading if at == 0 else "", panels[at : at + columns])
-        for heading, panels in parts
-        for at in range(0, len(panels), columns)
-    ]
-    width = max(sum(panel.width for panel in row) for _, row in rows)
-    drawn, x, y = [], 6.0, 16
-    for shape, (class_, words) in enumerate(legend):
-        if x + 26 + 6.2 * len(words) > width:
-            x, y = 6.0, y + 17
-        key = tag("path", d=marker(shape, x + 5, y - 4), class_="dot")
-        drawn.append(tag("g", key, text(x + 13, y, words, "key"), class_=class_))
-        x += 26 + 6.2 * len(words)
-    top = y + 10 if legend else 4
-    for heading, row in rows:
-        if heading:
-            drawn.append(text(6, top + 14, heading, "heading"))
-            top += 20
-        x = 0.0
-        for panel in row:
-            drawn.append(tag("svg", panel.body, x=x, y=top, width=panel.width, height=panel.height))
-            x += panel.width
-        top += max(panel.height for panel in row)
-    style = Markup("<style>{}</style>").format(Markup(css))
-    paper = tag("rect", width="100%", height="100%", class_="paper")
-    document = tag(
-        "svg",
-        style,
-        paper,
-        *drawn,
-        xmlns="http://www.w3.org/2000/svg",
-        class_="chart",
-        viewBox=f"0 0 {width} {top}",
-        width=width,
-        height=top,
-    )
-    return f"{document}\n"

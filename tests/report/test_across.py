@@ -2,23 +2,21 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.records import Record
-from bench.report.across import ALL, Across
+from bench.report.across import ALL, MANY, Across
 from bench.report.across_figure import figure
 from bench.report.page import write_report
 from bench.report.ratios import FIRST, FIT
 from bench.report.tables import summarise
 from bench.report.terminal import summary
-from tests.report.conftest import Opened
-from tests.report.simulated import HOSTILE, KINDS, asked, broken, simulate, simulate_many
+from tests.report.simulated import KINDS, asked, broken, simulate, simulate_many
 
 MEGABYTES_3 = 3_000_000
 
@@ -43,6 +41,12 @@ def test_a_few_posteriors_have_the_page_of_a_family() -> None:
     assert Across.of(summarise(list(simulate()))) is None  # two posteriors, six models
     assert Across.of(summarise(list(simulate_many(3)))) is None
     assert Across.of([]) is None
+
+
+def test_families_that_ask_which_model_to_use_are_not_many_models() -> None:
+    several = [replace(record, target=f"{record.target}{i}") for i in range(3) for record in simulate(replicates=1)]
+    assert len({record.target for record in several}) > MANY
+    assert Across.of(summarise(several)) is None
 
 
 def test_means_are_what_the_records_were_made_with(many: Across) -> None:
@@ -183,56 +187,11 @@ def test_two_runs_are_told_apart(records: list[Record], tmp_path: Path) -> None:
     assert write_report(tmp_path, records[:90] + again, asked(), asked("20260202-000000-abcd")).exists()
 
 
-# The page
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> Path:
     folder = tmp_path_factory.mktemp("many")
     write_report(folder, records, asked())
     return folder
-
-
-@pytest.fixture
-def page(opened: Opened, folder: Path) -> Iterator[Any]:
-    with opened(folder / "index.html") as page:
-        yield page
-
-
-def test_the_first_screen_holds_sentence_picture_and_how_sure(page: Any, many: Across) -> None:
-    height = page.evaluate("innerHeight")
-    for text in (*many.answer, many.sure):
-        box = page.get_by_text(text, exact=True).bounding_box()
-        assert box["y"] + box["height"] < height
-    box = page.locator("#figure-models .panels svg").first.bounding_box()
-    assert box["y"] + 200 < height
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_the_table_filters_by_kind_size_dimension_and_word(page: Any) -> None:
-    rows = page.locator("table.cases tbody tr:visible")
-    assert rows.count() == 180
-    for kind in ("regression", "time series"):
-        page.locator(f"input[name=kind][value='{kind}']").uncheck()
-    assert rows.count() == 60
-    assert page.locator("#figure-models g[data-kind=regression].faint").count() == 2
-    page.locator("input[name=parameters][data-end=low]").fill("31")  # from model30
-    assert rows.count() == 30
-    page.locator("input[name=size][data-end=high]").fill("400")  # to model39
-    assert rows.count() == 12
-    page.locator("#words").fill("nutpie")
-    assert rows.count() == 8  # nutpie and nutpie_stan
-    assert page.locator("#count").inner_text() == "8 of 180 cases"
-
-
-def test_a_word_is_found_where_it_begins(page: Any) -> None:
-    rows = page.locator("table.cases tbody tr:visible")
-    page.locator("#words").fill("unhealthy")
-    assert rows.count() == 3
-    page.locator("#words").fill("healthy model58")
-    assert rows.count() == 0
-    page.locator("#words").fill("healthy model5)")
-    assert rows.count() == 0
 
 
 def test_page_markdown_and_terminal_say_the_same(folder: Path, records: list[Record], many: Across) -> None:
@@ -250,17 +209,3 @@ def test_page_markdown_and_terminal_say_the_same(folder: Path, records: list[Rec
 def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
     records = list(simulate_many(133, ("stanli", "nutpie_stan", "nutpie", "pymc", "pystan"), replicates=5))
     assert write_report(tmp_path, records, asked()).stat().st_size < MEGABYTES_3
-
-
-def test_hostile_names_are_text(tmp_path: Path, opened: Opened) -> None:
-    records = [
-        replace(record, kind=HOSTILE, dataset=HOSTILE + record.dataset, model=HOSTILE + record.model)
-        for record in simulate_many(12)
-    ]
-    with opened(write_report(tmp_path, records, asked())) as page:
-        assert "owned" not in page.title()
-        assert page.locator("img").count() == 0
-        assert page.locator("table.cases th", has_text=HOSTILE).count() == 36
-        assert "NaN" not in page.content()
-        page.locator("#words").fill(HOSTILE.split()[0])
-        assert page.locator("table.cases tbody tr:visible").count() == 36

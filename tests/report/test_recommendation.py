@@ -12,7 +12,6 @@ from bench.records import Record
 from bench.report.aa import simulated_record
 from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
-from tests.report.conftest import Opened
 from tests.report.simulated import HOSTILE
 
 TARGETS = {
@@ -233,21 +232,3 @@ def test_the_page_shows_all_of_it_and_hostile_text_as_text(tmp_path: Path) -> No
     assert "surely slower" in text
     assert "Information of a group" in text
     assert text.count("<svg") >= 2
-
-
-def test_the_page_in_a_browser(opened: Opened, tmp_path: Path) -> None:
-    records = fits("centered", "stanli", 2000.0, dataset=HOSTILE) + fits(
-        "noncentered", "stanli", 300.0, dataset=HOSTILE
-    )
-    found = replace(answer(records), programs={"fit_stan.py": f"# {HOSTILE}\nprint(1)\n"})
-    with opened(write_page(tmp_path, found)) as page:
-        assert page.locator("h1").inner_text().endswith(HOSTILE)
-        assert page.title() == f"Which model, which backend: {HOSTILE} · hierbench"
-        assert page.locator("img").count() == 0
-        assert page.locator("#programs pre").text_content() == found.programs["fit_stan.py"]
-        page.locator("button.copy").click()
-        assert page.locator("button.copy").inner_text() == "Copied"
-        for name in ("information", "rates"):
-            assert page.locator(f"#figure-{name} .panels svg").first.bounding_box()["width"] > 100
-        page.locator("#order th", has_text="min ESS/s").click()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

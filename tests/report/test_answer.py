@@ -1,0 +1,129 @@
+"""What a run says first: which backend for which size, and which model for which data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from bench.records import Record
+from bench.report import answer_figure
+from bench.report.answer import Answer
+from bench.report.fastest import fastest
+from bench.report.ratios import FIRST, FIT
+from bench.report.statistics import Contrast
+from bench.report.tables import summarise
+from tests.report.simulated import simulate
+
+
+def answer(records: Sequence[Record]) -> Answer:
+    (found,) = Answer.each(summarise(records))
+    return found
+
+
+def crossing(**sizes: int) -> list[Record]:
+    """Return records in which stanli is ahead at 5 groups, and nutpie at 50 and 500."""
+    times = {5: 0.25, 50: 2.0, 500: 4.0}
+    found = []
+    for record in simulate(omegas=(10.0,), groups=tuple(times), **sizes):
+        if record.backend in ("stanli", "nutpie") and record.status == "ok" and record.ess_per_second:
+            rate = (
+                1000.0
+                * (1 + 0.01 * record.replicate)
+                * (times[record.sizes["groups"]] if record.backend == "nutpie" else 1)
+            )
+            wall = (record.min_ess_bulk or 0) / rate
+            found.append(replace(record, ess_per_second=rate, wall_seconds=wall, health=[]))
+    return found
+
+
+def test_the_crossover_is_said_by_size() -> None:
+    said = answer(crossing(replicates=5)).backends
+    assert said.startswith(
+        "Most effective draws per second: stanli at 5 groups (4.0 times nutpie), "
+        "nutpie at 50 and 500 groups (2.0 to 4.0 times stanli). "
+    )
+    assert "With the build of a first fit counted: stanli at any number of groups" in said
+
+
+def test_ratios_by_size_are_those_of_the_records() -> None:
+    found = answer(crossing(replicates=3))
+    for level, ratio in zip(found.levels, (0.25, 2.0, 4.0), strict=True):
+        assert found.means[FIT][level.name]["nutpie", "stanli"].ratio == pytest.approx(ratio)
+        assert found.means[FIRST][level.name]["nutpie", "stanli"].ratio < ratio
+
+
+def test_a_build_from_a_cache_counts_as_the_longest_of_its_model() -> None:
+    warm = [
+        replace(record, prepare_seconds=0.0, prepare_cache="memory") if record.sizes["groups"] > 5 else record
+        for record in crossing(replicates=3)
+    ]
+    assert answer(warm).means[FIRST] == answer(crossing(replicates=3)).means[FIRST]
+
+
+def test_backends_that_are_alike_are_not_told_apart() -> None:
+    records = [
+        replace(record, ess_per_second=1000.0 * math.exp((-1) ** (record.replicate + (record.backend == "nutpie"))))
+        for record in crossing(replicates=4)
+    ]
+    assert "can't tell" in answer(records).backends.split(". ")[0]
+
+
+def test_one_replicate_says_what_its_cases_say_and_asks_for_more() -> None:
+    found = answer(crossing(replicates=1))
+    assert "--replicates 5" in found.sure
+    assert "stanli at 5 groups" in found.backends
+
+
+def test_one_backend_is_compared_with_nothing() -> None:
+    alone = answer([record for record in simulate(replicates=1) if record.backend == "stanli"])
+    assert alone.backends.endswith("can't tell, for stanli alone gave fits.")
+    assert answer_figure.backends(alone) is None
+
+
+def test_nothing_healthy_on_both_sides_is_compared() -> None:
+    records = [replace(r, health=["R-hat: 2"]) if r.backend != "stanli" else r for r in crossing(replicates=2)]
+    assert "no two backends have healthy fits" in answer(records).backends
+
+
+def test_models_are_named_for_the_data_on_which_they_are_healthy() -> None:
+    said = answer(list(simulate())).models
+    assert said.startswith(
+        "Healthy in most fits: noncentered, zerosum_noncentered and finite_zerosum_noncentered for all data; "
+        "at omega 10 also centered, zerosum_centered and finite_zerosum_centered."
+    )
+    assert "for the finite-population posterior" in said
+
+
+def test_of_one_dataset_the_matrix_is_by_backend() -> None:
+    figure = answer_figure.models(answer(list(simulate(omegas=(10.0,), groups=(5,), replicates=2))))
+    assert figure is not None
+    assert figure.parts[0][1][0].title == "Models by backend"
+
+
+def test_the_matrix_counts_the_healthy_fits_of_all_backends() -> None:
+    found = answer(list(simulate()))
+    assert found.shares["omega 0.1"]["centered"] == (0, 24)
+    assert found.shares["omega 10"]["centered"] == (24, 24)
+    figure = answer_figure.models(found)
+    assert figure is not None
+    assert "centered, omega0.1-G5-n20-s41: 0 of 12 fits healthy; none may be ranked" in figure.parts[0][1][0].body
+
+
+def test_pairs_are_told_one_by_one() -> None:
+    pairs = [
+        replace(r, family="pair", model="pair", dataset=f"mine{r.sizes['groups']}", target=f"t{r.sizes['groups']}")
+        for r in crossing(replicates=5)
+        if r.model == "centered"
+    ]
+    assert answer(pairs).backends.startswith(
+        "Most effective draws per second: stanli on mine5 (4.0 times nutpie), nutpie on mine50 and mine500 "
+    )
+    assert answer(pairs).models == ""
+
+
+def test_the_fastest_is_sure_where_every_test_says_so() -> None:
+    near, far = Contrast(0.1, 1.0, 4, 3), Contrast(1.0, 0.01, 4, 3)
+    means = {"x": {("a", "b"): near, ("b", "a"): near.turned, ("a", "c"): far, ("c", "a"): far.turned}}
+    found = fastest(["a", "b", "c"], means)["x"]
+    assert (found.engine, found.rivals, found.who) == ("a", ("b",), "a or b")

@@ -1,0 +1,64 @@
+"""What the pages of versions and of histories say first."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.records import Record
+from bench.report.aa import simulated_record
+from bench.report.changes import of_comparisons, sentence
+from bench.report.compare import compare_runs
+from bench.report.history_page import History
+from tests.report.test_history_page import RUNS, STEP, run
+
+
+def version(name: str, slow: float) -> list[Record]:
+    return [
+        simulated_record(
+            run=name,
+            dataset=f"data{i}",
+            replicate=replicate,
+            wall_seconds=slow * (2 + 0.01 * ((replicate * 7 + i * 3) % 5)),
+        )
+        for i in range(3)
+        for replicate in range(6)
+    ]
+
+
+def compared(slow: float) -> str:
+    return sentence(compare_runs(version("a", 1.0), version("b", slow)))
+
+
+def test_a_slower_version_is_said_with_its_ratio() -> None:
+    assert compared(1.3).startswith("cmdstan ")
+    assert "takes 1.30 times (1." in compared(1.3)
+    assert "the wall time" in compared(1.3)
+
+
+def test_a_version_that_changes_nothing_is_said_to_change_nothing() -> None:
+    assert compared(1.001) == "cmdstan did not change, within 10 %"
+
+
+def test_the_picture_has_a_strip_for_each_measure() -> None:
+    found = of_comparisons([("x==1 (A) to x==2 (B)", compare_runs(version("a", 1.0), version("b", 1.3)))])
+    assert found.sentence.startswith("x==1 to x==2: cmdstan takes 1.30 times")
+    assert found.figure is not None
+    assert "wall time" in found.figure.parts[0][1][0].body
+
+
+def history(runs: Sequence[int], **changes: str) -> History:
+    return History.of("History", [[replace(r, **changes) for r in run(i)] for i in runs], ["wall_seconds"], "date")  # type: ignore[arg-type]
+
+
+def test_a_step_is_said_with_its_day_its_size_and_its_version() -> None:
+    first = history(range(RUNS)).first()
+    assert first.sentence.startswith(f"centered on cmdstan got slower on 2026-01-19 (run r{STEP:03d}): wall time 1.1")
+    assert "with cmdstan 2.38 to 2.39" in first.sentence
+    assert "Nothing else changed (1 other case)" in first.sentence
+    assert first.figure is not None
+    assert 'class="step"' in first.figure.parts[0][1][0].body
+
+
+def test_few_runs_show_no_change_and_it_is_said_how_many_it_takes() -> None:
+    assert history(range(3)).first().sentence == (
+        "No change can be told in any of 2 cases over 3 runs; it takes 6 runs to tell."
+    )
