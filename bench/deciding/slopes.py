@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from bench.cells import printable
 from bench.deciding.recommend import Question
 from bench.families.base import Family
@@ -77,9 +75,7 @@ class SlopesQuestion(Question):
     def summary(self) -> str:
         """The question in one line, with the slope of a line through all observations and that within groups."""
         read = self._as_read
-        about = read.x - read.x.mean()
-        pooled = float(about @ read.y / (about @ about))
-        within = float(np.sqrt(read.x_ss) @ read.slope_data / read.x_ss.sum())
+        pooled, within = read.pooled_slope, read.within_slope
         against = ": the two have opposite signs" if pooled * within < 0 else ""
         scaled = "" if self.dataset is read else "; the models get both in units in which their priors fit (--as-is)"
         return (
