@@ -1,7 +1,7 @@
 """What is asked of a reader's own table with a predictor: which model of varying slopes, and which backend."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -9,11 +9,13 @@ from bench.cells import printable
 from bench.deciding.recommend import Question
 from bench.families.base import Family
 from bench.families.normal_means.data import Groups
-from bench.families.normal_means.theory import units
+from bench.families.normal_means.theory import CLEAR, units
 from bench.families.registry import FAMILIES
 from bench.families.varying_slopes.data import Lines, read_table
 from bench.families.varying_slopes.forms import FORMS, MODELS
 from bench.families.varying_slopes.programs import LineTable, program
+from bench.families.varying_slopes.theory import look
+from bench.report.recommendation import About
 from bench.settings import Settings
 
 
@@ -81,6 +83,21 @@ class SlopesQuestion(Question):
         return (
             f"{printable(self.path.name)}: {len(read.y):,} observations in {read.n_groups:,} groups; the least-squares "
             f"slope is {pooled:.3g} through all of them and {within:.3g} within groups{against}{scaled}"
+        )
+
+    @cached_property
+    def about(self) -> About:
+        """What the exact posterior and theory say."""
+        seen = look(self.dataset, self.posterior)
+        return About(
+            lines=(self.summary, *seen.lines()),
+            between=("centered", "noncentered"),
+            theory=seen.theory,
+            theory_says=seen.theory_says,
+            measure="information of a group on its line",
+            information={of: (value.low, value.median, value.high) for of, value in seen.information.items()},
+            limits=(1 / CLEAR, CLEAR),
+            values=asdict(seen),
         )
 
     @property
