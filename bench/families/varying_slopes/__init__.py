@@ -4,6 +4,9 @@ y_i ~ normal(alpha_g + beta_g x_i, sigma), alpha_g = alpha + gamma xbar_g + tau_
 effect. All locations have the prior normal(0, 2) and all scales its positive half. The posterior `independent` has
 independent effects and no gamma; `correlated` gives them the correlation rho, with the density 1 - rho^2 of LKJ(2);
 `between` has gamma, so that what the groups' x has to do with their intercepts is told from the slope.
+
+`correlated` is not known exactly: with rho it is an integral in four dimensions, of some millions of nodes for each
+dataset. Its fits are graded by the agreement of the engines.
 """
 
 from collections.abc import Mapping, Sequence
