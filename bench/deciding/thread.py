@@ -170,7 +170,7 @@ def mixing(table: Sequence[Cell]) -> Iterator[str]:
                 truth = dataset.generated_with
                 information = float(dataset.group_sizes.mean()) * truth["omega"] ** 2 / truth["sigma"] ** 2
                 shown = " | ".join(show_ess(of_dataset.get(model), "omega") for model in models)
-                yield f"| {truth['omega']:g} | {dataset.n_groups} | {information:.3g} | {shown} |"
+                yield f"| {truth['omega']:g} | {dataset.n_groups} | {number(information)} | {shown} |"
         yield ""
     yield BOLD
     yield ""
@@ -199,9 +199,9 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
     if sick := [cell for cell in table if cell.model == MARGINAL and not cell.healthy]:
         where = "; ".join(f"{cell.dataset} on {cell.backend}: {printable(cell.verdict)}" for cell in sick)
         yield (
-            f"`marginal` was not healthy in {len(sick)} cases ({where}). With few groups and omega near 0 its "
-            "posterior reaches down to 0, so log omega has a long flat tail with a steep edge, in any form; there a "
-            "higher target accept is needed."
+            f"`marginal` was not healthy in {len(sick)} of these cases ({where}). With few groups and omega near 0 "
+            "the posterior of omega reaches down to 0, and some steps in log omega are too long for its edge: a higher "
+            "target accept (0.95) and more draws are what it needs there."
         )
         yield ""
     yield "The marginal model, for the mean of the population; `finite_marginal` beside it is for that of these groups:"

@@ -62,7 +62,7 @@ def test_what_is_not_healthy_has_no_ratio_and_is_not_the_best_of_two() -> None:
 
 def test_a_marginal_fit_that_is_not_healthy_is_said_with_its_reason() -> None:
     page = "\n".join(instead(cells([fit("marginal", 900.0, 2.0, health=["7 divergent"])])))
-    assert "`marginal` was not healthy in 1 cases (omega10-G500-n20-s41 on stanli: 7 divergent)" in page
+    assert "`marginal` was not healthy in 1 of these cases (omega10-G500-n20-s41 on stanli: 7 divergent)" in page
     assert ["10", "500", "no fit", "neither healthy", "450", NOTHING, NOTHING] in rows(
         page, "stanli: ESS of omega by CPU second"
     )
@@ -78,7 +78,7 @@ def test_mixing_shows_what_is_ranked_by_its_healthy_fits() -> None:
         fit("centered", ess, 1.0, replicate=i, health=health)
         for i, (ess, health) in enumerate(((1000.0, []), (2000.0, []), (3.0, ["R-hat: 1.1"])))
     ]
-    assert rows("\n".join(mixing(cells(fits))), "stanli") == [["10", "500", "3.56e+03", "**1500**"]]
+    assert rows("\n".join(mixing(cells(fits))), "stanli") == [["10", "500", "3,560", "**1500**"]]
 
 
 @pytest.mark.slow
