@@ -79,6 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     thread.add_argument("run", help="id or path of a run, or latest")
     thread.add_argument("--output", type=Path, help="file to write (default: standard output)")
 
+    slopes = commands.add_parser("slopes", help="the page on varying slopes with many groups, from a run of that grid")
+    slopes.add_argument("run", help="id or path of a run, or latest")
+    slopes.add_argument("--output", type=Path, help="file to write, its picture beside it (default: standard output)")
+
     calibrate = commands.add_parser("calibrate", help="simulation-based calibration, with a picture")
     calibrate.add_argument("--family", default="normal_means", help="names, separated by commas (normal_means)")
     calibrate.add_argument("--model", help="names, separated by commas (default: all)")
@@ -137,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recommend.add_argument("--resume", metavar="RUN", help="spend the budget on more fits of this run")
     recommend.add_argument("--json", action="store_true", help="print JSON for machines")
 
-    for command in (export, report, compare, thread, history, recommend):
+    for command in (export, report, compare, thread, slopes, history, recommend):
         command.add_argument("--runs", type=Path, default=RUNS, help="folder of all runs (default: reports/runs)")
 
     options = parser.parse_args(arguments)
@@ -331,6 +335,15 @@ def _thread(options: argparse.Namespace) -> int:
     from bench.deciding.thread import thread_page
 
     _write(thread_page(read_records(find_run(options.run, options.runs))), options.output)
+    return 0
+
+
+def _slopes(options: argparse.Namespace) -> int:
+    from bench.deciding.simpson import PICTURE, picture, slopes_page
+
+    _write(slopes_page(read_records(find_run(options.run, options.runs))), options.output)
+    if options.output is not None:
+        _write(picture(), options.output.with_name(PICTURE))
     return 0
 
 

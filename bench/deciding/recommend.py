@@ -265,7 +265,7 @@ class TableQuestion(Question):
                 f"to {information.high:.3g}): {said[seen.theory]}"
             ),
             measure="n omega²/sigma²",
-            information=(information.low, information.median, information.high),
+            information={"these data": (information.low, information.median, information.high)},
             limits=(1 / CLEAR, CLEAR),
             values=asdict(seen),
         )

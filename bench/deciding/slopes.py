@@ -1,21 +1,21 @@
 """What is asked of a reader's own table with a predictor: which model of varying slopes, and which backend."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from bench.cells import printable
 from bench.deciding.recommend import Question
 from bench.families.base import Family
 from bench.families.normal_means.data import Groups
-from bench.families.normal_means.theory import units
+from bench.families.normal_means.theory import CLEAR, units
 from bench.families.registry import FAMILIES
 from bench.families.varying_slopes.data import Lines, read_table
 from bench.families.varying_slopes.forms import FORMS, MODELS
 from bench.families.varying_slopes.programs import LineTable, program
+from bench.families.varying_slopes.theory import look
+from bench.report.recommendation import About
 from bench.settings import Settings
 
 
@@ -77,14 +77,27 @@ class SlopesQuestion(Question):
     def summary(self) -> str:
         """The question in one line, with the slope of a line through all observations and that within groups."""
         read = self._as_read
-        about = read.x - read.x.mean()
-        pooled = float(about @ read.y / (about @ about))
-        within = float(np.sqrt(read.x_ss) @ read.slope_data / read.x_ss.sum())
+        pooled, within = read.pooled_slope, read.within_slope
         against = ": the two have opposite signs" if pooled * within < 0 else ""
         scaled = "" if self.dataset is read else "; the models get both in units in which their priors fit (--as-is)"
         return (
             f"{printable(self.path.name)}: {len(read.y):,} observations in {read.n_groups:,} groups; the least-squares "
             f"slope is {pooled:.3g} through all of them and {within:.3g} within groups{against}{scaled}"
+        )
+
+    @cached_property
+    def about(self) -> About:
+        """What the exact posterior and theory say."""
+        seen = look(self.dataset, self.posterior)
+        return About(
+            lines=(self.summary, *seen.lines()),
+            between=("centered", "noncentered"),
+            theory=seen.theory,
+            theory_says=seen.theory_says,
+            measure="information of a group on its line",
+            information={of: (value.low, value.median, value.high) for of, value in seen.information.items()},
+            limits=(1 / CLEAR, CLEAR),
+            values=asdict(seen),
         )
 
     @property

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.cells import Cell, cells
+from bench.cells import Cell, cells, printable
+from bench.deciding.pages import BOLD, CPU, best, listing, origin, ratio, show_ess, show_rate
 from bench.families.normal_means.data import Groups, grid
 from bench.families.normal_means.exact import exact_posterior
+from bench.families.normal_means.forms import MODELS
 from bench.records import Record
+from bench.report.tables import number
 
 POSTERIORS = ("finite_population", "superpopulation")
+THREAD_MODEL, MARGINAL = "finite_zerosum_noncentered", "marginal"
+"""The thread's own model, and what to write instead."""
 
 
 def exact_table() -> Iterator[dict[str, object]]:
@@ -41,19 +46,60 @@ def thread_page(records: Sequence[Record]) -> str:
     records : sequence of Record
         Of a run of the `thread` grid.
     """
-    return "\n".join([*_introduction(), *_mu(), *_omega(cells(records)), *_advice(), *_origin(records), ""])
+    table = cells(records)
+    parts = (_introduction(table), _mu(), mixing(table), instead(table), _advice(), _origin(records))
+    return "\n".join([*(line for part in parts for line in part), ""])
 
 
-def _introduction() -> Iterator[str]:
+def _introduction(table: Sequence[Cell]) -> Iterator[str]:
     yield "# Why does mu miss 2, and why does omega stop mixing?"
     yield ""
     yield (
         "A public forum thread fit a hierarchical model with `pm.ZeroSumNormal` group effects to generated data, with "
         "group means drawn around 2.0, and asked two things: why the 94 % interval of mu often misses 2.0, and why the "
         "effective sample size of omega collapses as the groups grow in number and spread. Its nine datasets are the "
-        "`thread` grid of this suite, byte for byte; its model is `finite_zerosum_noncentered`."
+        f"`thread` grid of this suite, byte for byte; its model is `{THREAD_MODEL}`."
     )
     yield ""
+    yield "In short:"
+    yield ""
+    yield (
+        "- mu is the mean of the groups at hand, not of the population they came from. Its interval is right, and it "
+        "is not about 2.0."
+    )
+    yield (
+        "- omega stops mixing because the effects are non-centered where the data pin them down. Centered, it mixes "
+        "there, and does not mix where the data say little of each group."
+    )
+    yield (
+        "- Write neither. Integrate the group means out, and three parameters are left, however many groups there "
+        f"are: [what to write instead](#what-to-write-instead). {gain(table)}".rstrip()
+    )
+    yield ""
+
+
+def gain(table: Sequence[Cell]) -> str:
+    """Say how often the thread's form and the marginal one were healthy, and what the one has of the other.
+
+    Parameters
+    ----------
+    table : sequence of Cell
+        Of a run of the `thread` grid.
+    """
+    of = {name: [cell for cell in table if cell.model == name] for name in (THREAD_MODEL, MARGINAL)}
+    healthy = ", ".join(
+        f"`{name}` was healthy in {sum(cell.healthy for cell in found)} of {len(found)}"
+        for name, found in of.items()
+        if found
+    )
+    there = {(cell.dataset, cell.backend): cell for cell in of[THREAD_MODEL]}
+    pairs = [(cell, there.get((cell.dataset, cell.backend))) for cell in of[MARGINAL]]
+    ratios = sorted(found for one, other in pairs if (found := ratio(one, other, "omega")))
+    said = f"Of all cases below, {healthy}" if healthy else ""
+    if ratios:
+        low, high = number(ratios[0], 2), number(ratios[-1], 2)
+        said += f"; where both were, it gave {low} to {high} times the effective draws of omega by CPU second"
+    return f"{said}." if said else ""
 
 
 def _mu() -> Iterator[str]:
@@ -94,7 +140,14 @@ def _mu_row(dataset: Groups) -> str:
     )
 
 
-def _omega(table: Sequence[Cell]) -> Iterator[str]:
+def mixing(table: Sequence[Cell]) -> Iterator[str]:
+    """Yield the part on omega: its ESS by backend, dataset and model.
+
+    Parameters
+    ----------
+    table : sequence of Cell
+        Of a run of the `thread` grid.
+    """
     yield "## omega stops mixing because the parameterization is the wrong one for these data"
     yield ""
     yield (
@@ -116,45 +169,90 @@ def _omega(table: Sequence[Cell]) -> Iterator[str]:
             if of_dataset:
                 truth = dataset.generated_with
                 information = float(dataset.group_sizes.mean()) * truth["omega"] ** 2 / truth["sigma"] ** 2
-                shown = " | ".join(_ess(of_dataset.get(model)) for model in models)
-                yield f"| {truth['omega']:g} | {dataset.n_groups} | {information:.3g} | {shown} |"
+                shown = " | ".join(show_ess(of_dataset.get(model), "omega") for model in models)
+                yield f"| {truth['omega']:g} | {dataset.n_groups} | {number(information)} | {shown} |"
         yield ""
-
-
-def _ess(cell: Cell | None) -> str:
-    if cell is None or not cell.fits:
-        return "no fit"
-    sizes = [record.quantities["omega"].ess_bulk for record in cell.counted if "omega" in record.quantities]
-    if not sizes:
-        return "not diagnosed"
-    text = f"{sum(sizes) / len(sizes):.0f}"
-    if cell.divergences:
-        text += f", {cell.divergences} divergent"
-    return f"**{text}**" if cell.healthy else text
-
-
-def _advice() -> Iterator[str]:
-    yield (
-        "Bold: healthy (see the README); where a single fit, or one in five, is not, the figure is that of the others. "
-        "The rest must not be used."
-    )
+    yield BOLD
     yield ""
+
+
+def instead(table: Sequence[Cell]) -> Iterator[str]:
+    """Yield the part on what to write instead: its rates beside those of the others, and its programs.
+
+    Parameters
+    ----------
+    table : sequence of Cell
+        Of a run of the `thread` grid.
+    """
     yield "## What to write instead"
     yield ""
     yield (
-        "- Say which mean is meant. For the mean of these groups keep the zero-sum effects; for that of the population "
-        "use `centered` or `noncentered`, or recover it after sampling from the zero-sum draws. The popular recovery "
-        "mu + normal(0, omega / sqrt(G)) is exact only under a flat prior on mu; "
+        "Integrate the group means out. The sizes and means of the groups and the sum of squares within them are all "
+        "that the likelihood needs, three parameters are left, whatever the number of groups, and mu_g is drawn "
+        "afterwards from its normal conditional. Effective draws of omega by second, of the thread's form, of the "
+        "better of `centered` and `noncentered`, and of `marginal`:"
+    )
+    yield ""
+    yield from _rates(table)
+    yield f"{CPU} {BOLD} No ratio is given to a fit that is not healthy."
+    yield ""
+    if sick := [cell for cell in table if cell.model == MARGINAL and not cell.healthy]:
+        where = "; ".join(f"{cell.dataset} on {cell.backend}: {printable(cell.verdict)}" for cell in sick)
+        yield (
+            f"`marginal` was not healthy in {len(sick)} of these cases ({where}). With few groups and omega near 0 "
+            "the posterior of omega reaches down to 0, and some steps in log omega are too long for its edge: a higher "
+            "target accept (0.95) and more draws are what it needs there."
+        )
+        yield ""
+    yield "The marginal model, for the mean of the population; `finite_marginal` beside it is for that of these groups:"
+    yield ""
+    yield from listing(MODELS[MARGINAL])
+    yield "And mu_g afterwards, for each draw:"
+    yield ""
+    yield "```python"
+    yield "w = omega**2 / (omega**2 + sigma**2 / n)  # n, ybar: size and mean of each group"
+    yield "mu_g = rng.normal(mu + w * (ybar - mu), np.sqrt(w * sigma**2 / n))"
+    yield "```"
+    yield ""
+
+
+def _rates(table: Sequence[Cell]) -> Iterator[str]:
+    """Yield, for each backend, the thread's form, the best of centered and non-centered, and the marginal one."""
+    heads = ("the thread's form", "best of two", "`marginal`", "times the thread's", "times the best of two")
+    for backend in dict.fromkeys(cell.backend for cell in table):
+        yield f"### {backend}: ESS of omega by CPU second"
+        yield ""
+        yield "| omega | G | " + " | ".join(heads) + " |"
+        yield "|---:|---:|---:|---|---:|---:|---:|"
+        for dataset in grid("thread"):
+            here = {c.model: c for c in table if c.backend == backend and c.dataset == dataset.id}
+            if here:
+                thread, marginal = here.get(THREAD_MODEL), here.get(MARGINAL)
+                two = best([here[name] for name in ("centered", "noncentered") if name in here], "omega")
+                better = "neither healthy" if two is None else f"{show_rate(two, 'omega')} {two.model}"
+                truth = dataset.generated_with
+                row = (
+                    f"{truth['omega']:g}", str(dataset.n_groups), show_rate(thread, "omega"), better,
+                    show_rate(marginal, "omega"), number(ratio(marginal, thread, "omega"), 2),
+                    number(ratio(marginal, two, "omega"), 2),
+                )  # fmt: skip
+                yield f"| {' | '.join(row)} |"
+        yield ""
+
+
+def _advice() -> Iterator[str]:
+    yield "Beside that:"
+    yield ""
+    yield (
+        "- Say which mean is meant. For the mean of these groups use `finite_marginal`, or keep the zero-sum effects; "
+        "for that of the population use `marginal`, `centered` or `noncentered`, or recover it after sampling from the "
+        "zero-sum draws. The popular recovery mu + normal(0, omega / sqrt(G)) is exact only under a flat prior on mu; "
         "`bench/families/normal_means/recovered.py` has the weights for normal(0, 1)."
     )
     yield (
-        "- Centre where n omega²/sigma² is well above 1 (`finite_zerosum_centered`, in PyMC "
-        '`e = pm.ZeroSumNormal("e", sigma=omega, dims="group")`), non-centre where it is well below.'
-    )
-    yield (
-        "- Or do neither: integrate the group means out (`marginal`, `finite_marginal`). The sizes and means of the "
-        "groups and the sum of squares within them are all that the likelihood needs, three parameters are left, and "
-        "mu_g is drawn afterwards from its normal conditional."
+        "- Where the means can't be integrated out, because the likelihood is not normal: centre where n omega²/sigma² "
+        'is well above 1 (`finite_zerosum_centered`, in PyMC `e = pm.ZeroSumNormal("e", sigma=omega, dims="group")`), '
+        "non-centre where it is well below."
     )
     yield (
         "- In Stan, `e ~ normal(0, omega)` on a `sum_to_zero_vector` counts G dimensions where there are G - 1: add "
@@ -164,24 +262,8 @@ def _advice() -> Iterator[str]:
 
 
 def _origin(records: Sequence[Record]) -> Iterator[str]:
-    yield "## How this page is made"
-    yield ""
-    run = records[0].run
-    models, backends = (
-        ",".join(dict.fromkeys(getattr(record, of) for record in records)) for of in ("model", "backend")
-    )
-    command = (
-        f".venv/bin/pytest bench/test_sample.py --benchmark-only --grid thread --model {models} --backend {backends} "
-        f"--replicates {len({record.replicate for record in records})}"
-    )
-    yield f"```bash\n{command}\n.venv/bin/hierbench thread latest --output reports/reference/thread.md\n```"
-    yield ""
-    versions = {
-        f"{name} {version}" for record in records for name, version in record.versions.items() if name != "numpy"
-    }
-    machine = records[0].environment
+    yield from origin(records, "--grid thread", "thread latest --output reports/reference/thread.md")
     yield (
-        f"Run {run}, {', '.join(sorted(versions))}, Python {machine.get('python')}, "
-        f"{machine.get('cpu')}, {machine.get('cores')} cores. The exact posteriors stand in [exact.csv](exact.csv), "
-        "made by `.venv/bin/hierbench exact --output reports/reference/exact.csv`."
+        "The exact posteriors stand in [exact.csv](exact.csv), made by "
+        "`.venv/bin/hierbench exact --output reports/reference/exact.csv`."
     )

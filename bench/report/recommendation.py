@@ -40,8 +40,8 @@ class About:
         Why, as the beginning of a sentence.
     measure : str
         The number by which theory decides, such as `n omega²/sigma²`.
-    information : (float, float, float)
-        Low end, median and high end of its interval for these data.
+    information : mapping of str to (float, float, float)
+        Low end, median and high end of its interval for these data; one for each effect that theory looks at.
     limits : (float, float)
         Between these theory is undecided; below it is for noncentered, above for centered.
     values : mapping
@@ -53,7 +53,7 @@ class About:
     theory: str
     theory_says: str
     measure: str
-    information: tuple[float, float, float]
+    information: Mapping[str, tuple[float, float, float]]
     limits: tuple[float, float]
     values: Mapping[str, Any] = field(default_factory=dict)
 

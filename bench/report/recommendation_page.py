@@ -100,13 +100,15 @@ def order(answer: Recommendation) -> Table:
 
 def information(about: About) -> Figure:
     """Draw the number by which theory decides, beside the range in which it does not."""
-    low, median, high = about.information
     least, most = about.limits
-    x = svg.Scale.over((low, median, high, least / 10, 10 * most), f"{about.measure}, log scale", log=True)
-    tip = f"{about.measure} {number(median)} ({number(low)} to {number(high)})"
-    mark = svg.Mark(tip, median, max(low, x.low), high)
+    ends = [end for interval in about.information.values() for end in interval]
+    x = svg.Scale.over((*ends, least / 10, 10 * most), f"{about.measure}, log scale", log=True)
+    rows = []
+    for of, (low, median, high) in about.information.items():
+        tip = f"{about.measure}, {of}: {number(median)} ({number(low)} to {number(high)})"
+        rows.append(svg.Line(of, "", [svg.Mark(tip, median, max(low, x.low), high)]))
     band = (least, math.sqrt(least * most), most)
-    group = svg.Group("theory: undecided in the grey band", 0, [svg.Line("these data", "", [mark])], band)
+    group = svg.Group("theory: undecided in the grey band", 0, rows, band)
     note = (
         f"How much the data of a group say of it, beside the other groups: {about.measure}, its median and interval. "
         "Left of the band theory is for noncentered models, right of it for centered ones."

@@ -32,6 +32,8 @@ def test_it_tells_both_slopes_and_prints_programs(
     assert answer["answer"]["model"] == "marginal"
     assert all("beta_g = b + tb * z" in text for text in answer["programs"].values())
     assert set(answer["programs"]) == {"fit_stan.py", "fit_pymc.py"}
+    assert set(answer["about"]["information"]) == {"intercepts", "slopes"}
+    assert "the information of the median group is" in answer["theory_and_measurement"]
 
 
 @pytest.mark.parametrize(

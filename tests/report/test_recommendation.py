@@ -33,7 +33,7 @@ def about(information: float = 40.0) -> About:
         theory=theory,
         theory_says=f"n omega²/sigma² is {information:g}, where theory is {theory}",
         measure="n omega²/sigma²",
-        information=(information / 4, information, 4 * information),
+        information={"these data": (information / 4, information, 4 * information)},
         limits=(0.2, 5.0),
         values={"groups": 8},
     )

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.deciding.thread import thread_page
+from bench.cells import cells
+from bench.deciding.thread import mixing, thread_page
 from bench.records import Record
 from bench.report.compare import compare_runs
 from bench.report.export import export
@@ -83,18 +84,7 @@ def test_what_was_not_diagnosed_is_compared_by_its_time(by: str) -> None:
 
 
 def test_the_page_for_the_thread_says_which_fits_were_not_diagnosed() -> None:
-    assert "| not diagnosed |" in thread_page(SETS["all that gave draws"])
-
-
-def test_the_page_for_the_thread_shows_what_is_ranked_by_its_healthy_fits() -> None:
-    fits = [r for r in simulate(omegas=(1.0,), groups=(5,), replicates=3) if r.backend == "stanli"]
-    fits = [r for r in fits if r.model == "centered"]
-    omega = fits[0].quantities["omega"]
-    made = [
-        replace(r, status="ok", health=health, quantities={"omega": replace(omega, ess_bulk=ess)}, divergences=0)
-        for r, health, ess in zip(fits, ([], [], ["R-hat: 1.1"]), (1000.0, 2000.0, 3.0), strict=True)
-    ]
-    assert "| **1500** |" in thread_page(made)
+    assert "| not diagnosed |" in "\n".join(mixing(cells(SETS["all that gave draws"])))
 
 
 @pytest.mark.slow

@@ -98,6 +98,17 @@ class Lines(Groups):
         return float(np.sum((self.y - fitted) ** 2))
 
     @property
+    def pooled_slope(self) -> float:
+        """Least-squares slope of one line through all observations."""
+        about = self.x - self.x.mean()
+        return float(about @ self.y / (about @ about))
+
+    @property
+    def within_slope(self) -> float:
+        """Least-squares slope that the groups share if each has an intercept of its own."""
+        return float(np.sqrt(self.x_ss) @ self.slope_data / self.x_ss.sum())
+
+    @property
     def residual_df(self) -> int:
         """Power of 1 / sigma that the residuals have in the likelihood: N - 2 G, negative where groups are small."""
         return len(self.y) - 2 * self.n_groups
@@ -132,8 +143,7 @@ def simpson(sizes: Sequence[int], seed: int = 17, *, centred: bool = False) -> L
     >>> made = simpson([20] * 50)
     >>> made.id, made.sizes
     ('G50-n20-s17', {'observations': 1000, 'groups': 50})
-    >>> pooled, within = np.polyfit(made.x, made.y, 1)[0], np.mean(made.slope_data / np.sqrt(made.x_ss))
-    >>> bool(pooled > 0 > within)
+    >>> made.pooled_slope > 0 > made.within_slope
     True
     """
     rng = np.random.default_rng(seed)
@@ -178,7 +188,7 @@ def read_table(path: Path, group_column: str, slope_column: str, value_column: s
     return replace(draft, id=table_id(path.stem, draft))
 
 
-GRIDS = ("quick", "smoke", "full")
+GRIDS = ("quick", "smoke", "groups", "full")
 
 
 @cache
@@ -188,8 +198,8 @@ def grid(name: str) -> tuple[Lines, ...]:
     Parameters
     ----------
     name : str
-        One of `GRIDS`: `smoke` (5 groups), `quick` (5 and 50 groups, x centred within 50 groups), `full` (those, 200
-        and 1,000 groups, small groups, and groups of unequal sizes).
+        One of `GRIDS`: `smoke` (5 groups), `quick` (5 and 50 groups, x centred within 50 groups), `groups` (5, 50, 200
+        and 1,000 groups), `full` (those, x centred, small groups, and groups of unequal sizes).
 
     Raises
     ------
@@ -200,6 +210,8 @@ def grid(name: str) -> tuple[Lines, ...]:
         return (simpson([20] * 5),)
     if name == "quick":
         return (*grid("smoke"), simpson([20] * 50), simpson([20] * 50, centred=True))
+    if name == "groups":
+        return tuple(simpson([20] * n_groups) for n_groups in (5, 50, 200, 1000))
     if name == "full":
         unequal = [int(size) for size in np.rint(np.geomspace(1, 100, 50))]
         return (

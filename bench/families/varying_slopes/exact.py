@@ -13,7 +13,7 @@ so that sums over the groups of 1, s_g and s_g^2 by e_g give precision and mean 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -241,8 +241,11 @@ class ExactLines:
         return np.concatenate([*found[0], *found[1]], axis=1)
 
 
+@lru_cache(maxsize=4)
 def exact_lines(dataset: Lines, target: str) -> ExactLines:
     """Integrate the posterior of a dataset, on finer grids until the error they state is below `TOLERANCE`.
+
+    The last few are kept: all models, backends and replicates share them.
 
     Parameters
     ----------
