@@ -236,12 +236,9 @@ class Report:
         lines = []
         for section in self.sections:
             for row, texts in section.rows:
-                of: dict[str, object] = {"model": row.model, "backend": row.backend}
-                if self.across is not None:
-                    of |= {"kind": row.kind, "parameters": row.first.dimension, "size": row.size}
-                else:
+                if self.across is None:
                     texts = [section.name, *texts]
-                lines.append(Line(texts, of, "best" if "100 %" in texts else "" if row.healthy else "sick"))
+                lines.append(Line(texts, "best" if "100 %" in texts else "" if row.healthy else "sick"))
         note = (
             "min ESS/s is the smallest bulk ESS of every quantity per second of wall time: the geometric mean of the "
             "replicates, with Student's 95 % interval on the log scale. Warm-up, sampling, reading and other add up to "
@@ -260,26 +257,17 @@ class Report:
         """All tables, that of the cases first."""
         found = [self.cases]
         if self.across is not None:
-            kinds = self.across.kinds[1:]
-            lines = [
-                Line(line, {"kind": line[0] if line[0] in kinds else None, "backend": line[1].split(" ")[0]})
-                for line in self.across.table()
-            ]
-            found.append(Table("kinds", "By kind", [Head(name) for name in HEADS], lines, self.across.how))
+            found.append(Table.of("kinds", "By kind", HEADS, list(self.across.table()), self.across.how))
         else:
             facts = [(section.name, section.facts) for section in self.sections]
             found.append(Table.of("data", "The data", ("data", "what they are"), facts))
-        if quantities := [
-            Line((section.name, *line), {"model": line[0], "backend": line[1].split(" ")[0]})
-            for section in self.sections
-            for line in section.quantities
-        ]:
+        if quantities := [(section.name, *line) for section in self.sections for line in section.quantities]:
             note = (
                 "Means over replicates; the smallest ESS and the largest R-hat. Of an array: the element with the "
                 "smallest bulk ESS, counted from 0."
             )
-            heads = [Head(name) for name in ("data", *QUANTITIES)]
-            found.append(Table("quantities", "Posterior of each quantity", heads, quantities, note))
+            title = "Posterior of each quantity"
+            found.append(Table.of("quantities", title, ("data", *QUANTITIES), quantities, note))
         return found
 
     @property
@@ -290,9 +278,7 @@ class Report:
             "measured by the CPU seconds of one gradient, with the same sampler; a step that changes the sampler by "
             "the CPU seconds of an effective draw, with the same gradients. CPU/ESS is the product of both."
         )
-        lines = [Line(line, {"model": line[1], "backend": line[2]}) for line in self.crossing_lines]
-        title = "Step by step, for each dataset and model"
-        return Table("steps", title, [Head(name) for name in CROSSING], lines, note)
+        return Table.of("steps", "Step by step, for each dataset and model", CROSSING, self.crossing_lines, note)
 
     @property
     def trouble_tables(self) -> list[Table]:

@@ -33,13 +33,12 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
         The page.
     """
     write_results(folder, records)
-    pictured = MAX_PICTURED
-    report = Report.of(records, asked, pictured)
-    text = render(report, (folder / "records.jsonl").exists())
-    while len(encodable(text).encode()) > MAX_BYTES and pictured:
-        pictured //= 2
+    kept = (folder / "records.jsonl").exists()
+    for pictured in (MAX_PICTURED, MAX_PICTURED // 4, 0):
         report = Report.of(records, asked, pictured)
-        text = render(report, (folder / "records.jsonl").exists())
+        text = render(report, kept)
+        if len(encodable(text).encode()) <= MAX_BYTES:
+            break
     page = folder / "index.html"
     write(page, text)
     first = [*(each.figure for each in report.findings if each.figure), *report.figures]
