@@ -10,6 +10,7 @@ from bench.report import layout
 from bench.report.contents import MAX_PICTURED, Report
 from bench.report.figure import save
 from bench.report.markdown import markdown
+from bench.report.page_tables import crossing_table, tables, trouble_tables
 from bench.report.results import write_results
 
 MAX_BYTES = 6_000_000
@@ -49,4 +50,12 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
 
 def render(report: Report, records: bool = False) -> str:
     """Return the page."""
-    return layout.render("page.html", title=report.title, report=report, records=records)
+    return layout.render(
+        "page.html",
+        title=report.title,
+        report=report,
+        records=records,
+        tables=tables(report),
+        steps=crossing_table(report),
+        troubles=trouble_tables(report),
+    )
