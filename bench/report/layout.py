@@ -1,7 +1,7 @@
 """What all pages share: one self-contained file with its style sheets and script, and one kind of table."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,10 @@ SEEN = 200
 
 
 class Head(NamedTuple):
-    """The head of a column: its name, what it means, and whether the column is shown before the reader chooses."""
+    """The head of a column: its name, what it means, and whether the column is shown before the reader chooses.
+
+    The page filters by the columns `model`, `backend`, `kind`, `parameters` and `size`.
+    """
 
     name: str
     meaning: str = ""
@@ -32,14 +35,11 @@ class Line(NamedTuple):
     ----------
     texts : sequence of str
         Its cells.
-    of : mapping of str to object
-        What the page filters by: `model`, `backend`, `kind`, and numbers; None is left out.
     class_ : str
         `best` or `sick`, or empty.
     """
 
     texts: Sequence[str]
-    of: Mapping[str, object] = {}
     class_: str = ""
 
 

@@ -14,20 +14,20 @@ const copy = (text, button) => {
   area.remove();
 };
 
-// What is chosen for all tables and pictures.
+// What is chosen for all tables and pictures: of what they are told by name, and numbers within bounds.
 const filters = one("#filters");
 const chosen = () => {
-  if (!filters) return () => true;
-  const boxes = ["model", "backend", "kind"]
-    .map((name) => [name, all(`input[name=${name}]`, filters)])
-    .filter(([, found]) => found.length)
-    .map(([name, found]) => [name, new Set(found.filter((box) => box.checked).map((box) => box.value))]);
-  const bounds = all("input[type=number]", filters).filter((input) => input.value !== "");
-  return ({ dataset }) =>
-    boxes.every(([name, values]) => !(name in dataset) || values.has(dataset[name])) &&
+  const boxes = ["model", "backend", "kind"].map((name) => {
+    const found = all(`#filters input[name=${name}]`);
+    const values = (some) => new Set(some.map((box) => box.value));
+    return [name, values(found), values(found.filter((box) => box.checked))];
+  });
+  const bounds = all("#filters input[type=number]").filter((input) => input.value !== "");
+  return (of) =>
+    boxes.every(([name, known, wanted]) => !known.has(of[name]) || wanted.has(of[name])) &&
     bounds.every(({ name, value, dataset: { end } }) => {
-      if (!(name in dataset)) return true;
-      return end === "low" ? Number(dataset[name]) >= Number(value) : Number(dataset[name]) <= Number(value);
+      if (!(name in of)) return true;
+      return of[name] !== null && (end === "low" ? of[name] >= Number(value) : of[name] <= Number(value));
     });
 };
 
@@ -40,7 +40,13 @@ const number = (text) => {
 const table = (part) => {
   const body = one("tbody", part);
   const heads = all("thead th", part);
-  const rows = [...body.rows].map((row) => ({ row, texts: [...row.cells].map((cell) => cell.textContent) }));
+  const at = Object.fromEntries(heads.map((head, i) => [head.textContent, i]));
+  const rows = [...body.rows].map((row) => {
+    const texts = [...row.cells].map((cell) => cell.textContent);
+    const of = { model: texts[at.model], backend: texts[at.backend]?.split(" ")[0], kind: texts[at.kind] };
+    for (const name of ["parameters", "size"]) if (name in at) of[name] = number(texts[at[name]]);
+    return { row, texts, of, every: texts.join("\n") };
+  });
   const shown = heads.map((head) => !("aside" in head.dataset));
   let most = FIRST;
   let found = rows;
@@ -80,10 +86,8 @@ const table = (part) => {
       .split(/\s+/)
       .filter(Boolean)
       .map((word) => new RegExp(`(?<![\\p{L}\\d])${word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`, "iu"));
-    const at = Number(column.value);
-    found = rows.filter(
-      ({ row, texts }) => wanted(row) && begins.every((word) => (at < 0 ? texts.some((text) => word.test(text)) : word.test(texts[at]))),
-    );
+    const asked = Number(column.value);
+    found = rows.filter(({ of, texts, every }) => wanted(of) && begins.every((word) => word.test(asked < 0 ? every : texts[asked])));
     show();
   };
   const sort = (head) => {
@@ -135,7 +139,7 @@ all("details.table").forEach(ready);
 const marked = all("main :is(svg, g, span):is([data-model], [data-backend], [data-kind])");
 const filter = () => {
   const wanted = chosen();
-  marked.forEach((element) => element.classList.toggle(element.tagName === "svg" ? "off" : "faint", !wanted(element)));
+  marked.forEach((element) => element.classList.toggle(element.tagName === "svg" ? "off" : "faint", !wanted(element.dataset)));
   opened.forEach((again) => again());
 };
 if (filters) {

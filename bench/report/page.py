@@ -10,6 +10,7 @@ from bench.report import layout
 from bench.report.contents import MAX_PICTURED, Report
 from bench.report.figure import save
 from bench.report.markdown import markdown
+from bench.report.page_tables import crossing_table, tables, trouble_tables
 from bench.report.results import write_results
 from bench.report.unhealthy import links
 
@@ -34,14 +35,12 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
         The page.
     """
     write_results(folder, records)
-    pictured = MAX_PICTURED
-    report = Report.of(records, asked, pictured)
     about = ((folder / "records.jsonl").exists(), links(folder, records))
-    text = render(report, *about)
-    while len(encodable(text).encode()) > MAX_BYTES and pictured:
-        pictured //= 2
+    for pictured in (MAX_PICTURED, MAX_PICTURED // 4, 0):
         report = Report.of(records, asked, pictured)
         text = render(report, *about)
+        if len(encodable(text).encode()) <= MAX_BYTES:
+            break
     page = folder / "index.html"
     write(page, text)
     first = [*(each.figure for each in report.findings if each.figure), *report.figures]
@@ -62,4 +61,13 @@ def render(report: Report, records: bool = False, unhealthy: Sequence[tuple[str,
     unhealthy : sequence of (str, str)
         Pages on single unhealthy cases, as `unhealthy.links` names them.
     """
-    return layout.render("page.html", title=report.title, report=report, records=records, unhealthy=unhealthy)
+    return layout.render(
+        "page.html",
+        title=report.title,
+        report=report,
+        records=records,
+        unhealthy=unhealthy,
+        tables=tables(report),
+        steps=crossing_table(report),
+        troubles=trouble_tables(report),
+    )

@@ -90,7 +90,7 @@ def order(answer: Recommendation) -> Table:
             number(row.build_seconds, 2),
             answer.order(row) if lines else "first",
         )
-        lines.append(Line(texts, {"model": row.model, "backend": row.backend}, "" if lines else "best"))
+        lines.append(Line(texts, "" if lines else "best"))
     note = (
         "min ESS/s is the smallest bulk ESS of every quantity per second of wall time, the geometric mean of the fits. "
         "The ratio to the first has a 95 % interval; verdicts hold for the whole table at once (Holm, 1 %)."
