@@ -23,7 +23,7 @@ from bench.report.terminal import Progress, biased, summary
 from bench.running.cluster import Cluster
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
-from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
+from bench.settings import DASK, PROTOCOLS, Asked, add_options, overrides, positive
 
 PLAN = pytest.StashKey[Plan]()
 CASES = pytest.StashKey[list[Case]]()
@@ -67,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--resume", nargs="?", const="latest", metavar="RUN", help="measure what a run lacks (default: the latest)")
     add("--resume-anyway", action="store_true", help="resume although versions, data or settings differ")
     add("--runs", type=Path, default=RUNS, metavar="DIR", help="folder of all runs (default: reports/runs)")
-    add("--dask", metavar="ADDRESS", help="fit on a Dask cluster: a scheduler, the path of its file, or local:N")
+    add("--dask", metavar="ADDRESS", help=DASK)
     add("--cold", action="store_true", help="also time builds with an empty cache, half a minute each")
 
 

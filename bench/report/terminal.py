@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from bench.bias import BIASED
-from bench.cells import Cell, baseline, cells, printable
+from bench.cells import Cell, baseline, cells, printable, ratio
 from bench.records import Record
 from bench.report.across import Across
 from bench.report.tables import summarise
@@ -121,10 +121,10 @@ def _row(cell: Cell, reference: Cell | None, name: str, wide: int) -> str:
         numbers = f"{'-':>8}{'-':>11}{'-':>8}{'-':>9}"
     else:
         rate = f"{cell.ess_per_second:.1f}" if cell.healthy and cell.ess_per_second else "-"
-        ratio = "-"
-        if cell.healthy and reference and reference.ess_per_second:
-            ratio = f"{(cell.ess_per_second or 0) / reference.ess_per_second:.2f}"
-        numbers = f"{cell.wall_seconds:8.2f}{rate:>11}{ratio:>8}{cell.divergences:>9}"
+        found = ratio(cell, reference) if cell.healthy and reference else None
+        numbers = (
+            f"{cell.wall_seconds:8.2f}{rate:>11}{'-' if found is None else f'{found:.2f}':>8}{cell.divergences:>9}"
+        )
     return f"  {name:<27}{cell.backend:<{wide}}{numbers}  {cell.verdict}"
 
 

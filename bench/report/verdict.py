@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from bench.cells import ratio, ratios
 from bench.records import Record
 from bench.report.statistics import Contrast, mean_of
 from bench.report.tables import Row, number
@@ -20,21 +21,17 @@ def verdict(rows: Sequence[Row]) -> list[str]:
     return [_best(rows), _backends(rows), trust(rows)]
 
 
-def ratio(pairs: Sequence[tuple[Row, Row]]) -> Contrast:
+def contrast_of(pairs: Sequence[tuple[Row, Row]]) -> Contrast:
     """Log ratio of rates, first over second: over datasets, or over the replicates if there is one dataset."""
     logs: dict[tuple[str, str], list[float]] = {}
     for a, b in pairs:
-        logs.setdefault((a.family, a.dataset), []).append(math.log((a.rate or 1) / (b.rate or 1)))
+        logs.setdefault((a.family, a.dataset), []).append(math.log(ratio(a, b) or 1))
     if len(logs) > 1:
         return mean_of([fmean(values) for values in logs.values()])
     shared: dict[int, list[float]] = {}
     for a, b in pairs:
-        others = {record.replicate: record.ess_per_second for record in b.counted}
-        for record in a.counted:
-            if record.ess_per_second and others.get(record.replicate):
-                shared.setdefault(record.replicate, []).append(
-                    math.log(record.ess_per_second / (others[record.replicate] or 1))
-                )
+        for replicate, found in ratios(a, b).items():
+            shared.setdefault(replicate, []).append(math.log(found))
     return mean_of([fmean(values) for values in shared.values()] or [0.0])
 
 
@@ -99,7 +96,7 @@ def _first(rows: Sequence[Row], datasets: Sequence[str]) -> str:
         first = ways[whole[0]]
         said = f"{whole[0]} gave {number(_mean_rate(list(first.values())))}/s"
         if len(whole) > 1:
-            contrast = ratio([(first[dataset], ways[whole[1]][dataset]) for dataset in datasets])
+            contrast = contrast_of([(first[dataset], ways[whole[1]][dataset]) for dataset in datasets])
             said += f", {_times(contrast)} the next, {whole[1]}"
         return said
     if not ways:
@@ -130,23 +127,23 @@ def _backends(rows: Sequence[Row]) -> str:
             f"{next(iter(by))} alone has healthy fits, so no backend can be called faster; between its models and "
             f"datasets the rate goes from {number(min(rates))}/s to {number(max(rates))}/s."
         )
-    ratios = {
-        (a, b): (ratio(pairs), len(pairs))
+    found = {
+        (a, b): (contrast_of(pairs), len(pairs))
         for a in by
         for b in by
         if a != b and (pairs := [(by[a][key], by[b][key]) for key in by[a] if key in by[b]])
     }
-    if not ratios:
+    if not found:
         return "No two backends have a healthy fit of the same model and data, so none can be called faster."
     first = max(
         by,
         key=lambda a: (
-            sum(c.mean > 0 for (x, _), (c, _) in ratios.items() if x == a),
+            sum(c.mean > 0 for (x, _), (c, _) in found.items() if x == a),
             _mean_rate(list(by[a].values())),
         ),
     )
-    others = sorted((b for b in by if (first, b) in ratios), key=lambda b: ratios[first, b][0].mean)
-    compared = [f"{_times(ratios[first, b][0])} that of {b} ({ratios[first, b][1]} pairs)" for b in others]
+    others = sorted((b for b in by if (first, b) in found), key=lambda b: found[first, b][0].mean)
+    compared = [f"{_times(found[first, b][0])} that of {b} ({found[first, b][1]} pairs)" for b in others]
     return f"With model and data the same, the rate of {first} was {listed(compared)}."
 
 

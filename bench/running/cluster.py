@@ -434,6 +434,6 @@ def _submit(
 
 def _unlike(error: Exception) -> str:
     """Say why a worker could not even say what it is."""
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError):  # raised where Dask looks up what it was sent
         return f"it has no hierbench ({error}); there, type: {EXTRA}"
     return f"it can't say what it is: {type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ from bench.report.markdown import plain
 from bench.report.results import MAX_NAMES, Records, fields, write_results
 from bench.report.tables import NOTHING, Row, best_rate, number, quantity_lines, seconds_to_error, summarise
 from bench.report.terminal import summary
-from bench.report.verdict import limits, ratio, uncompared, verdict
+from bench.report.verdict import contrast_of, limits, uncompared, verdict
 from tests.report.simulated import HOSTILE, asked, simulate
 
 
@@ -103,7 +103,7 @@ def test_the_verdict_has_three_sentences_with_numbers(rows: list[Row]) -> None:
 
 def test_the_ratio_of_backends_is_found(rows: list[Row]) -> None:
     a, b = ([r for r in rows if r.backend == name and r.model == "noncentered"] for name in ("stanli", "cmdstan"))
-    assert math.exp(ratio(list(zip(a, b, strict=True))).mean) == pytest.approx(3, rel=0.15)
+    assert math.exp(contrast_of(list(zip(a, b, strict=True))).mean) == pytest.approx(3, rel=0.15)
 
 
 def test_nothing_healthy_is_said(records: list[Record]) -> None:

@@ -172,7 +172,7 @@ def test_the_same_draws_with_another_seed_are_flagged(journal: Journal, workers:
     copy = replace(stuck, record=replace(stuck.record, replicate=5))
     assert keep(journal, stuck).health == []
     assert keep(journal, stuck).health == []  # the same replicate twice is no copy
-    assert keep(journal, copy).health == ["audit: the same draws as in replicate 0, which has another seed"]
+    assert set(keep(journal, copy).health) == {"audit: the same draws as in replicate 0, which has another seed"}
 
 
 def test_a_healthy_fit_is_graded_against_the_exact_posterior(measured: Measure) -> None:
