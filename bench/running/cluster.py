@@ -9,6 +9,7 @@ import logging
 import pickle
 import re
 import secrets
+import sys
 import time
 import warnings
 from collections import deque
@@ -206,7 +207,7 @@ class Cluster(Iterator[Answer]):
             warnings.simplefilter("ignore")
             free = [address for address, slot in here.slots.items() if slot.job is None]
             if here.local is None and free and here.client.status == "running":
-                ended = [_submit(here.client, place.leave, address) for address in free]
+                ended = [_submit(here.client, address, "leave", ()) for address in free]
                 here.client.gather(ended, errors="skip")
             here.client.close(timeout=5)
             if here.local is not None:
@@ -252,7 +253,7 @@ class Cluster(Iterator[Answer]):
         for address in there:
             if address not in here.slots and address not in here.joining and address not in here.refused:
                 here.joining.add(address)
-                self._send(f"join-{secrets.token_hex(8)}", address, place.introduce, self._backends, self._shares)
+                self._send(f"join-{secrets.token_hex(8)}", address, "introduce", (self._backends, self._shares))
         if there and not here.slots and not here.joining:
             raise ClusterError("no worker can be used:\n  " + "\n  ".join(here.refused[each] for each in there))
         if not there and time.monotonic() - self._told > 60:
@@ -266,8 +267,7 @@ class Cluster(Iterator[Answer]):
         if slot.group is not None:
             slot.job = slot.group.jobs.popleft()
             slot.sent = f"job-{secrets.token_hex(8)}"
-            message = pickle.dumps((self._session, slot.job.call, slot.job.arguments), protocol=5)
-            self._send(slot.sent, address, place.work, message)
+            self._send(slot.sent, address, "work", (self._session, slot.job.call, slot.job.arguments))
 
     def _next_group(self, machine: str) -> _Group | None:
         here = {slot.place.machine for slot in self._here.slots.values()}
@@ -278,8 +278,8 @@ class Cluster(Iterator[Answer]):
                 return self._waiting[of].popleft()
         return None
 
-    def _send(self, key: str, address: str, call: Callable[..., object], *arguments: object) -> None:
-        future = _submit(self._here.client, call, address, *arguments, key=f"hierbench-{key}")
+    def _send(self, key: str, address: str, name: str, arguments: tuple[object, ...]) -> None:
+        future = _submit(self._here.client, address, name, arguments, f"hierbench-{key}")
         self._here.futures[key] = (address, future)
         future.add_done_callback(lambda _: self._events.put(key))
 
@@ -390,6 +390,7 @@ def _shares(address: str, chains: int) -> int | None:
 def _connect(address: str, shares: int | None) -> _Connection:
     """Connect to a scheduler, or start one with workers on this machine."""
     try:
+        import cloudpickle
         import dask
         import distributed
         from distributed import Client, LocalCluster
@@ -398,6 +399,7 @@ def _connect(address: str, shares: int | None) -> _Connection:
     for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens is said here, in words
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})  # data of a fit may be large
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # for `_arrive`
     if shares is not None:
         local = LocalCluster(
             n_workers=shares,
@@ -427,13 +429,28 @@ def _connect(address: str, shares: int | None) -> _Connection:
 
 
 def _submit(
-    client: "Client", call: Callable[..., object], address: str, *arguments: object, key: str | None = None
+    client: "Client", address: str, name: str, arguments: tuple[object, ...], key: str | None = None
 ) -> "Future":
-    return client.submit(call, *arguments, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0)
+    """Call a function of `bench.running.place` on a worker; pickled here, for Dask looks into all that is not bytes."""
+    message = pickle.dumps(arguments, protocol=5)
+    return client.submit(
+        _arrive, name, message, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
+    )
+
+
+def _arrive(name: str, message: bytes) -> object:
+    """Make the call, on the worker.
+
+    It is sent by value and imports what it needs: Dask's workers die of what they can't unpickle.
+    """
+    from importlib import import_module
+    from pickle import loads
+
+    return getattr(import_module("bench.running.place"), name)(*loads(message))
 
 
 def _unlike(error: Exception) -> str:
     """Say why a worker could not even say what it is."""
-    if isinstance(error, ImportError):  # raised where Dask looks up what it was sent
+    if isinstance(error, ImportError):
         return f"it has no hierbench ({error}); there, type: {EXTRA}"
     return f"it can't say what it is: {type(error).__name__}: {error}"

@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import pickle
 import platform
 import sys
 import tempfile
@@ -137,13 +136,17 @@ def introduce(backends: Sequence[Backend], shares: int | None) -> Place:
     return Place(name, machine(), usable_cores(), software(backends))
 
 
-def work(message: bytes) -> tuple[bool, Any]:
+def work(session: Session, job: Job, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
     """Do a job while no other one is done on these cores, and return whether it worked and what it returned or raised.
 
     Parameters
     ----------
-    message : bytes
-        Pickled: the session, the job and its arguments. Dask would look into everything that is not bytes.
+    session : Session
+        What the client's jobs have in common.
+    job : callable
+        What to do.
+    arguments : tuple
+        Beside the bench.
     """
     global _timer
     with _lock:
@@ -151,7 +154,6 @@ def work(message: bytes) -> tuple[bool, Any]:
             _timer.cancel()
         try:
             with alone(usable_cores()):
-                session, job, arguments = pickle.loads(message)
                 return True, job(_bench_of(session), *arguments)
         except Exception as error:  # it is the answer; what Dask itself raises is told from it
             return False, f"{type(error).__name__}: {error}"
