@@ -1,7 +1,7 @@
 """One cell of a comparison: all replicates of a (family, dataset, model, backend), from records alone."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeVar
@@ -146,11 +146,63 @@ def key_of(record: Record) -> tuple[str, str, str, str]:
 
 
 def cells(records: Sequence[Record]) -> list[Cell]:
-    """Judge the records of one run and group them by case, in the order in which the cases first appear."""
-    grouped: dict[tuple[str, ...], list[Record]] = {}
+    """Judge the records of one run and group them by case.
+
+    Datasets, their models, and the backends of these stand in the order in which they first appear.
+    """
+    grouped: dict[tuple[str, str], dict[str, dict[str, list[Record]]]] = {}
     for record in judged(records):
-        grouped.setdefault(key_of(record), []).append(record)
-    return [Cell(tuple(sorted(group, key=lambda record: record.replicate))) for group in grouped.values()]
+        of_dataset = grouped.setdefault((record.family, record.dataset), {})
+        of_dataset.setdefault(record.model, {}).setdefault(record.backend, []).append(record)
+    return [
+        Cell(tuple(sorted(case, key=lambda record: record.replicate)))
+        for of_dataset in grouped.values()
+        for of_model in of_dataset.values()
+        for case in of_model.values()
+    ]
+
+
+def machines(records: Iterable[Record]) -> set[str]:
+    """Return the machines that fits were made on, as far as records say; older ones don't, and were made on one."""
+    return {str(record.environment["machine"]) for record in records if "machine" in record.environment}
+
+
+def ratios(a: Cell, b: Cell) -> dict[int, float]:
+    """Return the ratio of effective draws per second, a over b, of each replicate that both made on one machine.
+
+    Parameters
+    ----------
+    a, b : Cell
+        Cases of one dataset.
+    """
+    others = {record.replicate: record for record in b.counted}
+    return {
+        record.replicate: record.ess_per_second / rate
+        for record in a.counted
+        if record.ess_per_second
+        and (other := others.get(record.replicate)) is not None
+        and (rate := other.ess_per_second)
+        and len(machines([record, other])) < 2
+    }
+
+
+def ratio(a: Cell, b: Cell) -> float | None:
+    """Return the ratio of effective draws per second, a over b, formed within machines.
+
+    Parameters
+    ----------
+    a, b : Cell
+        Cases of one dataset.
+
+    Returns
+    -------
+    float, optional
+        Of the geometric means over replicates; where these are from several machines, over those that both made on
+        one. None where a rate is not known.
+    """
+    if len(machines([*a.counted, *b.counted])) > 1:
+        return geometric_mean(list(ratios(a, b).values()))
+    return a.ess_per_second / b.ess_per_second if a.ess_per_second and b.ess_per_second else None
 
 
 def baseline(table: Sequence[Cell]) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
 from bench.report.comparison import Comparison
 from bench.report.effect import MEASURES
-from bench.settings import add_options, overrides, positive
+from bench.settings import DASK, add_options, overrides, positive
 
 POSTERIORS = (("superpopulation", "finite_population"), ("independent", "correlated", "between"))
 """What `recommend --posterior` knows, without and with `--slope-column`; the first is the default."""
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calibrate.add_argument("--backend", default="stanli,pymc", help="names, separated by commas (default: stanli,pymc)")
     calibrate.add_argument("--simulations", type=int, default=100, help="fits of each (default: 100)")
     calibrate.add_argument("--seed", type=int, default=1)
+    calibrate.add_argument("--dask", metavar="ADDRESS", help=DASK)
     calibrate.add_argument("--output", type=Path, default=Path("reports/calibration.png"), help="picture to write")
 
     history = commands.add_parser("history", help="each case over runs, with its changes marked")
@@ -349,9 +350,10 @@ def _slopes(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
-    from bench.correctness.calibration import calibrate, picture
+    from bench.correctness.calibration import Calibration, calibrate, picture
     from bench.families.base import LOG_LIKELIHOOD
     from bench.families.registry import FAMILIES
+    from bench.running.calibrating import calibrate_on
     from bench.running.run import choose
 
     if options.simulations < 1:
@@ -361,16 +363,28 @@ def _calibrate(options: argparse.Namespace) -> int:
     families = choose("family", options.family, FAMILIES)
     known = {name: model for family in families for name, model in family.models.items()}
     names = {model.name for model in choose("model", options.model, known)}
-    done = []
-    for backend in choose("backend", options.backend, BACKENDS):
+    backends = choose("backend", options.backend, BACKENDS)
+    for backend in backends:
         if reason := backend.unavailable():
             raise ValueError(f"{backend.name}: {reason}")
-        for family in families:
-            for model in (model for model in family.models.values() if model.name in names):
-                result = calibrate(family, model, backend, options.simulations, options.seed)
-                done.append(result)
-                values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
-                print(f"{result.name:<40}{backend.name:<13}p-values of uniform ranks: {values}", flush=True)
+    subjects = [
+        (family, model, backend)
+        for backend in backends
+        for family in families
+        for model in family.models.values()
+        if model.name in names
+    ]
+    results: Iterator[Calibration]
+    if options.dask is None:
+        results = (calibrate(*subject, options.simulations, options.seed) for subject in subjects)
+    else:
+        say = partial(_tell, sys.stderr)
+        results = calibrate_on(options.dask, subjects, options.simulations, options.seed, say)
+    done = []
+    for result in results:
+        done.append(result)
+        values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
+        print(f"{result.name:<40}{result.backend:<13}p-values of uniform ranks: {values}", flush=True)
     tests = [p for result in done for p in result.p_values.values()]
     limit = 0.01 / len(tests)
     print(

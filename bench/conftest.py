@@ -21,9 +21,10 @@ from bench.records import RUNS, RunError, named
 from bench.report.page import write_report
 from bench.report.terminal import Progress, biased, sentence, summary
 from bench.report.unhealthy import worst_fits
+from bench.running.cluster import Cluster
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
-from bench.settings import PROTOCOLS, Asked, add_options, overrides, positive
+from bench.settings import DASK, PROTOCOLS, Asked, add_options, overrides, positive
 
 PLAN = pytest.StashKey[Plan]()
 CASES = pytest.StashKey[list[Case]]()
@@ -67,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--resume", nargs="?", const="latest", metavar="RUN", help="measure what a run lacks (default: the latest)")
     add("--resume-anyway", action="store_true", help="resume although versions, data or settings differ")
     add("--runs", type=Path, default=RUNS, metavar="DIR", help="folder of all runs (default: reports/runs)")
+    add("--dask", metavar="ADDRESS", help=DASK)
     add("--cold", action="store_true", help="also time builds with an empty cache, half a minute each")
 
 
@@ -102,6 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except ValueError as error:
         pytest.exit(printable(str(error)), returncode=2)
     others = option("cold") or any(_named(config, stem) for stem in OTHERS)
+    if others and option("dask") is not None:
+        pytest.exit("--dask is for fits; builds and gradients are timed here: leave it out", returncode=2)
     if not others and not any(OWN.match(argument) for argument in config.invocation_params.args):
         config.option.benchmark_quiet = True  # the table of fits is ours; with -v both are shown
 
@@ -166,22 +170,44 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+def run(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Run]:
     """Open the run; its workers end with the session, however that ends, and its folder is released after the page."""
-    config = request.config
+    config, plan = request.config, request.config.stash[PLAN]
+    cluster = None
     try:
+        if config.getoption("dask") is not None:
+            cluster = Cluster(
+                config.getoption("dask"),
+                [backend for backend in plan.backends if not backend.unavailable()],
+                chains=max(plan.asked.settings(backend).parallel_chains for backend in plan.backends),
+                memory_limit=plan.asked.memory_limit,
+                timeout=plan.asked.fit_timeout,
+                say=progress.say,
+            )
         opened = Run(
-            config.stash[PLAN],
+            plan,
             ["pytest", *config.invocation_params.args],
             config.getoption("resume"),
             anyway=config.getoption("resume_anyway"),
             runs=config.getoption("runs"),
+            tell=progress.tell,
+            cluster=cluster,
         )
     except RunError as error:
+        if cluster is not None:
+            cluster.close()
         pytest.exit("\n".join(map(printable, str(error).split("\n"))), returncode=2)
     config.stash[RUN] = opened
+    opened.send([item.callspec.params["case"] for item in _fits(request.session)])
     yield opened
     opened.workers.close()
+    if cluster is not None:
+        cluster.close()
+
+
+def _fits(session: pytest.Session) -> list[Any]:
+    """Return the items that fit."""
+    return [item for item in session.items if item.path.stem == "test_sample"]
 
 
 @pytest.fixture
@@ -201,7 +227,7 @@ def progress(request: pytest.FixtureRequest) -> Progress:
     capture: Any = plugin("capturemanager")
     if request.config.get_verbosity() == 0:
         reporter.showfspath = False  # every fit has a line that says what it was
-    total = sum("test_sample" in item.nodeid for item in request.session.items)
+    total = len(_fits(request.session))
 
     def write(line: str) -> None:
         with capture.global_and_fixture_disabled():

@@ -389,6 +389,9 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.records: list[Record] = read_records(folder)
+            self._by_draws: dict[str, list[Record]] = {}
+            for record in self.records:
+                self._note_draws(record)
             self._size = path.read_bytes().rfind(b"\n") + 1  # without a last line that was cut short
             os.ftruncate(self._file, self._size)
             with tempfile.TemporaryFile(dir=folder) as room:
@@ -452,7 +455,22 @@ class Journal:
             ) from error
         self._size += len(line)
         self.records.append(record)
+        self._note_draws(record)
         self.restore()
+
+    def with_draws(self, digest: str | None) -> Sequence[Record]:
+        """Return the records of fits with the same draws.
+
+        Parameters
+        ----------
+        digest : str, optional
+            Of the draws; None is that of no fit.
+        """
+        return self._by_draws.get(digest or "", ())
+
+    def _note_draws(self, record: Record) -> None:
+        if record.draws_digest:
+            self._by_draws.setdefault(record.draws_digest, []).append(record)
 
     def restore(self) -> None:
         """Write the journal anew where it was, or beside it, if it is no longer there; `lost` says so.

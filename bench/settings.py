@@ -11,6 +11,8 @@ from typing import Protocol as Protocol_
 Protocol = Literal["matched", "stock"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
+DASK = "fit on a Dask cluster: ADDRESS is a scheduler, the path of its file, or local:N"
+"""Help of the option `--dask`, wherever it is."""
 TYPICAL = 8
 """Places at which gradients are timed."""
 ROUNDS, ROUND_SECONDS = 20, 0.02

@@ -4,9 +4,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cells import printable
-from bench.records import RunError
+from bench.records import Record, RunError
 from bench.report.terminal import Progress
-from bench.running.measure import Case, Replicates
+from bench.running.measure import Case
 from bench.running.run import Run
 
 
@@ -16,26 +16,27 @@ def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Pro
     progress.skip(run.plan.asked.replicates - len(numbers))
     if not numbers:
         pytest.skip(f"measured already in run {run.journal.id}")
-    replicates = Replicates(case, run.plan.asked, numbers, run.workers, run.equality, run.journal, progress.tell)
     unavailable = case.backend.unavailable()
     unsupported = None if unavailable else case.backend.unsupported(case.model)
     if unavailable or unsupported:
         reason = unavailable or unsupported or ""
-        replicates.refuse("unavailable" if unavailable else "unsupported", reason)
+        for number in numbers:
+            run.refuse(case, number, "unavailable" if unavailable else "unsupported", reason)
         pytest.skip(f"{case.backend.name}: {reason}")
 
     benchmark.group = f"{case.dataset.id} {case.model.name}"
+    records: list[Record] = []
     try:
         benchmark.pedantic(
-            replicates.sample, setup=replicates.prepare, teardown=replicates.record, rounds=len(numbers), iterations=1
+            lambda: records.append(run.measure(case, numbers[len(records)])), rounds=len(numbers), iterations=1
         )
     except RunError as error:  # what can't be recorded need not be measured
         pytest.exit(str(error), returncode=1)
     # what stands in pytest-benchmark's table is the records' wall time, and no round trip to the worker
-    benchmark.stats.stats.data[:] = [record.wall_seconds or 0.0 for record in replicates.records]
-    benchmark.extra_info["records"] = [record.to_dict() for record in replicates.records]
+    benchmark.stats.stats.data[:] = [record.wall_seconds or 0.0 for record in records]
+    benchmark.extra_info["records"] = [record.to_dict() for record in records]
 
-    failed = [record for record in replicates.records if record.status != "ok"]
+    failed = [record for record in records if record.status != "ok"]
     if failed:
         benchmark.has_error = True  # times that are not those of fits must not stand in pytest-benchmark's JSON
         benchmark.stats.stats.data.clear()  # nor in its table

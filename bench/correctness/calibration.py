@@ -92,29 +92,69 @@ def calibrate(
     WorkerError
         If a fit fails.
     """
-    ranks: dict[str, list[int]] = {}
+    found = []
     with Worker(backend) as worker:
         for number in range(simulations):
-            rng = np.random.default_rng([seed, number])
-            simulated = family.simulate(model.target, rng)
-            if simulated is None:
-                raise ValueError(f"{family.name} has no proper prior to simulate from, so it can't be calibrated")
-            dataset, values = simulated
-            worker.prepare(model, dataset)
-            declared = worker.describe(model, dataset)
-            wanted = set(family.target(model).quantities)
-            keep = [*declared.parameters, *(name for name in declared.transformed if name in wanted)]
-            points = [family.points(model, dataset, rng) for _ in range(settings.chains)]
-            own = [point for point in points if point is not None]
-            starts = own if own else worker.starts(settings.chains, [seed, number, 1])
-            worker.sample(settings, int(rng.integers(1, 2**30)), starts, keep)
-            draws = family.derive(model, dataset, worker.fetch().draws, rng)
-            for name, value in values.items():
-                flat = _draws_of(name, family, dataset, draws).ravel()
-                thinned = flat[np.linspace(0, len(flat) - 1, RANKED).astype(int)]
-                ranks.setdefault(name, []).append(int(np.sum(thinned < value)))
+            found.append(ranks_of(family, model, worker, (seed, number), settings))
             tell(number + 1)
-    found = {name: np.array(each) for name, each in ranks.items()}
+    return collected(family, model, backend, found)
+
+
+def ranks_of(
+    family: Family, model: Model, worker: Worker, seed: tuple[int, int], settings: Settings = SETTINGS
+) -> dict[str, int]:
+    """Fit one simulated dataset and return the rank of each of its scalars.
+
+    Parameters
+    ----------
+    family, model, settings
+        As in `calibrate`.
+    worker : Worker
+        In which the engine lives.
+    seed : pair of int
+        Seed of all draws, and the number of the simulation.
+
+    Raises
+    ------
+    ValueError
+        If the family can't simulate from its prior.
+    WorkerError
+        If the fit fails.
+    """
+    rng = np.random.default_rng(seed)
+    simulated = family.simulate(model.target, rng)
+    if simulated is None:
+        raise ValueError(f"{family.name} has no proper prior to simulate from, so it can't be calibrated")
+    dataset, values = simulated
+    worker.prepare(model, dataset)
+    declared = worker.describe(model, dataset)
+    wanted = set(family.target(model).quantities)
+    keep = [*declared.parameters, *(name for name in declared.transformed if name in wanted)]
+    points = [family.points(model, dataset, rng) for _ in range(settings.chains)]
+    own = [point for point in points if point is not None]
+    starts = own if own else worker.starts(settings.chains, [*seed, 1])
+    worker.sample(settings, int(rng.integers(1, 2**30)), starts, keep)
+    draws = family.derive(model, dataset, worker.fetch().draws, rng)
+    ranks = {}
+    for name, value in values.items():
+        flat = _draws_of(name, family, dataset, draws).ravel()
+        thinned = flat[np.linspace(0, len(flat) - 1, RANKED).astype(int)]
+        ranks[name] = int(np.sum(thinned < value))
+    return ranks
+
+
+def collected(family: Family, model: Model, backend: Backend, ranks: Sequence[Mapping[str, int]]) -> Calibration:
+    """Put the ranks of all simulations together.
+
+    Parameters
+    ----------
+    family, model, backend
+        As in `calibrate`.
+    ranks : sequence of mapping
+        By `ranks_of`.
+    """
+    names = dict.fromkeys(name for each in ranks for name in each)
+    found = {name: np.array([each[name] for each in ranks]) for name in names}
     return Calibration(f"{family.name} {model.name}", backend.name, found)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bench.cells import Cell, best_of, cells, rival
 from bench.records import Record
-from bench.running.measure import Case, Replicates
+from bench.running.measure import Case, Measured, Replicates, keep, record_of
 from bench.running.run import Run
 
 FIRST = "stanli"
@@ -57,13 +57,12 @@ def bake_off(
             return False
         fits = [record.replicate for record in run.journal.records if record.key[:3] == case.key]
         asked = replace(run.plan.asked, fit_timeout=max(left, 0.001))
-        replicate = Replicates(case, asked, [max(fits, default=-1) + 1], run.workers, run.equality, run.journal, tell)
+        number = max(fits, default=-1) + 1
         if unsupported := case.backend.unsupported(case.model):
-            replicate.refuse("unsupported", unsupported)
+            measured = Measured(record_of(case, asked, number, "unsupported", unsupported))
         else:
-            replicate.prepare()
-            replicate.sample()
-            replicate.record()
+            measured = Replicates(case, asked, run.workers, run.equality).make(number)
+        tell(keep(run.journal, measured))
 
 
 def next_case(

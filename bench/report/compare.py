@@ -97,6 +97,7 @@ def compare_runs(
     notes = [
         *_versions(matches, by),
         *_unclocked(matches),
+        *_apart(matches, by),
         *_sources(a, by, reference),
         *(f"passed over: {text}" for text in different if anyway),
     ]
@@ -113,12 +114,20 @@ def compare_runs(
     )
 
 
+def _apart(matches: Sequence[Match], by: By) -> list[str]:
+    """Say how many pairs are left out for their two machines."""
+    count = sum(len(match.apart) for match in matches if match.paired and not match.across(by))
+    return [f"{count} pairs of fits were made on different machines and are left out"] if count else []
+
+
 def _row(match: Match, by: By) -> Difference:
     """Measure the contrasts of two cells; nothing is decided yet."""
     a, b = match.a, match.b
     pairs = match.paired
     left, right = ({record.replicate: record for record in cell.counted} for cell in (a, b))
     both = left.keys() & right.keys() if pairs else left.keys() | right.keys()  # the partner of a sick fit is left out
+    if not match.across(by):
+        both -= match.apart
     sides = [[record for number, record in side.items() if number in both] for side in (left, right)]
     same = by == "version" and pairs and bool(both) and all(x.same_trajectories(y) for x, y in zip(*sides, strict=True))
     effects = []

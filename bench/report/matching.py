@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bench.cells import Cell, baseline, cells, printable
+from bench.cells import Cell, baseline, cells, machines, printable
 from bench.records import Record
 
 By = Literal["version", "backend", "model", "case"]
@@ -51,6 +51,28 @@ class Match:
         """Whether both have the same replicates from the same seeds."""
         seeds = [[(record.replicate, record.seed) for record in cell.records] for cell in (self.a, self.b)]
         return seeds[0] == seeds[1]
+
+    @property
+    def apart(self) -> set[int]:
+        """Replicates that the two sides made on different machines."""
+        others = {record.replicate: record for record in self.b.records}
+        return {
+            record.replicate
+            for record in self.a.records
+            if record.replicate in others and len(machines([record, others[record.replicate]])) > 1
+        }
+
+    def across(self, by: By) -> bool:
+        """Whether it would compare machines: with no pair on one of them, or, by version, with any pair on two.
+
+        Parameters
+        ----------
+        by : str
+            What differs between the sides.
+        """
+        if not self.paired:
+            return len(machines([*self.a.records, *self.b.records])) > 1
+        return bool(self.apart) if by == "version" else len(self.apart) == len(self.a.records)
 
 
 def match_cells(
@@ -136,6 +158,9 @@ def differences(matches: Sequence[Match], by: By, protocol: str) -> list[str]:
         sides = [conditions(cell, by, protocol) for cell in (match.a, match.b)]
         for side, own in zip(sides, seeds, strict=True):
             side["seeds"] = ", ".join(str(own[number]) for number in sorted(common)) or "none in common"
+        if match.across(by):
+            for side, cell, name in zip(sides, (match.a, match.b), "AB", strict=True):
+                side["machines"] = f"{', '.join(sorted(machines(cell.records)))} ({name})"
         for name in dict.fromkeys([*sides[0], *sides[1]]):
             before, now = (side.get(name, "not there") for side in sides)
             if before != now:
@@ -177,6 +202,7 @@ def conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
                 note(f"setting {name}", value)
         for name in ("cpu", "cores", "system", "threads"):
             note(f"machine {name}", record.environment.get(name, "unknown"))
+        note("cores that a fit may use", record.environment.get("usable_cores", record.environment.get("cores")))
         note("Python", ".".join(str(record.environment.get("python", "unknown")).split(".")[:2]))
     return {name: " and ".join(sorted(values)) for name, values in found.items()}
 

@@ -1,5 +1,6 @@
 """The ratio of two backends on one posterior: over replicates, without the build and with it."""
 
+from bench.cells import machines
 from bench.records import Record
 from bench.report.matching import Match
 from bench.report.statistics import Contrast, paired, welch
@@ -55,15 +56,18 @@ def compared(a: Row, b: Row, measure: str) -> Contrast | None:
     Returns
     -------
     Contrast, optional
-        None where a rate is not known.
+        None where a rate is not known, or the fits were made on several machines and none in pairs.
     """
     sides = [
         {record.replicate: value for record in row.counted if (value := rate(record, measure, row.build_seconds)) > 0}
         for row in (a, b)
     ]
-    both = sides[0].keys() & sides[1].keys()
-    if both and Match(a, b, "").paired:
+    match = Match(a, b, "")
+    both = sides[0].keys() & sides[1].keys() - match.apart
+    if both and match.paired:
         return paired(*([side[number] for number in sorted(both)] for side in sides))
+    if len(machines([*a.counted, *b.counted])) > 1:
+        return None
     return welch(*(list(side.values()) for side in sides)) if all(sides) else None
 
 

@@ -38,6 +38,10 @@ class Progress:
         """Count fits that an earlier process made."""
         self._done += fits
 
+    def say(self, line: str) -> None:
+        """Print a line about something else than a fit."""
+        self._write(printable(line))
+
     def tell(self, record: Record) -> None:
         """Print a line for a fit."""
         self._done += 1

@@ -1,9 +1,8 @@
-"""One measured replicate: prepare, gate, sample, diagnose, record."""
+"""One measured replicate: prepare, gate, sample, diagnose; and its record, put on the disk."""
 
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,16 @@ class Case:
         return (self.dataset.id, self.model.name, self.backend.name)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A record that no journal holds yet, and the fit, where its draws are to be kept."""
+
+    record: Record
+    fit: Fit | None = None
+
+
 class Replicates:
-    """The replicates of one case, one call of `prepare`, `sample` and `record` after the other.
+    """Makes replicates of one case in the workers of this process.
 
     Whatever happens, each gets a record, and none raises for what a backend did.
 
@@ -55,34 +62,17 @@ class Replicates:
         What to fit.
     asked : Asked
         How.
-    numbers : list of int
-        The replicates to make.
     workers : Workers
         Where the backends live.
     equality : Equality
-        The gate of the run.
-    journal : Journal
-        Where the records go.
-    tell : callable
-        Called with each record that was made.
+        The gate; it is passed once, before the first fit.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        asked: Asked,
-        numbers: list[int],
-        workers: Workers,
-        equality: Equality,
-        journal: Journal,
-        tell: Callable[[Record], None],
-    ) -> None:
+    def __init__(self, case: Case, asked: Asked, workers: Workers, equality: Equality) -> None:
         """Measure nothing yet."""
         self.case, self.asked = case, asked
-        self.records: list[Record] = []
         self.settings = asked.settings(case.backend)
-        self._numbers = list(numbers)
-        self._workers, self._equality, self._journal, self._tell = workers, equality, journal, tell
+        self._workers, self._equality = workers, equality
         self._status: Status = "ok"
         self._reason = ""
         self._hopeless = False
@@ -97,21 +87,19 @@ class Replicates:
     def _worker(self) -> Worker:
         return self._workers[self.case.backend]
 
-    def refuse(self, status: Status, reason: str) -> None:
-        """Record that none of the replicates can be made.
+    def make(self, number: int) -> Measured:
+        """Prepare, pass the gate, sample and diagnose; only sampling is timed as the fit.
 
         Parameters
         ----------
-        status : str
-            Of their records, such as `unsupported`.
-        reason : str
-            Why.
+        number : int
+            Of the replicate, from 0.
         """
-        while self._numbers:
-            self._status, self._reason = status, reason
-            self.record()
+        self._prepare()
+        self._sample(number)
+        return self._diagnosed(number)
 
-    def prepare(self) -> None:
+    def _prepare(self) -> None:
         """Build the posterior in a worker and pass the equality gate; neither is part of a fit's time."""
         if self._hopeless:
             return
@@ -157,11 +145,10 @@ class Replicates:
         transformed = {name: shape for name, shape in declared.transformed.items() if name in wanted}
         self._shapes = {**declared.parameters, **transformed}
 
-    def sample(self) -> None:
+    def _sample(self, number: int) -> None:
         """Make one fit, timed, and keep it in the worker."""
         if self._status != "ok":
             return
-        number = self._numbers[0]
         case, seed = self.case, fit_seed(self.asked.seed, self.case.dataset.id, number)
         try:
             start = None
@@ -176,73 +163,40 @@ class Replicates:
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
-    def record(self) -> None:
-        """Diagnose the fit, untimed, and put its record on the disk."""
-        number = self._numbers.pop(0)
+    def _diagnosed(self, number: int) -> Measured:
+        """Diagnose the fit, untimed, and return its record."""
         measured: dict[str, Any] = dict(self._build)
         if self._gate:
             measured["gate"] = self._gate
+        fit = None
         if self._status == "ok":
             try:
-                measured |= self._measured(number)
+                fit, found = self._measured(number)
+                measured |= found
             except WorkerError as error:
                 self._status, self._reason = error.status, str(error)
-        case = self.case
-        record = Record(
-            run=self._journal.id,
-            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            family=case.family.name,
-            kind=case.family.kind,
-            dataset=case.dataset.id,
-            dataset_digest=case.dataset.digest,
-            sizes=self._sizes,
-            dimension=self._dimension,
-            generated_with=dict(case.dataset.generated_with),
-            model=case.model.name,
-            model_digest=case.model.digest,
-            target=case.model.target,
-            backend=case.backend.name,
-            language=case.backend.language,
-            gradient="" if self._status == "unavailable" else case.backend.gradient,
-            sampler=case.backend.sampler,
-            protocol=self.asked.protocol,
-            settings=asdict(self.settings),
-            replicate=number,
-            seed=fit_seed(self.asked.seed, case.dataset.id, number),
-            status=self._status,
-            reason=self._reason or ("" if self._status == "ok" else "no reason was given"),
-            versions={} if self._status == "unavailable" else dict(case.backend.versions()),
-            environment=environment(),
-            **measured,
-        )
-        self._journal.append(record)
-        self.records.append(record)
-        self._tell(record)
+        known = {"sizes": self._sizes, "dimension": self._dimension}
+        record = record_of(self.case, self.asked, number, self._status, self._reason, **known, **measured)
+        return Measured(record, fit if self.asked.save_draws else None)
 
-    def _measured(self, number: int) -> dict[str, Any]:
-        """Fetch the fit and return the fields of its record."""
+    def _measured(self, number: int) -> tuple[Fit, dict[str, Any]]:
+        """Fetch the fit and return it, with the fields of its record."""
         case, peak = self.case, self._worker.peak_memory
         where = replayed(self.settings.chains, self.settings.draws)
         again = self._worker.replay(where)
         fit = self._worker.fetch()
         if problem := malformed(fit):
             raise WorkerError(problem)
-        fingerprint = digest(fit)
         measured: dict[str, Any] = {
             "wall_seconds": self._spent.seconds,
             "cpu_seconds": advanced(self._spent.cpu_seconds),
             "peak_memory": peak or None,
-            "draws_digest": fingerprint,
+            "draws_digest": digest(fit),
         }
         try:
             flags = audit(self.settings, fit, self._shapes)
             if not flags and not (case.backend.rounds_draws and not np.isfinite(again).any()):
                 flags += permuted(fit.log_density, again, where)
-            flags += [
-                f"audit: the same draws as in replicate {other.replicate}, which has another seed"
-                for other in self._journal.records
-                if other.key[:3] == case.key and other.draws_digest == fingerprint and other.replicate != number
-            ]
             target = case.family.target(case.model)
             rngs = [np.random.default_rng([fit_seed(0, case.dataset.id, number), k]) for k in (2, 3)]
             began = time.perf_counter()
@@ -259,16 +213,89 @@ class Replicates:
                 measured["health"] = biased_further(measured["further"])
         except Exception as error:  # the time was measured, and draws can be odd in ways nobody foresaw
             measured["health"] = [f"not diagnosed: {type(error).__name__}: {error}"]
-        if self.asked.save_draws:
-            self._journal.restore()
-            path = self._journal.folder / "draws" / f"{case.id}-{number}.nc"
-            try:
-                measured |= save(fit, path)
-            except OSError as error:
-                raise RunError(
-                    f"{path} can't be written ({error}); free space, then go on: --resume {named(self._journal.folder)}"
-                ) from error
-        return measured
+        return fit, measured
+
+
+def record_of(case: Case, asked: Asked, number: int, status: Status, reason: str, **measured: Any) -> Record:
+    """Return the record of a replicate, by default of one of which nothing was measured.
+
+    Parameters
+    ----------
+    case : Case
+        What was to be fit.
+    asked : Asked
+        How.
+    number : int
+        Of the replicate.
+    status, reason : str
+        What became of it, and why.
+    **measured
+        All other fields that are known.
+    """
+    gone = status == "unavailable"
+    fields: dict[str, Any] = {"sizes": dict(case.dataset.sizes), **measured}
+    return Record(
+        run="",
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        family=case.family.name,
+        kind=case.family.kind,
+        dataset=case.dataset.id,
+        dataset_digest=case.dataset.digest,
+        generated_with=dict(case.dataset.generated_with),
+        model=case.model.name,
+        model_digest=case.model.digest,
+        target=case.model.target,
+        backend=case.backend.name,
+        language=case.backend.language,
+        gradient="" if gone else case.backend.gradient,
+        sampler=case.backend.sampler,
+        protocol=asked.protocol,
+        settings=asdict(asked.settings(case.backend)),
+        replicate=number,
+        seed=fit_seed(asked.seed, case.dataset.id, number),
+        status=status,
+        reason=reason or ("" if status == "ok" else "no reason was given"),
+        versions={} if gone else dict(case.backend.versions()),
+        environment=environment(),
+        **fields,
+    )
+
+
+def keep(journal: Journal, measured: Measured) -> Record:
+    """Put a record on the disk, with its draws where they are to be kept, and return it as it stands there.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of the run.
+    measured : Measured
+        What was made, here or elsewhere.
+
+    Raises
+    ------
+    RunError
+        If it can't be written.
+    """
+    record, fields = measured.record, dict[str, Any](run=journal.id)
+    again = [
+        f"audit: the same draws as in replicate {other.replicate}, which has another seed"
+        for other in journal.with_draws(record.draws_digest)
+        if other.key[:3] == record.key[:3] and other.replicate != record.replicate
+    ]
+    if again:
+        fields["health"] = [*record.health, *again]
+    if measured.fit is not None:
+        journal.restore()
+        path = journal.folder / "draws" / f"{'-'.join(map(str, record.key))}.nc"
+        try:
+            fields |= save(measured.fit, path)
+        except OSError as error:
+            raise RunError(
+                f"{path} can't be written ({error}); free space, then go on: --resume {named(journal.folder)}"
+            ) from error
+    record = replace(record, **fields)
+    journal.append(record)
+    return record
 
 
 def advanced(cpu_seconds: float) -> float | None:

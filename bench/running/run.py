@@ -1,7 +1,7 @@
 """A run: what is asked, refused before anything is sampled if it can't be done, and the life of its folder."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.families.base import Dataset, Family, Model
-from bench.records import RUNS, Journal, RunError, find_run, new_run_id, read_run
+from bench.records import RUNS, Journal, Record, RunError, Status, find_run, new_run_id, read_run
+from bench.running import place
+from bench.running.cluster import Cluster, Job
 from bench.running.environment import environment
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
-from bench.running.measure import Case
+from bench.running.measure import Case, Measured, Replicates, keep, record_of
 from bench.settings import Asked
 
 T = TypeVar("T")
@@ -165,8 +167,16 @@ class Plan:
             if getattr(model, backend.language) is not None
         ]
 
-    def describe(self, command: Sequence[str]) -> dict[str, Any]:
-        """Return what `run.json` keeps."""
+    def describe(self, command: Sequence[str], cluster: Cluster | None = None) -> dict[str, Any]:
+        """Return what `run.json` keeps.
+
+        Parameters
+        ----------
+        command : sequence of str
+            The words of the command line.
+        cluster : Cluster, optional
+            Where the fits are made, if not here.
+        """
         return {
             "command": list(command),
             "datasets": {dataset.id: dataset.digest for _, dataset, _ in self.subjects},
@@ -178,10 +188,12 @@ class Plan:
             "missing": dict(self.missing),
             "asked": asdict(self.asked),
             "settings": {backend.name: asdict(self.asked.settings(backend)) for backend in self.backends},
-            "environment": environment(),
+            "environment": environment() if cluster is None else {**environment(), **ELSEWHERE},
         }
 
 
+ELSEWHERE = dict.fromkeys(("cpu", "cores", "machine", "memory_gib", "system", "usable_cores"), "those of a cluster")
+"""What is said of the machine of a run whose fits are made on many; their records say which."""
 _IMMATERIAL = {("environment", "commit")} | {("asked", name) for name in ("fit_timeout", "memory_limit", "save_draws")}
 """What may differ between the parts of a run: it changes no figure that is measured."""
 
@@ -210,6 +222,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in sorted(old.keys() | new.keys()):
             if (part, name) in _IMMATERIAL:
                 continue
+            if name in ("machine", "usable_cores") and name not in old:
+                continue  # older runs don't say
             if part == "asked" and name == "replicates" and new[name] >= old.get(name, 0):
                 continue  # more of the same
             if old.get(name) != new.get(name):
@@ -218,7 +232,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 class Run:
-    """The open run of this process: its plan, its folder and its workers.
+    """The open run of this process: its plan, its folder and where its fits are made.
 
     Parameters
     ----------
@@ -232,6 +246,10 @@ class Run:
         Whether to resume although something differs.
     runs : Path
         Folder of all runs.
+    tell : callable
+        Called with each record that `measure` or `refuse` made.
+    cluster : Cluster, optional
+        Where `measure` makes fits; None makes them on this machine.
 
     Raises
     ------
@@ -247,10 +265,12 @@ class Run:
         *,
         anyway: bool = False,
         runs: Path = RUNS,
+        tell: Callable[[Record], None] = lambda record: None,
+        cluster: Cluster | None = None,
     ) -> None:
         """Open the folder; no worker is started yet."""
         self.plan = plan
-        asked = plan.describe(command)
+        asked = plan.describe(command, cluster)
         if resume is None:
             self.journal = Journal(runs / new_run_id(), asked)
         else:
@@ -266,13 +286,87 @@ class Run:
             self.journal.go_on(command, plan.asked.replicates)
         self.workers = Workers(plan.asked.memory_limit, plan.asked.fit_timeout)
         self.equality = Equality(self.workers, plan.asked.fit_timeout)
+        self._tell, self._cluster = tell, cluster
+        self._earlier = {record.key for record in self.journal.records}
+        self._here: Replicates | None = None
+        self._elsewhere: dict[tuple[str, str, str, int], Record] = {}
 
     def missing(self, case: Case) -> list[int]:
-        """Replicates of a case that have no record yet."""
-        done = {record.key for record in self.journal.records}
-        return [number for number in range(self.plan.asked.replicates) if (*case.key, number) not in done]
+        """Replicates of a case that had no record when the run was opened."""
+        return [number for number in range(self.plan.asked.replicates) if (*case.key, number) not in self._earlier]
+
+    def send(self, cases: Sequence[Case]) -> None:
+        """Give the missing fits of some cases to the cluster, if there is one.
+
+        All fits of one dataset and replicate are compared with each other: they are made on one machine, one after
+        the other, and go on where they began.
+
+        Parameters
+        ----------
+        cases : sequence of Case
+            Those that `measure` will be asked for.
+        """
+        if self._cluster is None:
+            return
+        groups: dict[tuple[str, int], list[Job]] = {}
+        for case in cases:
+            if not (case.backend.unavailable() or case.backend.unsupported(case.model)):
+                for number in self.missing(case):
+                    job = Job((case, number), place.fit, (case, self.plan.asked, number))
+                    groups.setdefault((case.dataset.id, number), []).append(job)
+        machines = {(r.dataset, r.replicate): r.environment.get("machine") for r in self.journal.records}
+        for group, jobs in groups.items():
+            self._cluster.add(jobs, machines.get(group))
+
+    def measure(self, case: Case, number: int) -> Record:
+        """Make a replicate here, or wait for it; every record is on the disk before the next one is looked at.
+
+        Parameters
+        ----------
+        case : Case
+            What to fit.
+        number : int
+            Of the replicate.
+
+        Raises
+        ------
+        RunError
+            If a record can't be written, or the cluster is gone.
+        """
+        if self._cluster is None:
+            if self._here is None or self._here.case is not case:
+                self._here = Replicates(case, self.plan.asked, self.workers, self.equality)
+            return self._keep(self._here.make(number))
+        while (*case.key, number) not in self._elsewhere:
+            answer = next(self._cluster)
+            of, which = answer.key
+            if answer.status == "ok":
+                record = self._keep(answer.value)
+            else:
+                record = self.refuse(of, which, answer.status, str(answer.value))
+            self._elsewhere[record.key] = record
+        return self._elsewhere.pop((*case.key, number))
+
+    def refuse(self, case: Case, number: int, status: Status, reason: str) -> Record:
+        """Record that a replicate can't be made.
+
+        Parameters
+        ----------
+        case : Case
+            What was to be fit.
+        number : int
+            Of the replicate.
+        status, reason : str
+            Of the record, such as `unsupported`, and why.
+        """
+        return self._keep(Measured(record_of(case, self.plan.asked, number, status, reason)))
+
+    def _keep(self, measured: Measured) -> Record:
+        record = keep(self.journal, measured)
+        self._tell(record)
+        return record
 
     def close(self) -> None:
-        """Kill the workers and release the folder."""
+        """End the workers and release the folder."""
         self.workers.close()
         self.journal.close()

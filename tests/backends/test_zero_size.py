@@ -12,7 +12,7 @@ from bench.families.pair import Pair
 from bench.records import Journal
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
-from bench.running.measure import Case, Replicates
+from bench.running.measure import Case, Replicates, keep
 from bench.settings import Asked
 from tests.conftest import WorkerOf
 from tests.running.tiny import tiny
@@ -59,11 +59,7 @@ def test_what_has_no_elements_is_left_out_from_the_description_to_the_record(
     journal = Journal(tmp_path / "run", {})
     asked = Asked(overrides={"chains": 2, "warmup": 500, "draws": 1000, "cores": min(2, os.cpu_count() or 1)})
     case = Case(pair, dataset, model, BACKENDS[name])
-    replicates = Replicates(case, asked, [0], workers, equality, journal, lambda record: None)
-    replicates.prepare()
-    replicates.sample()
-    replicates.record()
-    (record,) = replicates.records
+    record = keep(journal, Replicates(case, asked, workers, equality).make(0))
     assert (record.status, record.health) == ("ok", []), record.reason
     assert set(record.quantities) == {"mu", "last"}
     assert record.quantities["mu"].mean == pytest.approx(3.5 / 4, abs=0.1)

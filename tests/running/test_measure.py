@@ -13,11 +13,11 @@ from bench.families.base import Dataset, Family, Floats, Model
 from bench.families.eight_schools import EightSchools
 from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS
-from bench.records import STATUSES, Journal, Record, Status, read_records
+from bench.records import Journal, Record, read_records
 from bench.running import measure
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
-from bench.running.measure import Case, Replicates, digest
+from bench.running.measure import Case, Replicates, digest, keep
 from bench.settings import Asked, Settings
 from tests.running.faults import Faulty, nan_gradient, twice, wrong_shape
 from tests.running.tiny import tiny
@@ -50,19 +50,10 @@ class Measure:
 
     def __init__(self, journal: Journal, workers: Workers, equality: Equality) -> None:
         self.journal, self._workers, self._equality = journal, workers, equality
-        self.told: list[Record] = []
-
-    def replicates(self, case: Case, asked: Asked, numbers: list[int]) -> Replicates:
-        return Replicates(case, asked, numbers, self._workers, self._equality, self.journal, self.told.append)
 
     def __call__(self, case: Case, count: int = 1, asked: Asked | None = None) -> list[Record]:
-        replicates = self.replicates(case, asked or Asked(overrides=SMALL), list(range(count)))
-        for _ in range(count):
-            replicates.prepare()
-            replicates.sample()
-            replicates.record()
-        assert self.told[-count:] == replicates.records
-        return replicates.records
+        replicates = Replicates(case, asked or Asked(overrides=SMALL), self._workers, self._equality)
+        return [keep(self.journal, replicates.make(number)) for number in range(count)]
 
 
 @pytest.fixture
@@ -176,14 +167,12 @@ def test_replicates_differ_in_seed_and_draws_and_are_made_again_alike(measured: 
     assert again.quantities == first.quantities
 
 
-def test_the_same_draws_with_another_seed_are_flagged(measured: Measure) -> None:
-    seeds = Faulty("deaf")
-    stuck = Case(FAMILY, SMOKE, MODELS["centered"], seeds)
-    first, again = measured(stuck)[0], measured(stuck)[0]
-    assert again.health == first.health == []  # the same replicate twice is no copy
-    measured.journal.records[:] = [replace(record, replicate=5) for record in measured.journal.records]
-    (copy,) = measured(stuck)
-    assert "audit: the same draws as in replicate 5, which has another seed" in copy.health
+def test_the_same_draws_with_another_seed_are_flagged(journal: Journal, workers: Workers, equality: Equality) -> None:
+    stuck = Replicates(case("centered"), Asked(overrides=SMALL), workers, equality).make(0)
+    copy = replace(stuck, record=replace(stuck.record, replicate=5))
+    assert keep(journal, stuck).health == []
+    assert keep(journal, stuck).health == []  # the same replicate twice is no copy
+    assert set(keep(journal, copy).health) == {"audit: the same draws as in replicate 0, which has another seed"}
 
 
 def test_a_healthy_fit_is_graded_against_the_exact_posterior(measured: Measure) -> None:
@@ -216,15 +205,6 @@ def test_draws_of_another_shape_keep_their_time(measured: Measure) -> None:
     assert record.status == "ok"
     assert record.wall_seconds is not None
     assert not record.healthy
-
-
-@pytest.mark.parametrize("status", ["unavailable", "unsupported"])
-def test_what_cannot_run_has_a_record_for_each_replicate(status: Status, measured: Measure) -> None:
-    measured.replicates(case("centered"), Asked(), [0, 1]).refuse(status, "no compiler; type: x")
-    assert status in STATUSES
-    kept = read_records(measured.journal.folder)
-    assert [(r.status, r.reason, r.replicate) for r in kept] == [(status, "no compiler; type: x", n) for n in (0, 1)]
-    assert all(r.wall_seconds is None for r in kept)
 
 
 @pytest.mark.parametrize("density", [twice, nan_gradient])

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS
 from bench.families.pair import Pair
 from bench.families.registry import FAMILIES
-from bench.running.run import Plan, UsageError, choose, differences
+from bench.records import Record, Status, read_records
+from bench.running.run import Plan, Run, UsageError, choose, differences
 from bench.settings import Asked
 from tests.running.tiny import STAN, tiny
 
@@ -199,3 +201,17 @@ def test_engine_options_are_backends_more_whose_names_tell_of_them() -> None:
 def test_unknown_engine_options_are_refused_with_those_there_are(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Plan.make(chosen("smoke"), None, None, Asked(), [text])
+
+
+@pytest.mark.parametrize("status", ["unavailable", "unsupported"])
+def test_what_cannot_run_has_a_record_for_each_replicate(status: Status, tmp_path: Path) -> None:
+    told: list[Record] = []
+    run = Run(plan(replicates=2), runs=tmp_path, tell=told.append)
+    case, numbers = run.plan.cases[0], run.missing(run.plan.cases[0])
+    for number in numbers:
+        run.refuse(case, number, status, "no compiler; type: x")
+    run.close()
+    kept = read_records(run.journal.folder)
+    assert told == kept
+    assert [(r.status, r.reason, r.replicate) for r in kept] == [(status, "no compiler; type: x", n) for n in (0, 1)]
+    assert all(r.wall_seconds is None for r in kept)
