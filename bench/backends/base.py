@@ -70,6 +70,8 @@ class Fit:
         Part of the call's wall time between the sampler's end and all arrays in memory.
     warmup_seconds, sampling_seconds : array of shape (chain,), optional
         By the sampler's own clock; None where it has none.
+    device : str
+        Where densities were evaluated: `CPU`, or the name of a GPU.
     """
 
     draws: dict[str, Floats]
@@ -85,6 +87,7 @@ class Fit:
     extraction_seconds: float
     warmup_seconds: Floats | None = None
     sampling_seconds: Floats | None = None
+    device: str = "CPU"
 
 
 class Posterior(ABC):

@@ -1,19 +1,21 @@
 """nutpie: NUTS in Rust, on PyMC models compiled by Numba or JAX."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import EngineOption, installed
+from bench.backends.base import EngineOption, Fit, installed
 from bench.backends.nutpie_sampler import OPTIONS, STOCK, NutpieSampled
 from bench.backends.pymc_engine import PyMCEngine
-from bench.backends.pymc_jax import JAX, lacks, require_float64, tracing
+from bench.backends.pymc_jax import JAX, device, lacks, require_float64, tracing
 from bench.backends.pymc_program import PyMCMaps, build, swappable
-from bench.families.base import Data, Model
+from bench.families.base import Data, Model, Values
 from bench.origin import package_version
+from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 
@@ -106,3 +108,7 @@ class NutpieJaxPosterior(NutpiePosterior):
         evaluate = self._compiled._make_logp_func()
         value, gradient = evaluate(np.asarray(position, dtype=np.float64), **self._compiled._shared_data)
         return float(value), gradient
+
+    def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
+        """Sample with nutpie, and say where JAX computed."""
+        return replace(super().sample(settings, seed, start, keep), device=device())

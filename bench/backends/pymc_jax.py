@@ -208,6 +208,7 @@ class JaxPosterior(PyMCMaps):
             step_size=all_chains.step_size,
             warmup_gradients=all_chains.warmup_gradients.astype(np.int64),
             extraction_seconds=time.perf_counter() - ended,
+            device=device(),
         )
 
     @property

@@ -177,6 +177,7 @@ def conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
                 note(f"setting {name}", value)
         for name in ("cpu", "cores", "system", "threads"):
             note(f"machine {name}", record.environment.get(name, "unknown"))
+        note("device", record.environment.get("device", "CPU"))
         note("Python", ".".join(str(record.environment.get("python", "unknown")).split(".")[:2]))
     return {name: " and ".join(sorted(values)) for name, values in found.items()}
 

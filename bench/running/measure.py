@@ -212,8 +212,7 @@ class Replicates:
             status=self._status,
             reason=self._reason or ("" if self._status == "ok" else "no reason was given"),
             versions={} if self._status == "unavailable" else dict(case.backend.versions()),
-            environment=environment(),
-            **measured,
+            **{"environment": environment(), **measured},
         )
         self._journal.append(record)
         self.records.append(record)
@@ -233,6 +232,7 @@ class Replicates:
             "cpu_seconds": advanced(self._spent.cpu_seconds),
             "peak_memory": peak or None,
             "draws_digest": fingerprint,
+            "environment": {**environment(), "device": fit.device},
         }
         try:
             flags = audit(self.settings, fit, self._shapes)

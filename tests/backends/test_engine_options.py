@@ -49,10 +49,10 @@ def test_an_option_changes_the_draws_and_not_the_posterior(name: str, option: st
         with Worker(engine) as worker:
             worker.prepare(MODEL, DATA)
             densities.append(worker.densities(START)[0])
-            for start in (START, START[::-1]):
+            for start in (START, START[::-1]) if engine.chosen else (START,):
                 worker.sample(SETTINGS, 1, start, ["m"])
                 draws.append(worker.fetch().draws["m"])
     assert densities[0] == pytest.approx(densities[1], rel=1e-12)
-    assert not np.array_equal(draws[0], draws[2])
-    assert not np.array_equal(draws[2], draws[3]), "it starts where it likes"
-    assert abs(draws[0].mean() - draws[2].mean()) < 0.5
+    assert not np.array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[1], draws[2]), "it starts where it likes"
+    assert abs(draws[0].mean() - draws[1].mean()) < 0.5

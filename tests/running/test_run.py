@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bench.backends import BACKENDS
+from bench.backends import BACKENDS, nutpie
 from bench.families.base import Dataset, Family
 from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS
@@ -193,9 +193,19 @@ def test_engine_options_are_backends_more_whose_names_tell_of_them() -> None:
         ("nutpie:metric=dense", "nutpie has no option 'metric=dense'; there are: adaptation=low_rank"),
         ("nutpie:adaptation=high", "nutpie has no option 'adaptation=high'; there are: adaptation=low_rank"),
         ("nutpie", "nutpie has no option ''; there are: adaptation=low_rank"),
-        ("pymc:mode=FAST", "pymc has no option 'mode=FAST'; it has none"),
+        ("pymc:mode=FAST", "pymc has no option 'mode=FAST'; there are: mode="),
+        ("pystan:mode=FAST", "pystan has no option 'mode=FAST'; it has none"),
     ],
 )
 def test_unknown_engine_options_are_refused_with_those_there_are(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Plan.make(chosen("smoke"), None, None, Asked(), [text])
+
+
+def test_an_engine_option_whose_package_is_missing_is_refused_with_what_to_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nutpie, "JAX", "no-such-jax>=1")
+    said = "--engine-option nutpie:gradient=jax: no-such-jax is not installed; type: pip install no-such-jax"
+    with pytest.raises(UsageError, match=said):
+        Plan.make(chosen("smoke"), None, "nutpie", Asked(), ["nutpie:gradient=jax"])
