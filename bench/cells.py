@@ -167,44 +167,6 @@ def machines(records: Iterable[Record]) -> set[str]:
     return {str(record.environment["machine"]) for record in records if "machine" in record.environment}
 
 
-def ratios(a: Cell, b: Cell) -> dict[int, float]:
-    """Return the ratio of effective draws per second, a over b, of each replicate that both made on one machine.
-
-    Parameters
-    ----------
-    a, b : Cell
-        Cases of one dataset.
-    """
-    others = {record.replicate: record for record in b.counted}
-    return {
-        record.replicate: record.ess_per_second / rate
-        for record in a.counted
-        if record.ess_per_second
-        and (other := others.get(record.replicate)) is not None
-        and (rate := other.ess_per_second)
-        and len(machines([record, other])) < 2
-    }
-
-
-def ratio(a: Cell, b: Cell) -> float | None:
-    """Return the ratio of effective draws per second, a over b, formed within machines.
-
-    Parameters
-    ----------
-    a, b : Cell
-        Cases of one dataset.
-
-    Returns
-    -------
-    float, optional
-        Of the geometric means over replicates; where these are from several machines, over those that both made on
-        one. None where a rate is not known.
-    """
-    if len(machines([*a.counted, *b.counted])) > 1:
-        return geometric_mean(list(ratios(a, b).values()))
-    return a.ess_per_second / b.ess_per_second if a.ess_per_second and b.ess_per_second else None
-
-
 def baseline(table: Sequence[Cell]) -> str:
     """Choose the backend that ratios refer to: `cmdstan`, else `stanli`, else the first there is."""
     present = list(dict.fromkeys(cell.backend for cell in table if cell.fits))

@@ -147,7 +147,7 @@ class Record:
         SHA-256 over the draws; the file that holds them and its size, where they were kept.
     versions, environment : dict
         Of the backend, with the commit that a package was built from, if known (`bench.origin`); of the machine, the
-        interpreter and the repository.
+        interpreter and the repository, with the device that evaluated densities.
     """
 
     run: str

@@ -4,7 +4,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -70,6 +70,8 @@ class Fit:
         Part of the call's wall time between the sampler's end and all arrays in memory.
     warmup_seconds, sampling_seconds : array of shape (chain,), optional
         By the sampler's own clock; None where it has none.
+    device : str
+        Where densities were evaluated: `CPU`, or the name of a GPU.
     """
 
     draws: dict[str, Floats]
@@ -85,6 +87,7 @@ class Fit:
     extraction_seconds: float
     warmup_seconds: Floats | None = None
     sampling_seconds: Floats | None = None
+    device: str = "CPU"
 
 
 class Posterior(ABC):
@@ -185,10 +188,14 @@ class EngineOption:
         What there is, but for the default.
     of : str
         What it changes, `gradient` or `sampler`.
+    called : dict of str to str
+        What that is then called, by value, where something else takes its place; elsewhere the option is added to its
+        name.
     """
 
     values: tuple[str, ...]
     of: Literal["gradient", "sampler"]
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backend(ABC):
@@ -250,8 +257,9 @@ class Backend(ABC):
         said = ";".join(f"{name}={value}" for name, value in chosen.items())
         made.name, made.chosen = f"{self.name}[{said}]", dict(chosen)
         for name, value in chosen.items():
-            of = self.options[name].of
-            setattr(made, of, f"{getattr(made, of)} {name}={value}")
+            option = self.options[name]
+            called = option.called.get(value, f"{getattr(made, option.of)} {name}={value}")
+            setattr(made, option.of, called)
         return made
 
     def unsupported(self, model: Model) -> str | None:

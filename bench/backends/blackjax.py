@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.backends.pymc_jax import JaxBackend, LogDensity, Transitions
+from bench.backends.pymc_jax import JAX, JaxBackend, LogDensity, Transitions
 from bench.settings import Settings
 
 
@@ -12,7 +12,7 @@ class BlackJAX(JaxBackend):
     name = "blackjax"
     sampler = "BlackJAX"
     imports = ("bench.backends.jax_start", "pymc", "pymc.sampling.jax", "blackjax")
-    needs = ("blackjax>=1.7", "jax>=0.10")
+    needs = ("blackjax>=1.7", JAX)
 
     @staticmethod
     def transitions(log_density: LogDensity, key: Any, start: Any, settings: Settings) -> Transitions:

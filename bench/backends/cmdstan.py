@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Backend, Cache, Fit, compiler, installed
+from bench.backends.base import Backend, Cache, EngineOption, Fit, compiler, installed
 from bench.backends.stan_program import StanPosterior, fortran
 from bench.families.base import Data, Model, Program, Values
 from bench.origin import built_from, commit_of, package_version
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-OPTIONS: dict[str, str] = {}
-"""Options of the C++ compiler; part of the key under which an executable is kept."""
-
 
 class CmdStan(Backend):
     """Stan programs compiled by CmdStan, one process a chain."""
@@ -37,6 +35,13 @@ class CmdStan(Backend):
     gradient = "Stan C++"
     sampler = "Stan"
     imports = ("cmdstanpy", "stanli")
+    options = MappingProxyType(
+        {
+            "stanc_O1": EngineOption(("true",), "gradient"),
+            "STAN_NO_RANGE_CHECKS": EngineOption(("true",), "gradient"),
+            "STAN_CPP_OPTIMS": EngineOption(("true",), "gradient"),
+        }
+    )
     compared_at = 24
     rounds_draws = True
 
@@ -91,7 +96,7 @@ class CmdStan(Backend):
         import cmdstanpy
 
         key = sha256(
-            repr((program.code, cmdstanpy.cmdstan_path(), self.versions(), sorted(OPTIONS.items()))).encode()
+            repr((program.code, cmdstanpy.cmdstan_path(), self.versions(), sorted(self.chosen.items()))).encode()
         ).hexdigest()[:16]
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hierbench" / "cmdstan"
         executable = root / key / "model"
@@ -101,7 +106,11 @@ class CmdStan(Backend):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "model.stan"
             source.write_text(program.code, encoding="utf-8")
-            cmdstanpy.CmdStanModel(stan_file=str(source), cpp_options=OPTIONS)
+            cmdstanpy.CmdStanModel(
+                stan_file=str(source),
+                stanc_options={"O1": True} if "stanc_O1" in self.chosen else {},
+                cpp_options={name: value for name, value in self.chosen.items() if name.startswith("STAN_")},
+            )
             finished = tempfile.mkdtemp(dir=root)
             shutil.copy2(Path(folder) / "model", finished)
         try:

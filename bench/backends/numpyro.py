@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.backends.pymc_jax import JaxBackend, LogDensity, Transitions
+from bench.backends.pymc_jax import JAX, JaxBackend, LogDensity, Transitions
 from bench.settings import Settings
 
 
@@ -12,7 +12,7 @@ class NumPyro(JaxBackend):
     name = "numpyro"
     sampler = "NumPyro"
     imports = ("bench.backends.jax_start", "pymc", "pymc.sampling.jax", "numpyro.infer")
-    needs = ("numpyro>=0.22", "jax>=0.10")
+    needs = ("numpyro>=0.22", JAX)
 
     @staticmethod
     def transitions(log_density: LogDensity, key: Any, start: Any, settings: Settings) -> Transitions:

@@ -39,11 +39,14 @@ class NutpieSampled(Posterior):
     ----------
     chosen : mapping of str to str
         Of `OPTIONS`.
-    _compiled : nutpie.compile_pymc.CompiledPyMCModel
-        Its log density as a C function, with the data.
+    _compiled : nutpie.sample.CompiledModel
+        Its log density, with the data.
+    _starts : str
+        The field of that model which holds the function that makes starts.
     """
 
     chosen: Mapping[str, str] = MappingProxyType({})
+    _starts = "initial_point_func"
 
     _compiled: Any
     _chain_of: Mapping[int, int] = {}
@@ -79,7 +82,7 @@ class NutpieSampled(Posterior):
             return position
 
         nutpie.sample(
-            dataclasses.replace(self._compiled, initial_point_func=listen),
+            dataclasses.replace(self._compiled, **{self._starts: listen}),
             draws=1,
             tune=1,
             chains=settings.chains,
@@ -97,7 +100,7 @@ class NutpieSampled(Posterior):
         compiled = self._compiled
         if start is not None:
             starts = [self.unconstrain(values) for values in start]
-            compiled = dataclasses.replace(compiled, initial_point_func=lambda number: starts[self._chain_of[number]])
+            compiled = dataclasses.replace(compiled, **{self._starts: lambda number: starts[self._chain_of[number]]})
         clock = _Clock(settings)
         trace: Any = nutpie.sample(
             compiled,

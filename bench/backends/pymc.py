@@ -2,19 +2,27 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.backends.base import Fit, compiler, installed
+from bench.backends.base import EngineOption, Fit, compiler, installed
 from bench.backends.pymc_engine import PyMCEngine
-from bench.backends.pymc_program import PyMCMaps, build, compiled_files, numba_for_c
+from bench.backends.pymc_program import PyMCMaps, build, compiled_files, compiles_c, has_compiler, numba_for_c
 from bench.families.base import Data, Model, Values
 from bench.origin import package_version
 from bench.settings import Settings
 
 Floats = NDArray[np.float64]
+
+MODES = {"NUMBA": "Numba", "C": "PyTensor C"}
+"""PyTensor's modes, and what compiles in them.
+
+JAX is none of them: PyMC's chains are forked processes, in which JAX hangs, and new ones would compile within the fit.
+"""
 
 
 class PyMC(PyMCEngine):
@@ -24,34 +32,57 @@ class PyMC(PyMCEngine):
     sampler = "PyMC"
     imports = ("pymc",)
 
-    @property
+    @cached_property
     def gradient(self) -> str:  # type: ignore[override]
         """What compiles log densities: C in PyMC 5 where there is a compiler, else Numba."""
-        return "PyTensor C" if int(package_version("pymc").split(".")[0]) < 6 and not numba_for_c() else "Numba"
+        return MODES[_default_mode()]
+
+    @property
+    def options(self) -> Mapping[str, EngineOption]:  # type: ignore[override]
+        """PyTensor's mode: the one that this PyMC does not take by itself."""
+        return {"mode": EngineOption(tuple(mode for mode in MODES if mode != _default_mode()), "gradient", MODES)}
 
     def unavailable(self) -> str | None:
-        """Say whether PyMC is missing."""
+        """Say whether PyMC is missing, or the compiler for C where that was chosen."""
+        if self.chosen.get("mode") == "C" and not has_compiler():
+            return "mode=C needs a C++ compiler, and none is found; install g++ or clang++, or leave out the option"
         return installed("pymc")
 
     def versions(self) -> Mapping[str, str]:
         """Versions of PyMC and what compiles its models."""
         versions = {package: package_version(package) for package in ("pymc", "pytensor", "numba", "numpy")}
-        if int(versions["pymc"].split(".")[0]) < 6:
+        if self.gradient == MODES["C"]:
+            versions["g++"] = compiler()
+        elif compiles_c():
             versions["g++"] = "none, Numba compiles" if numba_for_c() else compiler()
         return versions
 
     def bind(self, model: Model, data: Data) -> "PyMCPosterior":
         """Build a model with its data."""
-        return PyMCPosterior(model, build(self.program(model), data), data)
+        posterior = PyMCPosterior(model, build(self.program(model), data), data)
+        posterior.compiling = dict(self.chosen)
+        return posterior
+
+
+def _default_mode() -> str:
+    return "C" if compiles_c() and not numba_for_c() else "NUMBA"
 
 
 class PyMCPosterior(PyMCMaps):
-    """A PyMC model with its data and, once it is compiled, its log density."""
+    """A PyMC model with its data and, once it is compiled, its log density.
+
+    Attributes
+    ----------
+    compiling : mapping of str to str
+        How PyTensor compiles, as `pm.sample(compile_kwargs=...)` takes it; empty for PyMC's own way.
+    """
+
+    compiling: Mapping[str, str] = MappingProxyType({})
 
     def compile(self) -> None:
         """Compile log density and gradient."""
         before = compiled_files()
-        self._function: Any = self._pymc.logp_dlogp_function(ravel_inputs=True)
+        self._function: Any = self._pymc.logp_dlogp_function(ravel_inputs=True, **self.compiling)
         self._function.set_extra_values({})
         self._function._pytensor_function.trust_input = True
         self._function([np.zeros(self.dimension)])  # Numba compiles at the first call
@@ -86,6 +117,7 @@ class PyMCPosterior(PyMCMaps):
                 progressbar=False,
                 compute_convergence_checks=False,
                 discard_tuned_samples=False,
+                compile_kwargs=dict(self.compiling),
                 **options,
             )
         ended = time.perf_counter()

@@ -2,16 +2,18 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from packaging.requirements import Requirement
 
-from bench.backends.base import Fit, installed
+from bench.backends.base import EngineOption, Fit, installed
 from bench.backends.pymc_engine import PyMCEngine
 from bench.backends.pymc_program import PyMCMaps, build
 from bench.families.base import Data, DataError, Model, Values
@@ -20,6 +22,8 @@ from bench.settings import Settings
 
 Floats = NDArray[np.float64]
 LogDensity = Callable[[Any], Any]
+JAX = "jax>=0.10"
+"""The oldest with which the engines here were seen to work."""
 TRIES = 10
 """Starts of its own that a chain tries until one has a finite density, as PyMC does."""
 
@@ -62,29 +66,22 @@ class JaxBackend(PyMCEngine):
     gradient = "JAX"
     default = "never"
     extra = "jax"
+    options = MappingProxyType({"chains": EngineOption(("vectorized",), "sampler")})
     needs: tuple[str, ...]
 
     def unavailable(self) -> str | None:
         """Say whether JAX or the sampler is missing or too old."""
-        if missing := installed("pymc", *(need.name for need in self._needs)):
-            return missing
-        for need in self._needs:
-            if version(need.name) not in need.specifier:
-                return f'{need.name} is {version(need.name)}, which is too old; type: pip install "{need}"'
-        return None
+        return installed("pymc") or lacks(*self.needs)
 
     def versions(self) -> Mapping[str, str]:
         """Versions of the sampler and what compiles it."""
-        packages = (*(need.name for need in self._needs), "jaxlib", "pymc", "pytensor", "numpy")
+        packages = (*(Requirement(need).name for need in self.needs), "jaxlib", "pymc", "pytensor", "numpy")
         return {package: package_version(package) for package in packages}
-
-    @property
-    def _needs(self) -> list[Requirement]:
-        return [Requirement(need) for need in self.needs]
 
     def bind(self, model: Model, data: Data) -> "JaxPosterior":
         """Build a model with its data."""
-        return JaxPosterior(model, build(self.program(model), data), data, self.transitions)
+        built = build(self.program(model), data)
+        return JaxPosterior(model, built, data, self.transitions, vectorized="chains" in self.chosen)
 
     @staticmethod
     @abstractmethod
@@ -119,12 +116,16 @@ class JaxPosterior(PyMCMaps):
         The data block that it was built with.
     transitions : callable
         The sampler; see `JaxBackend.transitions`.
+    vectorized : bool
+        Whether all chains are one call, in which they walk in step, instead of a call each.
     """
 
-    def __init__(self, model: Model, built: Any, data: Data, transitions: Callable[..., Transitions]) -> None:
+    def __init__(
+        self, model: Model, built: Any, data: Data, transitions: Callable[..., Transitions], *, vectorized: bool = False
+    ) -> None:
         """Compile nothing yet."""
         super().__init__(model, built, data)
-        self._transitions = transitions
+        self._transitions, self._vectorized = transitions, vectorized
         self._chains: dict[tuple[float, ...], Any] = {}
 
     def compile(self) -> None:
@@ -138,20 +139,13 @@ class JaxPosterior(PyMCMaps):
         import jax
 
         named = [*self._pymc.free_RVs, *self._pymc.deterministics]
-        try:
+        with tracing(self._model):
             self._density = self._traced([self._pymc.logp()])
             self._values = self._traced(self._pymc.replace_rvs_by_values(named))
             evaluate = jax.jit(jax.value_and_grad(self._log_density))
             self._evaluate = evaluate.lower(np.zeros(self.dimension), self._given).compile()
-        except Exception as error:  # PyTensor and JAX raise many types for what they can't do
-            why = str(error).strip().split("\n")[0]
-            raise DataError(
-                f"JAX can't trace {self._model.name} ({type(error).__name__}: {why}); take other backends: "
-                "--backend pymc,nutpie"
-            ) from error
         found, _ = self._evaluate(np.zeros(self.dimension), self._given)
-        if found.dtype != np.float64:
-            raise DataError(f"JAX computes in {found.dtype} here; type: unset PYTENSOR_FLAGS JAX_ENABLE_X64")
+        require_float64(found.dtype)
         self._names = [self.stan_name(variable.name) for variable in named]
         self.cache = "built"
 
@@ -168,7 +162,7 @@ class JaxPosterior(PyMCMaps):
         """Compile the sampler for these settings, which XLA must know, unless that was done before."""
         import jax
 
-        if (asked := _static(settings)) in self._chains:
+        if (asked := self._static(settings)) in self._chains:
             return
 
         def chain(seed: Any, start: Any, given: Any) -> tuple[Transitions, list[Any]]:
@@ -177,24 +171,30 @@ class JaxPosterior(PyMCMaps):
             )
             return found, jax.vmap(lambda position: self._values(position, given))(found.position)
 
-        self._chains[asked] = jax.jit(chain).lower(np.int64(0), np.zeros(self.dimension), self._given).compile()
+        seeds, starts = np.zeros(settings.chains, dtype=np.int64), np.zeros((settings.chains, self.dimension))
+        if self._vectorized:
+            run = jax.jit(jax.vmap(chain, in_axes=(0, 0, None))).lower(seeds, starts, self._given)
+        else:
+            run = jax.jit(chain).lower(seeds[0], starts[0], self._given)
+        self._chains[asked] = run.compile()
 
     def sample(self, settings: Settings, seed: int, start: Sequence[Values] | None, keep: Sequence[str]) -> Fit:
-        """Sample, each chain in a thread; XLA holds no lock of Python's."""
+        """Sample, each chain in a thread, since XLA holds no lock of Python's; or all of them in one call."""
         import jax
 
-        run, seeds = self._chains[_static(settings)], np.random.SeedSequence(seed).generate_state(settings.chains)
+        run, given = self._chains[self._static(settings)], self._given
+        seeds = np.random.SeedSequence(seed).generate_state(settings.chains).astype(np.int64)
         starts = self._own_starts(settings.chains, seed) if start is None else [self.unconstrain(at) for at in start]
-        with ThreadPoolExecutor(settings.parallel_chains) as threads:
-            given = self._given
-            chains = threads.map(lambda *own: jax.block_until_ready(run(*own, given)), map(np.int64, seeds), starts)
-            found, values = zip(*chains, strict=True)
-        ended = time.perf_counter()
-        draws = {
-            name: self.from_pymc(name, np.stack([chain[self._names.index(name)] for chain in values]), 2)
-            for name in keep
-        }
-        all_chains = Transitions(*map(np.stack, zip(*found, strict=True)))
+        if self._vectorized:
+            found, values = jax.block_until_ready(run(seeds, np.array(starts), given))
+            ended = time.perf_counter()
+        else:
+            with ThreadPoolExecutor(settings.parallel_chains) as threads:
+                chains = list(threads.map(lambda *own: jax.block_until_ready(run(*own, given)), seeds, starts))
+            ended = time.perf_counter()
+            found, values = jax.tree.map(lambda *each: np.stack(each), *chains)
+        all_chains = Transitions(*map(np.asarray, found))
+        draws = {name: self.from_pymc(name, np.asarray(values[self._names.index(name)]), 2) for name in keep}
         depth = all_chains.depth.astype(np.int64)
         return Fit(
             draws=draws,
@@ -208,6 +208,7 @@ class JaxPosterior(PyMCMaps):
             step_size=all_chains.step_size,
             warmup_gradients=all_chains.warmup_gradients.astype(np.int64),
             extraction_seconds=time.perf_counter() - ended,
+            device=device(),
         )
 
     @property
@@ -233,6 +234,11 @@ class JaxPosterior(PyMCMaps):
 
         return traced
 
+    def _static(self, settings: Settings) -> tuple[float, ...]:
+        """Return what a compiled chain depends on, or all of them where they are one call."""
+        of_chain = (settings.warmup, settings.draws, settings.target_accept, settings.max_treedepth)
+        return (*of_chain, settings.chains) if self._vectorized else of_chain
+
     def _own_starts(self, chains: int, seed: int) -> list[Floats]:
         """Draw starts as PyMC does for these samplers: its initial point with a jitter, uniform on (-1, 1)."""
         point = self._pymc.initial_point()
@@ -248,6 +254,38 @@ class JaxPosterior(PyMCMaps):
         return found
 
 
-def _static(settings: Settings) -> tuple[float, ...]:
-    """Return what a compiled chain depends on."""
-    return (settings.warmup, settings.draws, settings.target_accept, settings.max_treedepth)
+def lacks(*needs: str) -> str | None:
+    """Say how to install the first of these requirements that is missing or too old, or None."""
+    required = [Requirement(need) for need in needs]
+    if missing := installed(*(need.name for need in required)):
+        return missing
+    for need in required:
+        if version(need.name) not in need.specifier:
+            return f'{need.name} is {version(need.name)}, which is too old; type: pip install "{need}"'
+    return None
+
+
+@contextmanager
+def tracing(model: Model) -> Iterator[None]:
+    """Say in one line that JAX can't trace a model; PyTensor and JAX raise many types for what they can't do."""
+    try:
+        yield
+    except Exception as error:
+        why = str(error).strip().split("\n")[0]
+        raise DataError(
+            f"JAX can't trace {model.name} ({type(error).__name__}: {why}); take other backends: --backend pymc,nutpie"
+        ) from error
+
+
+def require_float64(dtype: Any) -> None:
+    """Refuse a log density that JAX computes in fewer bits."""
+    if dtype != np.float64:
+        raise DataError(f"JAX computes in {dtype} here; type: unset PYTENSOR_FLAGS JAX_ENABLE_X64")
+
+
+def device() -> str:
+    """Name what JAX computes on: `CPU`, or the GPU that it found."""
+    import jax
+
+    found = jax.devices()[0]
+    return "CPU" if found.platform == "cpu" else str(found.device_kind)

@@ -81,10 +81,22 @@ def numba_for_c() -> bool:
 
     Interpreted, fits were seen to take thirty to seventy times as long.
     """
-    if int(version("pymc").split(".")[0]) >= 6:
-        return False  # it compiles with Numba as it is
-    flags = dict(flag.split("=", 1) for flag in os.environ.get("PYTENSOR_FLAGS", "").split(",") if "=" in flag)
-    return "mode" not in flags and not flags.get("cxx", shutil.which("g++") or shutil.which("clang++") or "")
+    return compiles_c() and "mode" not in _flags() and not has_compiler()
+
+
+def compiles_c() -> bool:
+    """Tell whether this PyMC compiles C unless it is told otherwise; from 6 on it is Numba."""
+    return int(version("pymc").split(".")[0]) < 6
+
+
+def has_compiler() -> bool:
+    """Tell whether PyTensor finds a C++ compiler."""
+    return bool(_flags().get("cxx", shutil.which("g++") or shutil.which("clang++") or ""))
+
+
+def _flags() -> dict[str, str]:
+    """Return PyTensor's flags that the environment sets."""
+    return dict(flag.split("=", 1) for flag in os.environ.get("PYTENSOR_FLAGS", "").split(",") if "=" in flag)
 
 
 def swappable(built: "pm.Model") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from bench.families.base import Model
 from bench.families.tables import EMPTY, PARQUET
 from bench.settings import Settings
 
-STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie", "numpyro")
+STAN, PYMC = ("stanli", "cmdstan", "pystan", "nutpie_stan"), ("pymc", "nutpie", "numpyro", "blackjax")
 """Backends that `write` can write for, by language."""
 
 
@@ -87,7 +87,8 @@ _PLAIN = """
 import numpy as np
 import pandas as pd
 """
-_OF_PYMC = "from collections.abc import Mapping\nfrom typing import Any\n" + _PLAIN + "import pymc as pm\n"
+_TYPES = "from collections.abc import Mapping\nfrom typing import Any\n"
+_OF_PYMC = _TYPES + _PLAIN + "import pymc as pm\n"
 _IMPORTS = {
     "stanli": _PLAIN + "import stanli",
     "cmdstan": "from pathlib import Path\n\nimport cmdstanpy\n" + _PLAIN.lstrip(),
@@ -98,6 +99,10 @@ _IMPORTS = {
     "pymc": _OF_PYMC,
     "nutpie": _OF_PYMC,
     "numpyro": _OF_PYMC,
+    "blackjax": _TYPES.replace("\nfrom", "\nfrom concurrent.futures import ThreadPoolExecutor\nfrom", 1)
+    + "\nimport blackjax\nimport jax"
+    + _PLAIN
+    + "import pymc as pm\nfrom pymc.sampling.jax import get_jaxified_graph",
 }
 
 _SUMMARY = '''
@@ -134,6 +139,44 @@ def _sampling(
     """Return the lines that sample and bring the draws into arrays, the groups last."""
     s = settings
     arrays = ", ".join(f'"{name}": {name}' if backend in PYMC else f'"{name}": {name}.tolist()' for name in columns)
+    if backend == "blackjax":
+        return [
+            f'data = {{"N": len(y), "G": len(labels), "group": group + 1, {arrays}}}',
+            "model = build(data)",
+            "density = get_jaxified_graph(model.value_vars, [model.logp()])",
+            "wanted = model.replace_rvs_by_values([model[name] for name in names])",
+            "values = get_jaxified_graph(model.value_vars, wanted)",
+            "initial = [model.initial_point()[value.name] for value in model.value_vars]",
+            "",
+            "def log_density(position: list[jax.Array]) -> jax.Array:",
+            "    return density(*position)[0]",
+            "",
+            "def chain(key: jax.Array) -> list[jax.Array]:",
+            "    jitter_key, warmup_key, draws_key = jax.random.split(key, 3)",
+            "    start = [",
+            "        value + jax.random.uniform(each, np.shape(value), minval=-1, maxval=1)",
+            "        for value, each in zip(initial, jax.random.split(jitter_key, len(initial)))",
+            "    ]",
+            "    warmup = blackjax.window_adaptation(",
+            f"        blackjax.nuts, log_density, target_acceptance_rate={s.target_accept}, "
+            f"max_num_doublings={s.max_treedepth}",
+            "    )",
+            f"    (state, tuned), _ = warmup.run(warmup_key, start, {s.warmup})",
+            "    step = blackjax.nuts(log_density, **tuned).step",
+            "",
+            "    def transition(state: Any, key: jax.Array) -> tuple[Any, list[jax.Array]]:",
+            "        state, _ = step(key, state)",
+            "        return state, state.position",
+            "",
+            f"    _, positions = jax.lax.scan(transition, state, jax.random.split(draws_key, {s.draws}))",
+            "    return jax.vmap(values)(*positions)",
+            "",
+            f"keys = jax.random.split(jax.random.key({seed}), {s.chains})",
+            "run = jax.jit(chain).lower(keys[0]).compile()",
+            f"with ThreadPoolExecutor({s.parallel_chains}) as threads:",
+            "    chains = list(threads.map(run, keys))",
+            f"{', '.join(names)} = (np.stack(each) for each in zip(*chains))",
+        ]
     if backend in PYMC:
         return [
             f'data = {{"N": len(y), "G": len(labels), "group": group + 1, {arrays}}}',

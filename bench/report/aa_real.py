@@ -1,11 +1,13 @@
-"""How often `compare` is wrong on real records: random halves of the replicates of one run, compared with each other.
+"""How often verdicts are wrong on real records: halves of the replicates of one run, and two runs of the same thing.
 
-Run it with ``python -m bench.report.aa_real RUN``; it writes `reports/reference/aa-real.md`.
+Run it with ``python -m bench.report.aa_real RUN AGAIN``, two runs with the same seeds; it writes
+`reports/reference/aa-real.md`.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from bench.cells import cells, key_of
 from bench.records import Record, find_run, read_records
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, TABLES, Count, Power, claims
+from bench.report.aa_looks import in_turn
 from bench.report.compare import compare_runs
 from bench.report.outcome import outcome
 
@@ -99,15 +102,64 @@ def compare_halves(
     )
 
 
-def report(records: Sequence[Record], seed: int = SEED, tables: int = TABLES) -> Iterator[str]:
+@dataclass(frozen=True)
+class Decided:
+    """What was said of two runs of the same thing that were looked at as `hierbench versions --decide 5%` does.
+
+    Attributes
+    ----------
+    tables, wrong : int
+        How many; those with any false claim.
+    cases, decided : int
+        In all of them; those that got a verdict.
+    replicates : float
+        Of a case, on average.
+    """
+
+    tables: int
+    wrong: int
+    cases: int
+    decided: int
+    replicates: float
+
+
+def decide_again(a: Sequence[Record], b: Sequence[Record], seed: int, tables: int) -> Decided:
+    """Look at two runs of the same thing again and again, until each case is decided or no replicate is left.
+
+    Parameters
+    ----------
+    a, b : sequence of Record
+        Of two runs with the same seeds, and so with the same draws. The two fits of a pair change sides by chance.
+    seed : int
+        Of that chance.
+    tables : int
+        How many such tables.
+    """
+    rng = np.random.default_rng(seed)
+    twins = {record.key: record for record in b}
+    pairs = [(record, twins[record.key]) for record in a if record.key in twins]
+    wrong = cases = decided = 0
+    replicates = []
+    for _ in range(tables):
+        first = rng.integers(0, 2, len(pairs))
+        sides = [[pair[side] for pair, side in zip(pairs, chosen, strict=True)] for chosen in (first, 1 - first)]
+        found, made = in_turn(*sides)
+        wrong += any(claims([*found.rows, *found.pooled]))
+        cases += len(found.rows)
+        decided += sum(row.kind != "not enough" for row in found.rows)
+        replicates.append(made)
+    return Decided(tables, wrong, cases, decided, fmean(replicates))
+
+
+def report(records: Sequence[Record], again: Sequence[Record], seed: int = SEED, tables: int = TABLES) -> Iterator[str]:
     """Yield the lines of `reports/reference/aa-real.md`.
 
     Parameters
     ----------
-    records : sequence of Record
-        Of one run.
+    records, again : sequence of Record
+        Of two runs of the same thing, with the same seeds.
     seed, tables : int
-        As in `compare_halves`.
+        As in `compare_halves` and `decide_again`.
     """
     first, table = records[0], cells(records)
     count, power = compare_halves(records, seed, tables=tables)
@@ -115,7 +167,7 @@ def report(records: Sequence[Record], seed: int = SEED, tables: int = TABLES) ->
     cores, cpu = (first.environment.get(name, "unknown") for name in ("cores", "cpu"))
     yield "# How often `hierbench compare` is wrong, with real records"
     yield ""
-    yield f"Made with `python -m bench.report.aa_real RUN` (seed {seed}) from a run of {len(table)} cases with"
+    yield f"Made with `python -m bench.report.aa_real RUN AGAIN` (seed {seed}) from a run of {len(table)} cases with"
     yield f"{2 * count.replicates} replicates each on {', '.join(dict.fromkeys(cell.dataset for cell in table))}."
     yield f"{tables} times the replicates of each case were divided by chance into halves of {count.replicates},"
     yield f"and these compared. {', '.join(versions)}; {cpu}, {cores} cores."
@@ -130,9 +182,19 @@ def report(records: Sequence[Record], seed: int = SEED, tables: int = TABLES) ->
     yield f"| a healthy case of B slowed down {power.factor} times: found | {power.found / power.planted:.1%} |"
     yield f"| tables that then fail on `slower:10%` | {power.failed / power.tables:.1%} |"
     yield f"| false claims on other cases then | {power.wrong} |"
+    looks = decide_again(records, again, seed, tables)
+    yield ""
+    yield "The same run was made again, with the same draws. The two fits of each pair change sides by chance, and the"
+    yield "table is looked at as `hierbench versions --decide 5%` does, with at most 20 replicates."
+    yield ""
+    yield "| what | result |"
+    yield "|---|---|"
+    yield f"| tables with a false claim | {looks.wrong} of {looks.tables} |"
+    yield f"| cases that are decided | {looks.decided / looks.cases:.1%} |"
+    yield f"| replicates of a case, on average | {looks.replicates:.1f} |"
 
 
 if __name__ == "__main__":
-    text = "\n".join(report(read_records(find_run(sys.argv[1])))) + "\n"
+    text = "\n".join(report(*(read_records(find_run(run)) for run in sys.argv[1:3]))) + "\n"
     OUTPUT.write_text(text)
     sys.stdout.write(text)

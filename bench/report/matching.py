@@ -203,6 +203,7 @@ def conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
         for name in ("cpu", "cores", "system", "threads"):
             note(f"machine {name}", record.environment.get(name, "unknown"))
         note("cores that a fit may use", record.environment.get("usable_cores", record.environment.get("cores")))
+        note("device", record.environment.get("device", "CPU"))
         note("Python", ".".join(str(record.environment.get("python", "unknown")).split(".")[:2]))
     return {name: " and ".join(sorted(values)) for name, values in found.items()}
 

@@ -246,6 +246,7 @@ def fields(every: Records) -> Iterator[Field]:
     yield _own("draws_bytes", WHOLE, "bytes", "its size")
     for name in ("python", "system", "cpu", "commit"):
         yield _inner("environment", name, TEXT, "", f"{name} of the environment")
+    yield _inner("environment", "device", TEXT, "", "what evaluated densities: CPU, or the name of a GPU")
     yield _inner("environment", "cores", WHOLE, "", "cores of the machine")
     yield _inner("environment", "memory_gib", REAL, "GiB", "memory of the machine")
     yield _each("versions", TEXT, "JSON", "versions of the backend", lambda r: _json(tuple(r.versions.items())))

@@ -192,6 +192,7 @@ class Replicates:
             "cpu_seconds": advanced(self._spent.cpu_seconds),
             "peak_memory": peak or None,
             "draws_digest": digest(fit),
+            "environment": {**environment(), "device": fit.device},
         }
         try:
             flags = audit(self.settings, fit, self._shapes)
@@ -233,7 +234,7 @@ def record_of(case: Case, asked: Asked, number: int, status: Status, reason: str
         All other fields that are known.
     """
     gone = status == "unavailable"
-    fields: dict[str, Any] = {"sizes": dict(case.dataset.sizes), **measured}
+    fields: dict[str, Any] = {"sizes": dict(case.dataset.sizes), "environment": environment(), **measured}
     return Record(
         run="",
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -256,7 +257,6 @@ def record_of(case: Case, asked: Asked, number: int, status: Status, reason: str
         status=status,
         reason=reason or ("" if status == "ok" else "no reason was given"),
         versions={} if gone else dict(case.backend.versions()),
-        environment=environment(),
         **fields,
     )
 

@@ -137,7 +137,10 @@ class Plan:
             reasons = {backend.name: backend.unavailable() for backend in chosen if backend.default != "never"}
             missing = {name: why for name, why in reasons.items() if why and BACKENDS[name].default == "always"}
             chosen = [backend for backend in chosen if reasons.get(backend.name, "") is None]
-        chosen += [variant(text) for text in dict.fromkeys(options)]
+        for text in dict.fromkeys(options):
+            chosen.append(variant(text))
+            if why := chosen[-1].unavailable():
+                raise UsageError(f"--engine-option {text}: {why}")
         for backend in chosen:
             asked.settings(backend)  # refuses what no sampler could use
         known = {name: model for family, _ in families for name, model in family.models.items()}

@@ -28,8 +28,8 @@ def build(data):
 MODEL = Model("m", "t", stan=Program(Path("m.stan"), STAN), pymc=Program(Path("m.py"), PYMC))
 X = np.random.default_rng(1).normal(size=200)
 DATA = Dataset("d", {"N": 200, "x": X, "y": (X + np.random.default_rng(2).logistic(size=200) > 0).astype(int)})
-SETTINGS = Settings(chains=1, warmup=300, draws=200, cores=1)
-START = [{"m": np.array(0.5), "s": np.array(1.0), "z": np.array([0.1, 0.2, 0.9])}]
+SETTINGS = Settings(chains=2, warmup=300, draws=200, cores=2)
+START = [{"m": np.array(m), "s": np.array(1.0), "z": np.array([0.1, 0.2, 0.9])} for m in (0.5, -0.5)]
 EACH = [
     pytest.param(
         name, option, value, marks=[pytest.mark.slow] if name in COMPILE else [], id=f"{name} {option}={value}"
@@ -41,7 +41,7 @@ EACH = [
 
 
 @pytest.mark.parametrize(("name", "option", "value"), EACH)
-def test_an_option_changes_the_draws_and_not_the_density(name: str, option: str, value: str) -> None:
+def test_an_option_changes_the_draws_and_not_the_posterior(name: str, option: str, value: str) -> None:
     draws, densities = [], []
     for engine in (BACKENDS[name], BACKENDS[name].variant({option: value})):
         if reason := engine.unavailable():
@@ -49,8 +49,10 @@ def test_an_option_changes_the_draws_and_not_the_density(name: str, option: str,
         with Worker(engine) as worker:
             worker.prepare(MODEL, DATA)
             densities.append(worker.densities(START)[0])
-            worker.sample(SETTINGS, 1, START, ["m"])
-            draws.append(worker.fetch().draws["m"])
+            for start in (START, START[::-1]) if engine.chosen else (START,):
+                worker.sample(SETTINGS, 1, start, ["m"])
+                draws.append(worker.fetch().draws["m"])
     assert densities[0] == pytest.approx(densities[1], rel=1e-12)
-    assert not np.array_equal(*draws)
+    assert not np.array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[1], draws[2]), "it starts where it likes"
     assert abs(draws[0].mean() - draws[1].mean()) < 0.5

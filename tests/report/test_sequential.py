@@ -9,6 +9,7 @@ import pytest
 
 from bench.records import Record
 from bench.report.aa_looks import in_turn, look_again, two_versions
+from bench.report.aa_real import decide_again
 from bench.report.compare import compare_runs
 from bench.report.effect import Effect
 from bench.report.outcome import asks_for_more, outcome
@@ -156,3 +157,11 @@ def test_a_gradient_that_costs_5_percent_more_is_found_with_five_replicates() ->
     count = look_again(32, 6, "alike", 1.05, tables=100)
     assert count.found >= 89
     assert count.wrong <= 4
+
+
+def test_two_runs_of_the_same_thing_are_decided_and_not_told_apart() -> None:
+    a, b = two_versions(np.random.default_rng(2), 3)
+    found = decide_again(a, b, 3, tables=4)
+    assert (found.tables, found.wrong, found.cases) == (4, 0, 12)
+    assert found.decided > 6
+    assert 3 <= found.replicates <= 20

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend, Fit, Posterior
+from bench.backends.blackjax import BlackJAX
 from bench.backends.cmdstan import CmdStan
+from bench.backends.numpyro import NumPyro
 from bench.backends.pymc import PyMC
 from bench.backends.stanli import Stanli
 from bench.families.base import Data, Model, Values
@@ -255,6 +257,14 @@ class HookedCmdStan(_Hooked, CmdStan):
     """CmdStan, which says in which stage it is."""
 
 
+class HookedNumPyro(_Hooked, NumPyro):
+    """NumPyro, which says in which stage it is."""
+
+
+class HookedBlackJAX(_Hooked, BlackJAX):
+    """BlackJAX, which says in which stage it is."""
+
+
 def _announce(stage: str) -> None:
     if STAGE_FILE in os.environ:
         Path(os.environ[STAGE_FILE]).write_text(stage)
@@ -306,6 +316,8 @@ FAULTS: tuple[Backend, ...] = (
     Faulty("slow", sample=wait_a_second),
     HookedPyMC("hooked-pymc"),
     HookedCmdStan("hooked-cmdstan"),
+    HookedNumPyro("hooked-numpyro"),
+    HookedBlackJAX("hooked-blackjax"),
     Faulty("last"),
 )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.backends import BACKENDS
+from bench.backends import BACKENDS, nutpie
 from bench.families.base import Dataset, Family
 from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS
@@ -195,7 +195,8 @@ def test_engine_options_are_backends_more_whose_names_tell_of_them() -> None:
         ("nutpie:metric=dense", "nutpie has no option 'metric=dense'; there are: adaptation=low_rank"),
         ("nutpie:adaptation=high", "nutpie has no option 'adaptation=high'; there are: adaptation=low_rank"),
         ("nutpie", "nutpie has no option ''; there are: adaptation=low_rank"),
-        ("pymc:mode=FAST", "pymc has no option 'mode=FAST'; it has none"),
+        ("pymc:mode=FAST", "pymc has no option 'mode=FAST'; there are: mode="),
+        ("pystan:mode=FAST", "pystan has no option 'mode=FAST'; it has none"),
     ],
 )
 def test_unknown_engine_options_are_refused_with_those_there_are(text: str, said: str) -> None:
@@ -215,3 +216,12 @@ def test_what_cannot_run_has_a_record_for_each_replicate(status: Status, tmp_pat
     assert told == kept
     assert [(r.status, r.reason, r.replicate) for r in kept] == [(status, "no compiler; type: x", n) for n in (0, 1)]
     assert all(r.wall_seconds is None for r in kept)
+
+
+def test_an_engine_option_whose_package_is_missing_is_refused_with_what_to_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nutpie, "JAX", "no-such-jax>=1")
+    said = "--engine-option nutpie:gradient=jax: no-such-jax is not installed; type: pip install no-such-jax"
+    with pytest.raises(UsageError, match=said):
+        Plan.make(chosen("smoke"), None, "nutpie", Asked(), ["nutpie:gradient=jax"])

@@ -26,6 +26,8 @@ RUN = [(model, "stanli") for model in MODELS] + [
     ("noncentered", "nutpie_stan"),
     ("zerosum_noncentered", "pystan"),
     ("finite_zerosum_centered", "cmdstan"),
+    ("finite_zerosum_noncentered", "numpyro"),
+    ("marginal", "blackjax"),
 ]
 
 
