@@ -59,7 +59,7 @@ def test_the_workflow_with_real_fits(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_environments(monkeypatch)
-    tiny = ["--model", "marginal", "--max-replicates", "3", "--chains", "2", "--warmup", "200", "--draws", "400"]
+    tiny = ["--model", "marginal", "--max-replicates", "3", "--draws", "500", "--target-accept", "0.95"]
     assert main([*command, *tiny, "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "**Of 1 case: 1 " in said
