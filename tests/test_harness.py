@@ -12,6 +12,7 @@ import pytest
 
 from bench.backends import BACKENDS
 from bench.records import Record, read_records, read_run
+from bench.report.terminal import sentence
 from tests.families.checkout import PYMC as COIN_PYMC
 from tests.families.checkout import STAN as COIN_STAN
 from tests.families.checkout import add, checkout
@@ -52,7 +53,7 @@ def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> 
     for at, record in enumerate(records, 1):
         assert f"[{at}/8] {record.dataset} {record.model} stanli" in done.stdout
     assert "fastest healthy, superpopulation" in done.stdout
-    assert "Name (time in" not in done.stdout  # tables of pytest-benchmark
+    assert "Name (time in" in done.stdout  # the table of pytest-benchmark, for its option was given
     assert f"page:    {folder / 'index.html'}" in done.stdout
     assert (folder / "index.html").exists()
     benchmarks = json.loads(stored.read_text())["benchmarks"]
@@ -308,6 +309,11 @@ def test_a_readers_table_with_text_labels_is_fit(tmp_path: Path) -> None:
     done = bench(tmp_path / "runs", "--data", str(table), *columns, *FAST, "--model", "centered")
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = read_records(only_run(tmp_path / "runs"))
+    assert "Name (time in" not in done.stdout
+    *rest, end = done.stdout.strip().splitlines()
+    assert "1 passed" in end
+    said = sentence([record])
+    assert rest[-len(said) :] == said
     assert record.dataset.startswith("my_table-")
     assert (record.sizes, record.generated_with) == ({"observations": 60, "groups": 3}, {})
 

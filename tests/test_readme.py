@@ -32,11 +32,11 @@ def test_the_workflow_comments_on_what_got_slower_and_fails(
     assert main([*command, "--output", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert said.out.startswith("## Versions: stanli @ git+https://host/stanli.git@1, ")
-    _, outcome, verdict, *_ = [line for line in said.out.splitlines() if line]
+    _, outcome, _, verdict, *_ = [line for line in said.out.splitlines() if line]
     assert outcome.startswith("**--fail-on slower:10%: fails: ")
     assert verdict.startswith("**Of 6 cases: 1 slower, ")
     assert "geometric mean over all 6 cases" in said.out
-    changed = said.out.partition("What changed:")[2].partition("<details>")[0]
+    changed = said.out.partition("What differs:")[2].partition("<details>")[0]
     assert changed.count("\n| ") == 2  # the heads, and the case that is slower
     assert "[1/2] environment" in said.err  # no progress in the comment
     assert len(said.out) < LIMIT
@@ -50,8 +50,8 @@ def test_the_workflow_passes_where_nothing_changed(
     StandIn(monkeypatch)
     assert main([*command, "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "; nothing changed for sure.**" in said
-    assert "What changed:" not in said
+    assert "; nothing differs for sure.**" in said
+    assert "What differs:" not in said
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_the_workflow_with_real_fits(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_environments(monkeypatch)
-    tiny = ["--model", "marginal", "--max-replicates", "3", "--chains", "2", "--warmup", "200", "--draws", "400"]
+    tiny = ["--model", "marginal", "--max-replicates", "3", "--draws", "500", "--target-accept", "0.95"]
     assert main([*command, *tiny, "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "**Of 1 case: 1 " in said

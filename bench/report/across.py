@@ -308,14 +308,13 @@ class Across:
                 yield line
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines for a terminal: how each backend compares by kind, then the sentences of the page."""
+        """Yield the lines for a terminal: how each backend compares by kind, and how sure the answer is."""
         yield f"ratio of min ESS/s to {self.engines[0]}, geometric mean over models (95 % interval)"
         yield f"  {'kind':<24}{'backend':<13}{'a fit':<25}{'ahead on':<12}with the first build"
         for line in self.table():
             kind, engine, alone, _, ahead, _, first, *_ = line
             yield f"  {kind:<24}{engine:<13}{alone:<25}{ahead:<12}{first}"
         yield ""
-        yield from self.answer
         yield self.sure
 
 

@@ -70,7 +70,7 @@ class Comparison:
         kinds = [row.kind for row in self.rows]
         parts = [f"{kinds.count(kind)} {said}" for kind, said in SAID.items() if kind in kinds]
         parts += [f"{len(self.regressions)} less healthy or with more divergences"] if self.regressions else []
-        surely = "" if any(row.changed for row in self.rows) else "; nothing changed for sure"
+        surely = "" if any(row.changed for row in self.rows) else "; nothing differs for sure"
         return f"Of {len(self.rows)} case{'s' if len(self.rows) > 1 else ''}: {', '.join(parts)}{surely}"
 
     def how(self) -> str:
@@ -146,7 +146,7 @@ class Comparison:
             measured = f" {HEADS[effect.measure]} {self._ratio(effect)}," if effect is not None else ""
             yield from ("", plain(f"{_name(row, self.by)}, {self._heading(row)}:{measured} {row.verdict}"))
         if changed := [self._texts(row) for row in self.rows if row.changed]:
-            yield from ("", "What changed:", "", *table(self.heads(), changed, most))
+            yield from ("", "What differs:", "", *table(self.heads(), changed, most))
         yield from details(f"All {len(self.rows):,} cases", table(self.heads(), self.table(), most))
         notes = [f"- {plain(note)}" for note in self.notes[:most]]
         yield from details("How to read it, and what was compared", [plain(self.how()), "", *notes])

@@ -49,8 +49,9 @@ def markdown(report: Report, pictures: Sequence[PurePath] = ()) -> str:
 
 
 def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
-    sentence, *more = map(plain, report.verdict)
-    yield from (f"# {plain(report.title)}", "", f"**{sentence}**", "")
+    sentences = list(map(plain, report.verdict))
+    first = 1 if report.across is None else len(report.across.answer)
+    yield from (f"# {plain(report.title)}", "", f"**{' '.join(sentences[:first])}**", "")
     if report.across is not None:
         yield from table(HEADS, report.across.table())
         yield from ("", plain(report.across.how))
@@ -68,7 +69,9 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
     yield "[results.csv](results.csv), whose columns are told in [columns.md](columns.md)."
     shown = [f"![{path.stem}]({path.as_posix()})" for path in pictures]
     yield from ("", *shown[:1])
-    yield from details("How sure that is, and what it does not cover", [*_paragraphs(more), *map(_item, report.limits)])
+    yield from details(
+        "How sure that is, and what it does not cover", [*_paragraphs(sentences[first:]), *map(_item, report.limits)]
+    )
     if report.across is not None:
         left_out = [each._replace(reason=each.reason[:MAX_REASON]) for each in report.across.left_out]
         heads = ("why", "data", "model", "backends", "reason")

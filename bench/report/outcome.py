@@ -1,5 +1,6 @@
 """Pass, fail, or can't tell: what a comparison means for a condition such as `slower:10%`."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,10 +69,12 @@ def outcome(comparisons: Sequence[Comparison], condition: str) -> Outcome:
     undecided = [(row, effect) for row, effect in ranked if _undecided(effect, most)]
     if undecided:
         row, effect = max(undecided, key=lambda found: found[1].slowdowns[1])
+        far = effect.slowdowns[1]
+        how = f"by up to a factor of {far:.2f}" if math.isfinite(far) else "by any factor, as far as can be told"
         return Outcome(
             "can't tell",
-            f"{len(undecided)} of {len(ranked)} cases may be slower{by}, {_name(row)} by up to a factor of "
-            f"{effect.slowdowns[1]:.2f}; it takes some {max(effect.more, 1)} more replicates",
+            f"{len(undecided)} of {len(ranked)} cases may be slower{by}, {_name(row)} {how}; "
+            f"it takes some {max(effect.more, 1)} more replicates",
         )
     return Outcome("passes", f"none of {len(ranked)} cases is slower{by}")
 

@@ -109,7 +109,7 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
 
 
 def sentence(records: Sequence[Record]) -> list[str]:
-    """Return the lines of the sentence that the page begins with.
+    """Return the lines of what the page says first.
 
     Parameters
     ----------
@@ -118,8 +118,8 @@ def sentence(records: Sequence[Record]) -> list[str]:
     """
     rows = summarise(records)
     across = Across.of(rows)
-    said = verdict(rows) if across is None else across.answer
-    return textwrap.wrap(printable(said[0]), WIDTH, break_on_hyphens=False)
+    said = verdict(rows)[0] if across is None else " ".join(across.answer)
+    return textwrap.wrap(printable(said), WIDTH, break_on_hyphens=False)
 
 
 def biased(records: Sequence[Record]) -> list[str]:

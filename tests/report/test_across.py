@@ -15,6 +15,7 @@ from bench.report.across_figure import figure
 from bench.report.page import write_report
 from bench.report.ratios import FIRST, FIT
 from bench.report.tables import summarise
+from bench.report.terminal import sentence as sentence_of
 from bench.report.terminal import summary
 from tests.report.simulated import KINDS, asked, broken, simulate, simulate_many
 
@@ -196,11 +197,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> P
 
 def test_page_markdown_and_terminal_say_the_same(folder: Path, records: list[Record], many: Across) -> None:
     page, report = ((folder / name).read_text(encoding="utf-8") for name in ("index.html", "report.md"))
-    terminal = list(summary(records))
+    last = " ".join(sentence_of(records))
     for sentence in many.answer:
         assert sentence.replace("'", "&#39;") in page
         assert sentence.replace("_", "\\_") in report
-        assert sentence in terminal
+        assert sentence in last
+    assert many.sure in list(summary(records))
     assert "<summary>Left out, and why: " in report
     assert "(pictures/models.svg)" in report
     assert (folder / "pictures" / "models.svg").read_text(encoding="utf-8").startswith("<svg")
