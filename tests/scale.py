@@ -11,11 +11,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from distributed import LocalCluster
+
 from bench.backends import BACKENDS
 from bench.families.normal_means import NormalMeans
 from bench.records import Journal, Record
 from bench.report.page import write_report
-from bench.running import cluster
 from bench.running.cluster import Cluster, Job
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
@@ -43,8 +44,8 @@ def main() -> None:
     case = Case(FAMILY, dataset, FAMILY.models["centered"], BACKENDS["stanli"])
     with Workers() as workers:
         record = Replicates(case, Asked(overrides={"cores": 1}), workers, Equality(workers)).make(0).record
-    cluster.usable_cores = lambda: frozenset(range(options.workers))  # type: ignore[attr-defined]
-    on = Cluster(f"local:{options.workers}", [])
+    local = LocalCluster(options.workers, threads_per_worker=1, memory_limit=0, dashboard_address=None)
+    on = Cluster(local.scheduler_address, [])
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "run", {})
         for first in range(0, options.fits, PER_DATASET):
@@ -55,6 +56,7 @@ def main() -> None:
             keep(journal, answer.value)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         on.close()
+        local.close()
         size = (journal.folder / "records.jsonl").stat().st_size
         print(f"{options.fits:,} fits, {options.workers} workers: {1000 * seconds / options.fits:.1f} ms a fit,")
         print(f"of these {1000 * cpu / options.fits:.1f} ms of the client's CPU (its scheduler's with it)")

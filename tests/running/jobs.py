@@ -76,7 +76,7 @@ class Outside:
             cwd=self._folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
-            stderr=(self._folder / f"{what}.log").open("ab"),
+            stderr=subprocess.DEVNULL,
         )
         self._processes.append(process)
         return process
