@@ -9,13 +9,13 @@ import logging
 import pickle
 import re
 import secrets
-import sys
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Literal
@@ -390,16 +390,13 @@ def _shares(address: str, chains: int) -> int | None:
 def _connect(address: str, shares: int | None) -> _Connection:
     """Connect to a scheduler, or start one with workers on this machine."""
     try:
-        import cloudpickle
         import dask
-        import distributed
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ClusterError(f"--dask needs the package distributed ({error}); type: {EXTRA}") from None
     for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what happens is said here, in words
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})  # data of a fit may be large
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # for `_arrive`
     if shares is not None:
         local = LocalCluster(
             n_workers=shares,
@@ -418,7 +415,7 @@ def _connect(address: str, shares: int | None) -> _Connection:
         raise ClusterError(
             f"no Dask scheduler answers at {address} ({why}); to start one, type: dask scheduler"
         ) from None
-    ours = distributed.__version__
+    ours = version("distributed")
     if theirs != ours:
         client.close(timeout=5)
         raise ClusterError(
@@ -428,25 +425,28 @@ def _connect(address: str, shares: int | None) -> _Connection:
     return _Connection(client)
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A call of a function of `bench.running.place`, made by who unpickles it."""
+
+    name: str
+    arguments: tuple[object, ...]
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return getattr(place, self.name), self.arguments
+
+
 def _submit(
     client: "Client", address: str, name: str, arguments: tuple[object, ...], key: str | None = None
 ) -> "Future":
-    """Call a function of `bench.running.place` on a worker; pickled here, for Dask looks into all that is not bytes."""
-    message = pickle.dumps(arguments, protocol=5)
-    return client.submit(
-        _arrive, name, message, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
-    )
+    """Make a call on a worker.
 
-
-def _arrive(name: str, message: bytes) -> object:
-    """Make the call, on the worker.
-
-    It is sent by value and imports what it needs: Dask's workers die of what they can't unpickle.
+    Dask is given bytes and a function of the standard library: a scheduler unpickles, and a worker dies of, all else.
     """
-    from importlib import import_module
-    from pickle import loads
-
-    return getattr(import_module("bench.running.place"), name)(*loads(message))
+    message = pickle.dumps(_Call(name, arguments), protocol=5)
+    return client.submit(
+        pickle.loads, message, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
+    )
 
 
 def _unlike(error: Exception) -> str:

@@ -114,7 +114,7 @@ def test_a_worker_that_differs_gets_no_work_and_the_difference_is_said(monkeypat
 
 @pytest.mark.slow
 def test_a_scheduler_of_another_version_and_workers_without_hierbench_are_refused(outside: Outside) -> None:
-    scheduler = outside.scheduler(preload="import distributed\ndistributed.__version__ = '2020.1.0'\n")
+    scheduler = outside.scheduler(preload="import distributed.versions as v\nv.version = lambda name: '2020.1.0'\n")
     with pytest.raises(ClusterError, match=r"is Dask distributed 2020\.1\.0, .* type: pip install distributed==2020"):
         Cluster(outside.address, [])
     scheduler.kill()
