@@ -107,9 +107,9 @@ def mixing(table: Sequence[Cell]) -> Iterator[str]:
     yield (
         "Twenty observations say some ninety times as much of their group's intercept as the other groups do, and "
         "three times as much of its slope. Non-centered, every effect is tied to its scale by that, and the sampler "
-        "goes along a ridge that gets narrower with every group; centered, few groups leave the scales a funnel. Each has an effect for every intercept and every slope, so "
-        "that a step costs more with every group, too. Smallest bulk ESS of all quantities, the lines among them, and "
-        "divergences:"
+        "goes along a ridge that gets narrower with every group; centered, few groups leave the scales a funnel. Both "
+        "have an effect for every intercept and every slope, so that a step costs more with every group, too. Smallest "
+        "bulk ESS of all quantities, the lines among them, and divergences:"
     )
     yield ""
     models = list(dict.fromkeys(cell.model for cell in table))
