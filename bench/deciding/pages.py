@@ -10,7 +10,7 @@ from bench.report.tables import number
 
 BOLD = (
     "Bold: healthy (see the README); where a single fit, or one in five, is not, the figure is that of the others. "
-    "The rest must not be used."
+    "The rest must not be used. No fit: there were no draws, or the run was stopped before it."
 )
 CPU = (
     "Seconds are CPU seconds of the whole fit, warm-up and all processes too, and what is drawn after sampling; builds "
