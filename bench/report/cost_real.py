@@ -101,6 +101,7 @@ def report(records: Sequence[Record], longer: Sequence[Record], seed: int = SEED
 
 
 if __name__ == "__main__":
-    text = "\n".join(report(*(read_records(find_run(run)) for run in sys.argv[1:3]))) + "\n"
+    runs = [read_records(find_run(run)) for run in sys.argv[1:3]]
+    text = "\n".join(report(runs[0], runs[1])) + "\n"
     OUTPUT.write_text(text)
     sys.stdout.write(text)
