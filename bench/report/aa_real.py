@@ -142,8 +142,8 @@ def decide_again(a: Sequence[Record], b: Sequence[Record], seed: int, tables: in
     replicates = []
     for _ in range(tables):
         first = rng.integers(0, 2, len(pairs))
-        sides = [[pair[side] for pair, side in zip(pairs, chosen, strict=True)] for chosen in (first, 1 - first)]
-        found, made = in_turn(*sides)
+        x, y = ([pair[side] for pair, side in zip(pairs, chosen, strict=True)] for chosen in (first, 1 - first))
+        found, made = in_turn(x, y)
         wrong += any(claims([*found.rows, *found.pooled]))
         cases += len(found.rows)
         decided += sum(row.kind != "not enough" for row in found.rows)
@@ -195,6 +195,7 @@ def report(records: Sequence[Record], again: Sequence[Record], seed: int = SEED,
 
 
 if __name__ == "__main__":
-    text = "\n".join(report(*(read_records(find_run(run)) for run in sys.argv[1:3]))) + "\n"
+    runs = [read_records(find_run(run)) for run in sys.argv[1:3]]
+    text = "\n".join(report(runs[0], runs[1])) + "\n"
     OUTPUT.write_text(text)
     sys.stdout.write(text)

@@ -8,7 +8,6 @@ import pytest
 from bench.records import Record
 from bench.report.aa import simulated_record
 from bench.report.cost import growing, seconds_for, seconds_to_ess
-from bench.report.cost_real import coverage, report
 
 
 def fit(draws: int = 1000, **changes: object) -> Record:
@@ -62,22 +61,3 @@ def test_the_next_fit_is_in_the_interval_in_95_percent_of_cases(fits: int) -> No
         truth = float(speed[-1]) * (fit(3000).wall_seconds or 0.0)
         covered += interval[0] <= truth <= interval[1]
     assert covered == pytest.approx(950, abs=25)  # four standard errors
-
-
-@pytest.mark.parametrize(("slower", "inside"), [(1.0, 95), (2.0, 0)])
-def test_coverage_counts_the_fits_that_took_what_was_predicted(slower: float, inside: int) -> None:
-    rng = np.random.default_rng(1)
-
-    def run(draws: int, factor: float) -> list[Record]:
-        made = []
-        for number, noise in enumerate(rng.lognormal(0, 0.05, 100)):
-            one = fit(draws)
-            made.append(replace(one, replicate=number, wall_seconds=factor * noise * (one.wall_seconds or 0.0)))
-        return made
-
-    short, longer = run(1000, 1.0), run(3000, slower)
-    (found,) = coverage(short, longer, 1)
-    assert (found.case, found.trials) == ("d m b", 100)
-    assert found.inside == pytest.approx(inside, abs=9)  # four standard errors
-    assert f"| all | 100 | {found.inside} ({found.inside}%) | |" in "\n".join(report(short, longer, 1))
-    assert coverage(short[:4], longer, 1) == []
