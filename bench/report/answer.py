@@ -188,7 +188,9 @@ class Answer:
 
     @property
     def sure(self) -> str:
-        """How sure that is."""
+        """How sure that is; empty where nothing is compared."""
+        if not any(self.means[FIT].values()):
+            return ""
         every = sorted({len(row.records) for row in self.rows})
         replicates = " to ".join(map(str, dict.fromkeys((every[0], every[-1]))))
         healthy = sum(row.healthy for row in self.rows)

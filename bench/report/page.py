@@ -49,7 +49,15 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
 
 
 def render(report: Report, records: bool = False) -> str:
-    """Return the page."""
+    """Return the page.
+
+    Parameters
+    ----------
+    report : Report
+        What it says.
+    records : bool
+        Whether the records lie beside it.
+    """
     return layout.render(
         "page.html",
         title=report.title,
