@@ -252,7 +252,7 @@ class Answer:
                 wins = list(best.values())
                 first = max(dict.fromkeys(wins), key=wins.count)
                 on = f" on {wins.count(first)} of {len(datasets)} datasets" if len(datasets) > 1 else ""
-                of = f" for the {league_words(league, 1)}" if len(leagues) > 1 else ""
+                of = f" for the {league_words(league)}" if len(leagues) > 1 else ""
                 said.append(f"{first}{on}{of}")
         return f"Fastest: {'; '.join(said)}." if said else ""
 
