@@ -188,7 +188,9 @@ class Answer:
 
     @property
     def sure(self) -> str:
-        """How sure that is."""
+        """How sure that is; empty where nothing is compared."""
+        if not any(self.means[FIT].values()):
+            return ""
         every = sorted({len(row.records) for row in self.rows})
         replicates = " to ".join(map(str, dict.fromkeys((every[0], every[-1]))))
         healthy = sum(row.healthy for row in self.rows)
@@ -250,7 +252,7 @@ class Answer:
                 wins = list(best.values())
                 first = max(dict.fromkeys(wins), key=wins.count)
                 on = f" on {wins.count(first)} of {len(datasets)} datasets" if len(datasets) > 1 else ""
-                of = f" for the {league_words(league, 1)}" if len(leagues) > 1 else ""
+                of = f" for the {league_words(league)}" if len(leagues) > 1 else ""
                 said.append(f"{first}{on}{of}")
         return f"Fastest: {'; '.join(said)}." if said else ""
 

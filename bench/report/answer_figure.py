@@ -176,7 +176,7 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
     y = float(top)
     for league in leagues:
         if len(leagues) > 1:
-            parts.append(text(4, y + 12.5, league_words(league, 1), "heading"))
+            parts.append(text(4, y + 12.5, league_words(league), "heading"))
             y += HEADING
         for model in names[league]:
             inside = [text(NAMES - 6, y + TALL / 2 + 3.5, model, "row")]

@@ -197,11 +197,12 @@ class Report:
             return [Finding("Which backend?", " ".join(self.across.answer), picture, self.across.sure)]
         if not any(row.healthy for row in self.rows):
             return [Finding("Which backend?", self.verdict[0], None, "")]
-        found = []
+        found: list[Finding] = []
         for each in Answer.each(self.rows):
-            found.append(Finding("Which backend?", each.backends, answer_figure.backends(each), each.sure))
-            if each.models:
-                found.append(Finding("Which model?", each.models, answer_figure.models(each), HEALTHY))
+            backend = Finding("Which backend?", each.backends, answer_figure.backends(each), each.sure)
+            model = Finding("Which model?", each.models, answer_figure.models(each), HEALTHY)
+            both = [backend, *([model] if each.models else [])]
+            found += both if backend.figure else reversed(both)  # with one backend it is the model that is asked for
         return found
 
     @property

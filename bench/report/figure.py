@@ -138,7 +138,15 @@ def sheet(
 
 
 def figure_id(family: str, name: str) -> str:
-    """Name a figure so that the name can stand in a file name and in a page."""
+    """Name a figure so that the name can stand in a file name and in a page.
+
+    Parameters
+    ----------
+    family : str
+        Its family, where there are several.
+    name : str
+        What it shows.
+    """
     return re.sub(r"[^A-Za-z0-9]+", "-", f"{family} {name}".strip()).strip("-") or "figure"
 
 

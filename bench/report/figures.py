@@ -289,7 +289,7 @@ class Pictures:
 
     def _by_target(self, rows: Sequence[Row], x: Scale, marks: Callable[[Row], Sequence[Mark]]) -> list[Panel]:
         return [
-            lines(league_words(league, 1), x, self._groups([row for row in rows if row.league == league], marks))
+            lines(league_words(league), x, self._groups([row for row in rows if row.league == league], marks))
             for league in dict.fromkeys(row.league for row in rows)
         ]
 
@@ -312,7 +312,7 @@ class Pictures:
                     groups = [Group(g.model, g.style, g.lines, band) for g in groups]
                 panels.append(lines(element, x, groups))
             if panels:
-                parts.append((league_words(league, 1), panels))
+                parts.append((league_words(league), panels))
         if not parts:
             return None
         note = (

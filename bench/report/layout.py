@@ -13,6 +13,8 @@ from bench.report.figure import CSS
 from bench.report.svg import marker
 from bench.report.tables import NOTHING
 
+NUMBER = re.compile(r"-?\d.{0,23}$")
+"""A number, perhaps with an interval or a word; what is longer is a sentence."""
 SEEN = 200
 """Lines of a table by which it is told whether a column holds words."""
 
@@ -83,7 +85,7 @@ class Table:
         """Whether each column holds words, which stand at its left, and not numbers."""
         columns = [[line.texts[i] for line in self.lines[:SEEN]] for i in range(len(self.heads))]
         told = [[text for text in texts if text not in ("", NOTHING)] for texts in columns]
-        return [2 * sum(re.match(r"-?\d", text) is None for text in texts) > len(texts) for texts in told]
+        return [2 * sum(NUMBER.match(text) is None for text in texts) > len(texts) for texts in told]
 
 
 def render(template: str, **values: object) -> str:

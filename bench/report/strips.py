@@ -10,7 +10,7 @@ from bench.report.ratios import times
 from bench.report.statistics import Contrast
 from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, marker, tag, text
 
-WIDTH, LEFT, RIGHT = 440, 78, 136
+WIDTH, LEFT, RIGHT = 450, 78, 150
 LOW, HIGH, PITCH, TICKS = 15.0, 32.0, 4.0, 13
 """Pixels of a strip: at least, at most, and for each case where there is room; of a second line of ticks, on top."""
 

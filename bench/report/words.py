@@ -3,25 +3,15 @@
 from collections.abc import Sequence
 
 
-def league_words(league: tuple[str, str], families: int) -> str:
-    """Name a target, with its family if there are several.
-
-    Parameters
-    ----------
-    league : (str, str)
-        Family and target.
-    families : int
-        How many families there are beside each other.
+def league_words(league: tuple[str, str]) -> str:
+    """Name the target of a family.
 
     Examples
     --------
-    >>> league_words(("normal_means", "finite_population"), families=1)
+    >>> league_words(("normal_means", "finite_population"))
     'finite-population posterior'
-    >>> league_words(("normal_means", "finite_population"), families=2)
-    'normal means, finite-population posterior'
     """
-    family, target = league[0].replace("_", " "), league[1].replace("_", "-")
-    return f"{family}, {target} posterior" if families > 1 else f"{target} posterior"
+    return f"{league[1].replace('_', '-')} posterior"
 
 
 def listed(parts: Sequence[str]) -> str:

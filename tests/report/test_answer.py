@@ -9,6 +9,7 @@ import pytest
 from bench.records import Record
 from bench.report import answer_figure
 from bench.report.answer import Answer
+from bench.report.contents import Report
 from bench.report.fastest import fastest
 from bench.report.ratios import FIRST, FIT
 from bench.report.statistics import Contrast
@@ -127,3 +128,11 @@ def test_the_fastest_is_sure_where_every_test_says_so() -> None:
     means = {"x": {("a", "b"): near, ("b", "a"): near.turned, ("a", "c"): far, ("c", "a"): far.turned}}
     found = fastest(["a", "b", "c"], means)["x"]
     assert (found.engine, found.rivals, found.who) == ("a", ("b",), "a or b")
+
+
+def test_with_one_backend_the_model_is_what_is_answered_first() -> None:
+    alone = [record for record in simulate(omegas=(10.0,), groups=(5,), replicates=1) if record.backend == "stanli"]
+    assert [each.question for each in Report.of(alone, []).findings] == ["Which model?", "Which backend?"]
+    both = Report.of(crossing(replicates=2), []).findings
+    assert [each.question for each in both] == ["Which backend?", "Which model?"]
+    assert all(each.figure and each.sure for each in both)

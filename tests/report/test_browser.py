@@ -80,6 +80,7 @@ def page(desk: Opened, pages: dict[str, Path]) -> Iterator[Any]:
 def rows(page: Any, table: str) -> Any:
     """Open a table and return its rows."""
     page.locator(f"#table-{table} > summary").click()
+    page.locator(f"#table-{table} .tools").wait_for()
     return page.locator(f"#table-{table} tbody tr")
 
 
@@ -117,6 +118,7 @@ def test_tables_are_closed_and_open_sort_and_filter_by_keyboard(page: Any) -> No
     table = page.locator("#table-cases")
     assert not table.locator("tbody tr").first.is_visible()
     table.locator("> summary").press("Enter")
+    table.locator(".tools").wait_for()
     head = table.locator("thead th", has_text="min ESS/s")
     at = head.evaluate("head => head.cellIndex")
 
@@ -210,6 +212,7 @@ def test_marks_tell_their_numbers_and_a_table_has_them_all(page: Any) -> None:
     mark.hover()
     assert page.locator("#tip").inner_text() == mark.get_attribute("data-tip")
     figure.locator(".numbers > summary").press("Enter")
+    figure.locator(".numbers .tools").wait_for()
     assert figure.locator(".numbers tbody tr").count() == figure.locator("[data-tip]").count()
 
 

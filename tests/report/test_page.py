@@ -95,8 +95,8 @@ def test_several_families_share_a_page(tmp_path: Path) -> None:
     assert ">2 fits" in text
     assert "eight schools: schools" in text
     assert "normal means: omega10-G5-n20-s41" in text
-    assert "for the eight schools, schools posterior" in text
-    assert "8 schools; fits are held against the exact posterior." in text
+    assert "Eight schools: most effective draws per second: " in text
+    assert "8 schools; fits are held against the exact posterior" in text
     assert 'id="figure-normal-means-groups"' in text
     assert "Equality across languages was not tested for centered (schools), noncentered (schools)" in text
     assert "there is no PyMC program" in text
