@@ -45,7 +45,7 @@ def main() -> None:
     with Workers() as workers:
         record = Replicates(case, Asked(overrides={"cores": 1}), workers, Equality(workers)).make(0).record
     local = LocalCluster(options.workers, threads_per_worker=1, memory_limit=0, dashboard_address=None)
-    on = Cluster(local.scheduler_address, [])
+    on = Cluster(local.scheduler_address, [], say=print)
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "run", {})
         for first in range(0, options.fits, PER_DATASET):

@@ -81,6 +81,7 @@ def test_the_records_are_those_of_a_run_at_home_though_workers_and_the_client_ar
     assert len(records(at_home)) == FITS
 
 
+@pytest.mark.slow
 def test_a_fit_that_has_more_chains_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:
     cores = len(usable_cores())
     if cores == 1:
