@@ -51,12 +51,12 @@ def line(session: nox.Session, python: str) -> None:
         run("python3 -m venv .venv && .venv/bin/pip install -q -e '.[pystan,jax]'")
         required = {"HIERBENCH_REQUIRE": "pystan,numpyro,blackjax"}
     run(readme_command("Run the tests"), **required)
+    if python == "3.12":
+        run(".venv/bin/pytest -m slow -n 2 --dist loadfile", **required)  # it compiles side by side what PyStan keeps
+        run(".venv/bin/python -m tests.faults --seed 1 --faults 200")  # at random moments
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed
     run(".venv/bin/pytest bench/test_sample.py --benchmark-only --grid smoke --model centered", PYTENSOR_FLAGS="cxx=")
-    if python == "3.12":
-        run(".venv/bin/pytest -m slow -n 2 --dist loadfile", **required)
-        run(".venv/bin/python -m tests.faults --seed 1 --faults 200")  # at random moments
     run(".venv/bin/ruff format --check && .venv/bin/ruff check && .venv/bin/mypy")
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from bench.cli import main
 from bench.report.github import LIMIT
-from tests.deciding.test_versions import fake_environments
 from tests.deciding.test_versions_decided import StandIn
 
 
@@ -52,15 +51,3 @@ def test_the_workflow_passes_where_nothing_changed(
     said = capsys.readouterr().out
     assert "; nothing differs for sure.**" in said
     assert "What differs:" not in said
-
-
-@pytest.mark.slow
-def test_the_workflow_with_real_fits(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fake_environments(monkeypatch)
-    tiny = ["--model", "marginal", "--max-replicates", "3", "--draws", "500", "--target-accept", "0.95"]
-    assert main([*command, *tiny, "--output", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "**Of 1 case: 1 " in said
-    assert "| marginal stanli | 3 |" in said
