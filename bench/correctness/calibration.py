@@ -107,7 +107,7 @@ def ranks_of(
 
     Parameters
     ----------
-    family, model, settings
+    family, model, settings : Family, Model, Settings
         As in `calibrate`.
     worker : Worker
         In which the engine lives.
@@ -148,7 +148,7 @@ def collected(family: Family, model: Model, backend: Backend, ranks: Sequence[Ma
 
     Parameters
     ----------
-    family, model, backend
+    family, model, backend : Family, Model, Backend
         As in `calibrate`.
     ranks : sequence of mapping
         By `ranks_of`.

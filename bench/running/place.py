@@ -179,7 +179,7 @@ def fit(bench: Bench, case: Case, asked: Asked, number: int) -> Measured:
     ----------
     bench : Bench
         Of this process.
-    case, asked, number
+    case, asked, number : Case, Asked, int
         As in `Replicates`.
     """
     key = (case.dataset.digest, case.model.digest, *case.key)
@@ -199,7 +199,7 @@ def rank(
     ----------
     bench : Bench
         Of this process.
-    family, model, backend, seed, settings
+    family, model, backend, seed, settings : Family, Model, Backend, (int, int), Settings
         As in `ranks_of`.
     """
     return ranks_of(family, model, bench.workers[backend], seed, settings)

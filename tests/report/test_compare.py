@@ -432,3 +432,32 @@ def test_halves_of_the_same_fits_are_not_told_apart_and_a_slow_half_is() -> None
     count, power = compare_halves(records, 6, tables=30)
     assert (count.replicates, count.alarms) == (20, 0)
     assert power.found >= 18
+
+
+def on_machines(records: list[Record], *names: str) -> list[Record]:
+    """Say of each replicate, in turn, on which machine it was made."""
+    return [
+        dataclasses.replace(record, environment={**record.environment, "machine": names[i % len(names)]})
+        for i, record in enumerate(records)
+    ]
+
+
+def test_versions_on_two_machines_are_not_compared() -> None:
+    a, b = on_machines(cell("a"), "one"), on_machines(cell("b"), "two")
+    with pytest.raises(IncomparableError, match=r"machines: one \(A\) in A, two \(B\) in B"):
+        compare_runs(a, b)
+    assert only(compare_runs(a, b, anyway=True)).n == 20
+    assert only(compare_runs(a, on_machines(cell("b"), "one"))).n == 20
+    assert only(compare_runs(a, cell("b"))).n == 20  # older records don't say
+
+
+def test_within_a_run_pairs_on_two_machines_are_left_out() -> None:
+    a = on_machines(cell(), "one", "two")
+    b = on_machines(cell(factor=2.0, backend="pymc"), "one", "two")
+    assert only(compare_runs([*a, *b], by="backend")).n == 20
+    b[3] = on_machines([b[3]], "one")[0]
+    result = compare_runs([*a, *b], by="backend")
+    assert only(result).n == 19
+    assert "1 pairs of fits were made on different machines and are left out" in result.notes
+    with pytest.raises(IncomparableError, match="machines: "):
+        compare_runs([*a, *on_machines(b, "two", "one")], by="backend")
