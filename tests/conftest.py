@@ -52,7 +52,9 @@ def _seldom(suite: str, named: set[str]) -> bool:
     if suite in ALWAYS:
         often = OFTEN.intersection(*(ALWAYS[suite].get(engine, OFTEN) for engine in named & BACKENDS.keys()))
         return not often or bool(named & MODELS.keys() - often)
-    return suite == "test_families" and named >= {"varying_slopes", "pymc"} and "between_marginal" not in named
+    if suite == "test_families" and "pymc" in named:
+        return not named & (ONE if "normal_means" in named else {"between_marginal", "radon", "eight_schools"})
+    return False
 
 
 @pytest.fixture(scope="session")

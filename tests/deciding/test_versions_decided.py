@@ -87,7 +87,7 @@ def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
     assert made[0] == made[1]
     assert made[0]["model 0"] == 3 < max(made[0].values())
     assert "2 slower" in said
-    assert "4 same" in said
+    assert "4 the same" in said
     assert "decided after" in said
     assert "until a case is decided within 5%" in said
     table = (folder / "versions.html").read_text(encoding="utf-8").partition('id="table-verdicts-0"')[2]
@@ -102,7 +102,7 @@ def test_it_ends_with_the_most_replicates_and_says_what_is_open(
     assert main(typed(tmp_path, "--decide", "0.1%", "--max-replicates", "6")) == 0
     assert max(number for _, number, _ in stand_in.asked) == 5
     said = capsys.readouterr().out
-    assert "6 not enough" in said
+    assert "6 undecided" in said
     assert "all 5 rounds are made; more with --max-replicates" in said
 
 

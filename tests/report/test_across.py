@@ -208,6 +208,7 @@ def test_page_markdown_and_terminal_say_the_same(folder: Path, records: list[Rec
     assert (folder / "pictures" / "models.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
+@pytest.mark.slow
 def test_a_large_run_has_a_small_page(tmp_path: Path) -> None:
     records = list(simulate_many(133, ("stanli", "nutpie_stan", "nutpie", "pymc", "pystan"), replicates=5))
     assert write_report(tmp_path, records, asked()).stat().st_size < MEGABYTES_3

@@ -56,6 +56,7 @@ def test_several_runs_share_a_page(tmp_path: Path) -> None:
     assert "stanli B" in text
 
 
+@pytest.mark.slow
 def test_a_large_run_has_a_small_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.report.contents.MAX_ROWS", 2000)
     records = [

@@ -79,6 +79,7 @@ def test_without_a_program_that_can_be_used_the_first_failure_is_told(equality: 
         equality.leader(*parts(tiny(stan=None, pymc=None)))
 
 
+@pytest.mark.slow
 def test_the_maps_of_a_language_are_compared_once(
     equality: Equality, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
