@@ -1,5 +1,6 @@
 // Finite population, the effects that sum to zero integrated out; the group means are drawn after sampling.
-// The sizes and means of the groups and the sum of squares within them are all that the data say.
+// All that the data say is the sum of squares within groups and, of the groups of each size, how many there are, the
+// mean of their means, and the sum of squares about it: the density costs as much as there are sizes.
 data {
   int<lower=1> N;                              // observations
   int<lower=2> G;                              // groups
@@ -7,14 +8,32 @@ data {
   vector[N] y;
 }
 transformed data {
-  vector[G] n = zeros_vector(G);
+  vector[G] n_g = zeros_vector(G);
   vector[G] ybar = zeros_vector(G);
   for (i in 1:N) {
-    n[group[i]] += 1;
+    n_g[group[i]] += 1;
     ybar[group[i]] += y[i];
   }
-  ybar ./= n;
+  ybar ./= n_g;
   real within_ss = dot_self(y - ybar[group]);
+  array[G] int by_size = sort_indices_asc(n_g);
+  int K = 1;                                   // sizes
+  for (g in 2:G) K += n_g[by_size[g]] > n_g[by_size[g - 1]];
+  vector[K] n = zeros_vector(K);
+  vector[K] count = zeros_vector(K);           // of groups of a size
+  vector[K] center = zeros_vector(K);          // mean of their means
+  vector[K] between_ss = zeros_vector(K);      // sum of squares about it
+  int k = 0;
+  for (g in by_size) {
+    if (k == 0 || n_g[g] > n[k]) {
+      k += 1;
+      n[k] = n_g[g];
+    }
+    real off = ybar[g] - center[k];
+    count[k] += 1;
+    center[k] += off / count[k];
+    between_ss[k] += off * (ybar[g] - center[k]);
+  }
 }
 parameters {
   real mu;                                     // mean of these G groups
@@ -24,14 +43,15 @@ parameters {
 model {
   // The covariance of ybar is diag(d) less omega^2 / G everywhere, since the effects sum to zero:
   // its determinant is r prod(d), and the variance of the weighted mean c of ybar is r / w.
-  vector[G] d = square(omega) + square(sigma) ./ n;
-  real w = sum(inv(d));
-  real r = mean(square(sigma) ./ (n .* d));
-  real c = sum(ybar ./ d) / w;
+  vector[K] d = square(omega) + square(sigma) ./ n;
+  real w = sum(count ./ d);
+  real r = sum(count .* square(sigma) ./ (n .* d)) / G;
+  real c = sum(count .* center ./ d) / w;
   mu ~ std_normal();
   sigma ~ std_normal();
   omega ~ normal(0, 10);
-  ybar ~ normal(c, sqrt(d));
+  center ~ normal(c, sqrt(d ./ count));
+  target += -0.5 * sum((count - 1) .* log(d) + between_ss ./ d);
   target += -0.5 * (log(r) + square(c - mu) * w / r);
   target += -(N - G) * log(sigma) - within_ss / (2 * square(sigma));
 }

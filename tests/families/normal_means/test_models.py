@@ -67,9 +67,12 @@ def test_pymc_model_has_the_same_quantities_and_the_data(model: Model) -> None:
     assert {variable.name for variable in built.free_RVs} == parameters
     if form.effects is None:
         assert not built.deterministics
-        assert {variable.name for variable in built.observed_RVs} == {"group_means"}
-        assert np.array_equal(built["n"].get_value(), DATASET.group_sizes)
-        assert built["ybar"].get_value() == pytest.approx(DATASET.means)
+        assert {variable.name for variable in built.observed_RVs} == {"centers"}
+        n, count, center, between_ss = (built[name].get_value() for name in ("n", "count", "center", "between_ss"))
+        for i, size in enumerate(np.unique(DATASET.group_sizes)):
+            means = DATASET.means[DATASET.group_sizes == size]
+            assert (n[i], count[i]) == (size, len(means))
+            assert (center[i], between_ss[i]) == pytest.approx((means.mean(), np.sum((means - means.mean()) ** 2)))
         assert built["within_ss"].get_value() == pytest.approx(DATASET.within_ss)
         return
     assert {variable.name for variable in built.deterministics} == {"mu_g"} - parameters
