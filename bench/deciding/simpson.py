@@ -239,9 +239,6 @@ def picture() -> str:
     ends = (float(dataset.x.min()), float(dataset.x.max()))
     through = (float(dataset.x.mean()), float(dataset.y.mean()))
     parts.append(line(ends, dataset.pooled_slope, through, "bold"))
-    title = (
-        f"Slope within groups {dataset.within_slope:.2f} (colours), through all observations "
-        f"{dataset.pooled_slope:+.2f} (black)"
-    )
+    title = f"Slope in groups {dataset.within_slope:.2f} (colours), through all {dataset.pooled_slope:+.2f} (black)"
     panel = Panel(title, WIDTH, HEIGHT, tag("g", text(LEFT, 14, title, "title"), *parts))
     return sheet([("", [panel])], 1, CSS.read_text(encoding="utf-8"))
