@@ -125,7 +125,7 @@ def test_recommend_answers_for_a_file_whose_name_is_not_utf_8_in_a_terminal_of_a
     (run,) = (tmp_path / "runs").iterdir()
     answer = json.loads((run / "recommendation.json").read_text(encoding="ascii"))
     assert answer["run"] == run.name
-    assert f"page: {run / 'recommendation.html'}".encode() in done.stdout
+    assert f"page:    {run / 'recommendation.html'}".encode() in done.stdout
     program = run / "fit_stan.py"
     assert program.exists() == (answer["answer"] is not None)
     if program.exists():  # it finds the table by its odd name
