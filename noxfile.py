@@ -52,7 +52,7 @@ def line(session: nox.Session, python: str) -> None:
         required = {"HIERBENCH_REQUIRE": "pystan,numpyro,blackjax"}
     run(readme_command("Run the tests"), **required)
     if python == "3.12":
-        run(".venv/bin/pytest -m slow -n 2 --dist loadfile", **required)  # it compiles side by side what PyStan keeps
+        run(".venv/bin/pytest -m slow -n 2 --dist loadgroup", **required)  # it compiles side by side what PyStan keeps
         run(".venv/bin/python -m tests.faults --seed 1 --faults 200")  # at random moments
     run(f"{readme_command('Run the benchmark')} --grid smoke")
     # and nothing else: no C++ compiler is needed

@@ -25,14 +25,18 @@ ALWAYS = {
 For the gate they all compile what they compile for the contract, and BlackJAX shares all with NumPyro but its sampler.
 """
 
+FIRST = ("test_harness", "pystan", "blackjax", "numpyro", "pymc", "nutpie")
+"""Groups that take longest. An engine's tests of contract and gate are one: what it compiled serves all of them."""
+
 WorkerOf = Callable[[str], Worker]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     if not __debug__:
         raise pytest.UsageError("tests need their asserts; run them without -O, -OO and PYTHONOPTIMIZE")
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         del os.environ[name]  # the runs that tests start are none of xdist's
+    config.option.loadscopereorder = False  # groups begin in the order of `FIRST`, not with the most tests
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would ignore Ctrl-C
     if unknown := REQUIRED - BACKENDS.keys():
         raise pytest.UsageError(f"HIERBENCH_REQUIRE names {', '.join(unknown)}; the backends are {', '.join(BACKENDS)}")
@@ -40,11 +44,19 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow most models of the contract and the gate, and begin with the file that takes longest."""
-    items.sort(key=lambda item: item.path.stem != "test_harness")  # at the end it would run alone
+    """Mark as slow most models of the contract and the gate, and say what runs in one process, the longest first."""
+    first = {group: place for place, group in enumerate(FIRST)}
+    items.sort(key=lambda item: first.get(_group(item), len(FIRST)))  # at the end they would run alone
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if _seldom(item.path.stem, set(_ids(item.nodeid))):
             item.add_marker(pytest.mark.slow)
+
+
+def _group(item: pytest.Item) -> str:
+    """Name what runs in one process: an engine's tests of the contract and of the gate, or a file."""
+    engines = [name for name in _ids(item.nodeid) if name in BACKENDS] if item.path.stem in ALWAYS else []
+    return engines[0] if engines else item.path.stem
 
 
 def _seldom(suite: str, named: set[str]) -> bool:
@@ -91,4 +103,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _ids(nodeid: str) -> list[str]:
-    return nodeid.partition("[")[2].rstrip("]").split("-")
+    return nodeid.partition("[")[2].rpartition("]")[0].split("-")
