@@ -51,7 +51,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=50)
     options = parser.parse_args()
     dataset = next(d for d in FAMILY.datasets("thread") if d.id == options.dataset)
-    print("| backend | trials | within the range | measured / predicted, median | from | to |\n|---|---|---|---|---|---|")
+    print(
+        "| backend | trials | within the range | measured / predicted, median | from | to |\n|---|---|---|---|---|---|"
+    )
     for name in options.backend.split(","):
         case = Case(FAMILY, dataset, FAMILY.models[options.model], BACKENDS[name])
         with Workers() as workers:

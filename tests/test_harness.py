@@ -301,6 +301,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line_before_anything_is_sampl
     assert not runs.exists()
 
 
+@pytest.mark.slow
 def test_a_readers_table_with_text_labels_is_fit(tmp_path: Path) -> None:
     table = tmp_path / "my table.csv"
     rows = [f"school {'abc'[i % 3]}, {i % 3 + 0.1 * (i % 7)}" for i in range(60)]

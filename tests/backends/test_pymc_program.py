@@ -180,7 +180,8 @@ def test_parameters_on_stans_scale() -> None:
     assert posterior.from_pymc("s", np.zeros((2, 5)), 2) == pytest.approx(np.ones((2, 5)))
 
 
-@pytest.mark.parametrize("engine", [PyMC, pytest.param(Nutpie, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", [PyMC, Nutpie])
 def test_draws_of_parameters_on_stans_scale(engine: type[Backend]) -> None:
     posterior = engine().prepare(scaled(), {"N": 2})
     start = posterior.constrain(np.full(posterior.dimension, 0.3))  # nutpie refuses the mode

@@ -206,6 +206,7 @@ def test_matrices_written_in_two_ways(first: tuple[str, str], second: tuple[str,
 
 
 @pytest.mark.skipif(int(version("pymc").split(".")[0]) < 6, reason="PyMC 5 gives a packed vector, no matrix")
+@pytest.mark.slow
 def test_a_correlation_in_both_languages() -> None:
     """PyMC's is a Cholesky factor, whatever its name: a matrix with the same prior is another posterior."""
     program = "parameters { cholesky_factor_corr[3] L; } model { L ~ lkj_corr_cholesky(2); }"

@@ -28,6 +28,7 @@ def names_of(folder: Path, *arguments: str) -> list[str]:
     return [*("same", "--posteriordb", str(folder), "--output", str(folder / "out"), "--cores", "2"), *arguments]
 
 
+@pytest.mark.slow
 def test_every_verdict_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = checkout(tmp_path) / "posterior_database"
     add(root, "coin-renamed", STAN, PYMC.replace('"rate"', '"share"'), draws=coin_draws())
