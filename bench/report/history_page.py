@@ -165,8 +165,10 @@ class History:
         return fitted(lambda most: self._parts(first, most))
 
     def _parts(self, first: str, most: int) -> Iterator[str]:
+        found = self.first()
         yield f"## {plain(self.title)}"
         yield from ("", f"**{plain(first)}**") if first else ()
+        yield from ("", f"{plain(found.sentence)} {plain(found.sure)}")
         yield from ("", *(f"- {plain(note)}" for note in self.notes[:most]))
         for heading, comparison in self.comparisons:
             yield from ("", f"### {plain(heading)}", *comparison.parts(most))

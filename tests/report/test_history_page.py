@@ -12,6 +12,7 @@ from bench.cli import main
 from bench.records import Journal, Record, RunError
 from bench.report.aa import simulated_record
 from bench.report.export import export, read_stored
+from bench.report.github import plain
 from bench.report.history_page import History, write_history
 from tests.report.simulated import HOSTILE
 
@@ -68,6 +69,7 @@ def test_the_page_has_a_line_for_each_case_and_marks_the_step(found: History, tm
     assert "2026-01-01" in page
     markdown = (tmp_path / "history.md").read_text(encoding="utf-8")
     assert "cmdstan 2.38 to 2.39" in markdown
+    assert markdown.splitlines()[2].startswith(plain(found.first().sentence))
 
 
 def test_by_version_runs_are_named_by_the_version_of_the_backend() -> None:
