@@ -22,7 +22,8 @@ ALWAYS = {
 }
 """Engines that compile for seconds, and the models of normal_means that they are always tried on; others on `OFTEN`.
 
-For the gate they all compile what they compile for the contract, and BlackJAX shares all with NumPyro but its sampler.
+Under the marker `slow` the contract has `OFTEN` for these, and the gate all models. For the gate they all compile what
+they compile for the contract, and BlackJAX shares all with NumPyro but its sampler.
 """
 
 FIRST = ("test_harness", "pystan", "blackjax", "numpyro", "pymc", "nutpie")
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow most models of the contract and the gate, and say what runs in one process, the longest first."""
+    items[:] = [item for item in items if not _left_out(item.path.stem, set(_ids(item.nodeid)))]
     first = {group: place for place, group in enumerate(FIRST)}
     items.sort(key=lambda item: first.get(_group(item), len(FIRST)))  # at the end they would run alone
     for item in items:
@@ -57,6 +59,14 @@ def _group(item: pytest.Item) -> str:
     """Name what runs in one process: an engine's tests of the contract and of the gate, or a file."""
     engines = [name for name in _ids(item.nodeid) if name in BACKENDS] if item.path.stem in ALWAYS else []
     return engines[0] if engines else item.path.stem
+
+
+def _left_out(suite: str, named: set[str]) -> bool:
+    """Whether an engine that compiles for long would be tried on a model that tells of its contract what others do.
+
+    Whether it evaluates each model rightly is asked by the gate, of all of them.
+    """
+    return suite == "test_contract" and bool(named.intersection(COMPILE)) and bool(named & MODELS.keys() - OFTEN)
 
 
 def _seldom(suite: str, named: set[str]) -> bool:
