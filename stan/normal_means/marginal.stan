@@ -8,28 +8,30 @@ data {
   vector[N] y;
 }
 transformed data {
-  vector[G] n_g = zeros_vector(G);
+  array[G] int size = zeros_int_array(G);
   vector[G] ybar = zeros_vector(G);
   for (i in 1:N) {
-    n_g[group[i]] += 1;
+    size[group[i]] += 1;
     ybar[group[i]] += y[i];
   }
-  ybar ./= n_g;
+  ybar ./= to_vector(size);
   real within_ss = dot_self(y - ybar[group]);
-  array[G] int by_size = sort_indices_asc(n_g);
-  int K = 1;                                   // sizes
-  for (g in 2:G) K += n_g[by_size[g]] > n_g[by_size[g - 1]];
+  int K = 0;                                   // sizes
+  array[N] int place = zeros_int_array(N);     // of each size among them
+  for (g in 1:G) {
+    if (place[size[g]] == 0) {
+      K += 1;
+      place[size[g]] = K;
+    }
+  }
   vector[K] n = zeros_vector(K);
   vector[K] count = zeros_vector(K);           // of groups of a size
   vector[K] center = zeros_vector(K);          // mean of their means
   vector[K] between_ss = zeros_vector(K);      // sum of squares about it
-  int k = 0;
-  for (g in by_size) {
-    if (k == 0 || n_g[g] > n[k]) {
-      k += 1;
-      n[k] = n_g[g];
-    }
+  for (g in 1:G) {
+    int k = place[size[g]];
     real off = ybar[g] - center[k];
+    n[k] = size[g];
     count[k] += 1;
     center[k] += off / count[k];
     between_ss[k] += off * (ybar[g] - center[k]);
