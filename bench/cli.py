@@ -510,7 +510,9 @@ def _map(options: argparse.Namespace) -> int:
     if options.resume is not None:
         names = ("posterior", "model", "backend", "seed", *given)
         if said := [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]:
-            raise ValueError(f"{' '.join(said)}: a map goes on with what it asked; leave out all but --budget and --dask")
+            raise ValueError(
+                f"{' '.join(said)}: a map goes on with what it asked; leave out all but --budget and --dask"
+            )
         survey = go_on(find_run(options.resume, options.runs), options.budget)
     else:
         survey = Survey(

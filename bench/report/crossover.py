@@ -198,11 +198,13 @@ def fields(records: Sequence[Record]) -> list[Field]:
     """
     grouped: dict[Spot, dict[str, list[Record]]] = {}
     models = list(dict.fromkeys(record.model for record in records))
+    engines = list(dict.fromkeys(record.backend for record in records))
     for record in records:
         grouped.setdefault(spot_of(record), {}).setdefault(record.model, []).append(record)
     pair = pair_of(models) or ()
     found = []
-    for spot, of in sorted(grouped.items()):
+    for spot in sorted(grouped, key=lambda spot: (engines.index(spot.backend), spot)):
+        of = grouped[spot]
         sides = tuple(Side(model, tuple(of.get(model, ()))) for model in models)
         two = _duel([side for side in sides if side.model in pair])
         found.append(Field(spot, sides, two, _duel(sides)))

@@ -11,7 +11,7 @@ from bench.report.figure import Figure
 from bench.report.svg import FOOT, HEAD, Panel, Scale, bottom_axis, tag, text
 from bench.report.tables import number, span
 
-WIDTH, TALL, LEFT = 400, 26, 46
+WIDTH, TALL, LEFT = 350, 24, 46
 ROOM = 20
 """Pixels that a tile with a number is wide."""
 CLASSES = {"centered": ("t1", "t2"), "noncentered": ("t0", "t6"), "marginal": ("t3",)}
@@ -34,7 +34,7 @@ def colours(models: Sequence[str]) -> dict[str, str]:
     >>> colours(["marginal", "centered", "zerosum_centered"])
     {'centered': 't1', 'zerosum_centered': 't2', 'marginal': 't3'}
     """
-    found = {}
+    found: dict[str, str] = {}
     for kind, classes in CLASSES.items():
         of_kind = sorted((name for name in models if name.rpartition("_")[2] == kind), key=len)
         found |= dict(zip(of_kind, classes, strict=False))
@@ -76,20 +76,20 @@ def pictures(found: Sequence[Field]) -> tuple[Figure | None, Figure]:
 
 def _parts(found: Sequence[Field], colour: Mapping[str, str], *, of_pair: bool) -> list[tuple[str, list[Panel]]]:
     parts = []
+    every = [each.spot.information for each in found]
+    x = Scale(min(every) / 2, max(every) * 2, "information of a group, n omega²/sigma²", log=True)
     for engine, own in by_engine(found):
         panels = []
         for imbalance in dict.fromkeys(each.spot.imbalance for each in own):
             here = [each for each in own if each.spot.imbalance == imbalance]
             title = "groups of one size" if imbalance == 1 else f"sizes from 1 to {imbalance:g}"
-            panels.append(_panel(title, engine, here, colour, of_pair))
+            panels.append(_panel(title, engine, x, here, colour, of_pair))
         parts.append((engine, panels))
     return parts
 
 
-def _panel(title: str, engine: str, here: Sequence[Field], colour: Mapping[str, str], of_pair: bool) -> Panel:
+def _panel(title: str, engine: str, x: Scale, here: Sequence[Field], colour: Mapping[str, str], of_pair: bool) -> Panel:
     levels = sorted({each.spot.groups for each in here})
-    every = [each.spot.information for each in here]
-    x = Scale(min(every) / 2, max(every) * 2, "information of a group on its mean, n omega²/sigma²", log=True)
     across, bottom = WIDTH - LEFT - 8, HEAD + TALL * len(levels)
 
     def px(value: float) -> float:
@@ -105,9 +105,7 @@ def _panel(title: str, engine: str, here: Sequence[Field], colour: Mapping[str, 
         for each, low, high in zip(row, [x.low, *ends], [*ends, x.high], strict=True):
             parts.append(_tile(each, px(low), px(high), top, colour, of_pair))
     parts.append(tag("path", d=f"M{px(1):.1f},{HEAD}V{bottom}", class_="theory"))
-    middle = HEAD + (bottom - HEAD) / 2
-    turned = f"translate(10 {middle:.1f}) rotate(-90)"
-    parts.append(tag("text", "groups", class_="label", transform=turned, text_anchor="middle"))
+    parts.append(text(LEFT - 5, bottom + 13, "groups", "label", "end"))
     return Panel(f"{engine}, {title}", WIDTH, bottom + FOOT, Markup("").join(parts), engine)
 
 

@@ -57,13 +57,12 @@ def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Rec
     """
     two, every = pictures(found)
     pair = pair_of([side.model for side in found[0].sides])
-    findings = [Finding("And of all forms?", of_all(found), every, "")]
-    if two is not None:
-        findings.insert(0, Finding("Centered or not?", centered_or_not(found), two, sure(found)))
+    first = Finding("Centered or not?", centered_or_not(found), two, sure(found, of_pair=True)) if two else None
     return layout.render(
         "map.html",
-        title="Centered or not?" if two is not None else "Which form wins where",
-        findings=findings,
+        title="Centered or not?" if first else "Which form wins where",
+        first=first,
+        every=Finding("And of all forms?", of_all(found), every, sure(found, of_pair=False)),
         table=table(found),
         data={"lines": [_short(line) for line in lines], "pair": pair} if pair else None,
         lookup=SCRIPT.read_text(encoding="utf-8"),
@@ -129,26 +128,27 @@ def centered_or_not(found: Sequence[Field]) -> str:
     return f"{'. '.join(one[:1].upper() + one[1:] for one in said)}. Theory's line is 1."
 
 
-def sure(found: Sequence[Field]) -> str:
+def sure(found: Sequence[Field], *, of_pair: bool) -> str:
     """Say how sure that is, and on how many fits.
 
     Parameters
     ----------
     found : sequence of Field
         Of a map.
+    of_pair : bool
+        Whether of the two forms, or of all.
     """
-    states = [each.pair.state for each in found]
+    states = [(each.pair if of_pair else each.every).state for each in found]
     fits = sum(each.fits for each in found)
-    counts = {name: states.count(name) for name in ("sure", "only", "alike", "none", "open")}
     words = {
-        "sure": f"the winner is sure (each by a {100 * LEVEL:g} % interval over data sets)",
-        "only": "only one of the two is healthy",
-        "alike": "both are as good within 10 %",
-        "none": "neither is healthy",
-        "open": "it is open",
+        "sure": f"sure at {{}} (each by a {100 * LEVEL:g} % interval over data sets)",
+        "only": "decided by health at {}, where the others are unhealthy",
+        "alike": "as good within 10 % at {}",
+        "open": "open at {}",
+        "none": "none healthy at {}",
     }
-    parts = [f"at {count:,} {words[name]}" for name, count in counts.items() if count]
-    return f"How sure: {fits:,} fits at {len(found):,} points of an engine: {', '.join(parts)}."
+    parts = [said.format(f"{states.count(state):,}") for state, said in words.items() if state in states]
+    return f"How sure: {fits:,} fits; of {len(found):,} points, each by one engine, the winner is {', '.join(parts)}."
 
 
 def of_all(found: Sequence[Field]) -> str:
@@ -168,7 +168,9 @@ def of_all(found: Sequence[Field]) -> str:
         order = sorted(wins.items(), key=lambda item: -item[1])
         there = listed([f"{model} at {count:,}" for model, count in order]) if order else "none anywhere"
         none = sum(each.every.state == "none" for each in own)
-        said.append(f"by {engine}, of {len(own):,} points, {there}" + (f"; none is healthy at {none:,}" if none else ""))
+        said.append(
+            f"by {engine}, of {len(own):,} points, {there}" + (f"; none is healthy at {none:,}" if none else "")
+        )
     return f"{'. '.join(one[:1].upper() + one[1:] for one in said)}."
 
 
@@ -189,8 +191,8 @@ def table(found: Sequence[Field]) -> Table:
         where = (spot.backend, sizes, f"{spot.groups:,}", number(spot.information), f"{each.fits:,}")
         texts.append((*where, verdict(each.pair), verdict(each.every), *_rates(each)))
     note = (
-        "A rate is effective draws, by the smallest bulk ESS, for a CPU second of the whole fit: the geometric mean over "
-        "healthy fits with its 95 % interval, and how many of the fits were healthy."
+        "A rate is effective draws, by the smallest bulk ESS, for a CPU second of the whole fit: the geometric mean "
+        "over healthy fits with its 95 % interval, and how many of the fits were healthy."
     )
     return Table.of("points", "Every point", [*heads, *models], texts, note)
 

@@ -17,7 +17,9 @@ from bench.report.words import listed
 
 NAME = "map.csv"
 HERE = Path(__file__).parents[1]
-COMMITTED = next((path for path in (HERE / "map", HERE.parent / "reports" / "reference" / "map") if path.is_dir()), HERE)
+COMMITTED = next(
+    (path for path in (HERE / "map", HERE.parent / "reports" / "reference" / "map") if path.is_dir()), HERE
+)
 """The folder of the committed map: in the package where it was installed from a wheel, else in the checkout."""
 
 
@@ -112,15 +114,12 @@ def read(path: Path) -> list[Entry]:
             heads, *lines = csv.reader(file)
             if tuple(heads) != Entry._fields:
                 raise ValueError(f"its columns are {', '.join(heads)}")
-            return [
-                Entry(*(kind(value) for kind, value in zip(kinds, line, strict=True)))  # type: ignore[arg-type]
-                for line in lines
-            ]
+            return [Entry(*(kind(value) for kind, value in zip(kinds, line, strict=True))) for line in lines]
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is no map ({error}); make one: hierbench map") from error
 
 
-class Asked(NamedTuple):
+class Place(NamedTuple):
     """Data that the map is asked about: information of the median group, number of groups, largest over smallest."""
 
     information: float
@@ -137,7 +136,7 @@ class Reading:
 
     Attributes
     ----------
-    asked : Asked
+    asked : Place
         The data.
     engine, versions : str
         Whose part of the map, and its versions.
@@ -153,7 +152,7 @@ class Reading:
         In what the data lie beyond the map; empty where they don't.
     """
 
-    asked: Asked
+    asked: Place
     engine: str
     versions: str
     at: tuple[Spot, ...]
@@ -186,7 +185,7 @@ class Reading:
         """The answer in words."""
         a, b = self.pair
         other = b if self.winner == a else a
-        of_pair = max((self.rates.get(name, 0.0) for name in self.pair))
+        of_pair = max(self.rates.get(name, 0.0) for name in self.pair)
         if self.winner:
             by = "" if math.isinf(self.ratio) else f", about {number(self.ratio, 2)} times the rate of {other}"
             said = f"{self.winner} wins{by}" + (f"; {other} was not healthy" if math.isinf(self.ratio) else "")
@@ -214,14 +213,14 @@ class Reading:
         return f"made with another version: {listed(differ)}" if differ else ""
 
 
-def look_up(lines: Sequence[Entry], asked: Asked) -> list[Reading]:
+def look_up(lines: Sequence[Entry], asked: Place) -> list[Reading]:
     """Read the map, once for each engine.
 
     Parameters
     ----------
     lines : sequence of Entry
         The table.
-    asked : Asked
+    asked : Place
         The data.
     """
     found = []
@@ -242,7 +241,7 @@ def look_up(lines: Sequence[Entry], asked: Asked) -> list[Reading]:
     return found
 
 
-def _column(own: Sequence[Entry], asked: Asked) -> tuple[dict[float, list[Entry]], str]:
+def _column(own: Sequence[Entry], asked: Place) -> tuple[dict[float, list[Entry]], str]:
     """Return the nearest column of an engine's map, by information, and in what the data lie beyond the map."""
 
     def nearest(values: set[float], wanted: float) -> float:
