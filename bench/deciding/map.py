@@ -27,6 +27,7 @@ FIT_SECONDS = 60.0
 """That a fit may take; a form that takes longer is given up at that point."""
 AHEAD = 64
 """Replicates of points that a cluster is given before the first of them is answered."""
+LATTICE = Lattice()
 ENGINES = "stanli,nutpie_stan"
 """Build a model in milliseconds, on data of any shape."""
 
@@ -75,7 +76,7 @@ class Survey:
     backends: str | None = None
     posterior: str = "superpopulation"
     asked: Asked = field(default_factory=lambda: Asked(fit_timeout=FIT_SECONDS))
-    lattice: Lattice = field(default_factory=Lattice)
+    lattice: Lattice = field(default_factory=lambda: LATTICE)
 
     def __post_init__(self) -> None:
         """Refuse what can't be measured."""
