@@ -163,12 +163,17 @@ def _by_point(found: Sequence[Field]) -> dict[Point, dict[str, Field]]:
 
 
 def _changes(a: Mapping[str, Field] | None, b: Mapping[str, Field] | None) -> bool:
-    """Whether the winner changes between two neighbours, for any engine, once both have been seen."""
+    """Whether another model wins at a neighbour, for any engine, once both have been seen.
+
+    Where none is healthy, or two are as good, nobody wins, and no more points are asked for.
+    """
     if not a or not b:
         return False
     both = [(a[engine], b[engine]) for engine in a if engine in b]
-    seen = all(not each.pair.pending and not each.every.pending for pair in both for each in pair)
-    return seen and any(x.pair.first != y.pair.first or x.every.first != y.every.first for x, y in both)
+    duels = [duels for x, y in both for duels in ((x.pair, y.pair), (x.every, y.every))]
+    if any(duel.pending for each in duels for duel in each):
+        return False
+    return any(x.winner and y.winner and x.winner != y.winner for x, y in duels)
 
 
 def go_on(folder: Path, minutes: float) -> Survey:

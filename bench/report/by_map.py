@@ -30,7 +30,7 @@ class ByMap:
         return f"by the map, {self.reading.engine}: {self.reading.sentence}{stale}"
 
     def checked(self, rows: Sequence[Row]) -> str:
-        """Say whether the fits of the two forms agree with it.
+        """Say whether the fits of the two forms agree with it; empty where they don't tell.
 
         Parameters
         ----------
@@ -39,9 +39,9 @@ class ByMap:
         """
         of = {row.model: row for row in rows if row.backend == self.reading.engine and row.model in self.reading.pair}
         there = sorted((row for row in of.values() if row.healthy and row.rate), key=lambda row: -(row.rate or 0.0))
-        a, b = self.reading.pair
         if len(of) < 2 or not there:
-            return f"the fits here don't tell: {a} and {b} were not both measured, or neither was healthy"
+            return ""
+        a, b = self.reading.pair
         first = there[0]
         second = b if first.model == a else a
         if len(there) < 2:
@@ -52,7 +52,24 @@ class ByMap:
             winner = first.model if ratio >= 1 + ALIKE else ""
         fits = sum(len(row.records) for row in of.values())
         how = "confirm it" if winner == self.reading.winner else "correct it"
-        return f"{fits} fits here {how}: {said}"
+        return f"by {self.reading.engine}, {self.reading.answer}. {fits} fits here {how}: {said}"
+
+
+def against(maps: Sequence[ByMap], rows: Sequence[Row]) -> str:
+    """Say whether the fits agree with what the map said; empty where it said nothing.
+
+    Parameters
+    ----------
+    maps : sequence of ByMap
+        What it said, by each engine.
+    rows : sequence of Row
+        All cases that were measured.
+    """
+    told = [said for each in maps if (said := each.checked(rows))]
+    untold = (
+        f"{maps[0].line}. The fits here don't tell: its two forms were not both fit, or not healthy" if maps else ""
+    )
+    return "; ".join(told) or untold
 
 
 def by_map(asked: Place, models: Sequence[str], versions: Mapping[str, Mapping[str, str]]) -> list[ByMap]:

@@ -11,8 +11,8 @@ from bench.report.figure import Figure
 from bench.report.svg import FOOT, HEAD, Panel, Scale, bottom_axis, tag, text
 from bench.report.tables import number, span
 
-WIDTH, TALL, LEFT = 350, 24, 46
-ROOM = 20
+WIDTH, TALL, LEFT = 300, 22, 42
+ROOM = 17
 """Pixels that a tile with a number is wide."""
 CLASSES = {"centered": ("t1", "t2"), "noncentered": ("t0", "t6"), "marginal": ("t3",)}
 """Colours of the models of each kind, the plainest first."""
@@ -96,20 +96,27 @@ def _panel(title: str, engine: str, x: Scale, here: Sequence[Field], colour: Map
         return LEFT + x(value) * across
 
     axis = bottom_axis(x, LEFT, across, HEAD, bottom)
-    parts = [text(4, 13, title, "title"), *axis]
+    parts, labels = [text(LEFT, 13, title, "title"), *axis], list[Markup]()
     for i, groups in enumerate(levels):
         top = bottom - TALL * (i + 1)
         parts.append(text(LEFT - 5, top + TALL / 2 + 3.5, f"{groups:,}", "tick", "end"))
         row = sorted((each for each in here if each.spot.groups == groups), key=lambda each: each.spot.information)
         ends = [math.sqrt(a.spot.information * b.spot.information) for a, b in pairwise(row)]
         for each, low, high in zip(row, [x.low, *ends], [*ends, x.high], strict=True):
-            parts.append(_tile(each, px(low), px(high), top, colour, of_pair))
-    parts.append(tag("path", d=f"M{px(1):.1f},{HEAD}V{bottom}", class_="theory"))
-    parts.append(text(LEFT - 5, bottom + 13, "groups", "label", "end"))
+            tile, words = _tile(each, px(low), px(high), top, colour, of_pair)
+            parts.append(tile)
+            labels += words
+    parts.append(tag("path", d=f"M{px(1):.1f},{HEAD}V{bottom}", class_="unity"))
+    middle = HEAD + (bottom - HEAD) / 2
+    turned = f"translate(9 {middle:.1f}) rotate(-90)"
+    parts += [*labels, tag("text", "groups", class_="label", transform=turned, text_anchor="middle")]
     return Panel(f"{engine}, {title}", WIDTH, bottom + FOOT, Markup("").join(parts), engine)
 
 
-def _tile(each: Field, left: float, right: float, top: float, colour: Mapping[str, str], of_pair: bool) -> Markup:
+def _tile(
+    each: Field, left: float, right: float, top: float, colour: Mapping[str, str], of_pair: bool
+) -> tuple[Markup, list[Markup]]:
+    """Return a tile, and its number where there is room for one; that stands before theory's line."""
     duel = each.pair if of_pair else each.every
     times = _times(each) if not of_pair else (duel.contrast.ratio if duel.contrast else None)
     class_, strength, words = NEITHER, 0.0, ""
@@ -133,8 +140,8 @@ def _tile(each: Field, left: float, right: float, top: float, colour: Mapping[st
         fill_opacity=f"{strength:.2f}",
     )
     wide = right - left > max(ROOM, 6.0 * len(words))
-    label = [text((left + right) / 2, top + TALL / 2 + 3.5, words, "cell", "middle")] if words and wide else []
-    return tag("g", box, *label, class_=class_, data_tip=told(each, duel))
+    label = [text((left + right) / 2, top + TALL / 2 + 3.5, words, "cell above", "middle")] if words and wide else []
+    return tag("g", box, class_=class_, data_tip=told(each, duel)), label
 
 
 def _times(each: Field) -> float | None:

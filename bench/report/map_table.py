@@ -181,8 +181,8 @@ class Reading:
         return max(self.rates, key=lambda name: self.rates[name], default="")
 
     @property
-    def sentence(self) -> str:
-        """The answer in words."""
+    def answer(self) -> str:
+        """Who wins, and by how much."""
         a, b = self.pair
         other = b if self.winner == a else a
         of_pair = max(self.rates.get(name, 0.0) for name in self.pair)
@@ -194,10 +194,15 @@ class Reading:
         if self.best and self.best not in self.pair:
             by = f", about {number(self.rates[self.best] / of_pair, 2)} times as fast" if of_pair else ""
             said += f"; of all forms {self.best} is first{by}"
-        near = listed(list(dict.fromkeys(number(spot.information) for spot in self.at)))
+        return said
+
+    @property
+    def sentence(self) -> str:
+        """The answer, and what it is made of."""
+        near = listed(list(dict.fromkeys(f"{spot.information:.3g}" for spot in self.at)))
         where = f"measured on {self.fits:,} fits at n omega²/sigma² = {near} and {self.at[0].groups:,} groups"
         beyond = f"; {self.outside}" if self.outside else ""
-        return f"{said}; {where} ({self.versions}){beyond}"
+        return f"{self.answer}; {where} ({self.versions.replace(';', ',')}){beyond}"
 
     def stale(self, versions: Mapping[str, str]) -> str:
         """Say with which other versions the map was made; empty where they are the same.

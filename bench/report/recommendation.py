@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.cells import geometric_mean, printable, rival
 from bench.records import Record, named
-from bench.report.by_map import ByMap
+from bench.report.by_map import ByMap, against
 from bench.report.compare import compare_runs
 from bench.report.comparison import Comparison
 from bench.report.cost import seconds_to_ess
@@ -363,7 +363,7 @@ class Recommendation:
         if self.theory:
             yield "theory", self.theory
         if self.by_map:
-            yield "map", "; ".join(f"{each.line}. {each.checked(self.rows)}" for each in self.by_map)
+            yield "map", against(self.by_map, self.rows)
         if self.equality:
             yield "equality", self.equality
 
@@ -435,7 +435,8 @@ class Recommendation:
             "why": self.why if self.forms else None,
             "theory": self.about.theory if self.about and self.forms else None,
             "theory_and_measurement": self.theory or None,
-            "by_map": [{"before": each.line, "after": each.checked(self.rows)} for each in self.by_map],
+            "by_map": [each.line for each in self.by_map],
+            "map_and_measurement": against(self.by_map, self.rows) or None,
             "equality": self.equality or None,
             "ranked": [plain(row) for row in self.ranked],
             "unhealthy": [{"case": row.case, "reason": row.verdict} for row in self.unhealthy],

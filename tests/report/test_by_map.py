@@ -6,7 +6,7 @@ import pytest
 
 from bench.records import RunError
 from bench.report import by_map as module
-from bench.report.by_map import ByMap, by_map
+from bench.report.by_map import ByMap, against, by_map
 from bench.report.crossover import fields
 from bench.report.map_table import Place, entries, look_up, written
 from bench.report.tables import Row, summarise
@@ -27,7 +27,7 @@ def rows(centered: float | None, noncentered: float | None) -> list[Row]:
 
 def said(found: list[Row], information: float = 10.0) -> str:
     (reading,) = look_up(LINES, Place(information, 50))
-    return ByMap(reading, "").checked(found)
+    return against([ByMap(reading, "")], found).partition(". ")[2]
 
 
 def test_the_fits_confirm_or_correct_it() -> None:
@@ -39,9 +39,9 @@ def test_the_fits_confirm_or_correct_it() -> None:
 
 
 def test_what_was_not_measured_confirms_nothing() -> None:
-    assert said(rows(None, None)).startswith("the fits here don't tell")
-    assert said([row for row in rows(500.0, 100.0) if row.model == "centered"]).startswith("the fits here don't tell")
-    assert said([]).startswith("the fits here don't tell")
+    assert said(rows(None, None)).startswith("The fits here don't tell")
+    assert said([row for row in rows(500.0, 100.0) if row.model == "centered"]).startswith("The fits here don't tell")
+    assert against([], rows(500.0, 100.0)) == ""
 
 
 def test_the_committed_map_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_the_page_shows_every_point_and_escapes(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<img src=x" not in text
     assert text.count('class="patch"') == 2 * 16  # both pictures
-    assert text.count('class="theory"') == 2 * 4
+    assert text.count('class="unity"') == 2 * 4
     assert len(read(tmp_path / "map.csv")) == 15 * 3 + 2
 
 
