@@ -60,8 +60,9 @@ def test_small_data_come_first_but_large_ones_are_not_forgotten() -> None:
 
 
 def test_more_points_are_measured_where_the_winner_changes_and_nowhere_else() -> None:
-    points = {Point(1, r.sizes["groups"], r.generated_with["information"]) for r in finish(survey())}
-    assert points == {Point(1, 5, each) for each in (0.01, 0.1, 1.0, 100.0)}
+    lattice = Lattice((0.02, 0.2, 2.0, 20.0, 200.0), groups=(5, 10), most_groups={1: 10}, steps=(4, 2))
+    points = {Point(1, r.sizes["groups"], r.generated_with["information"]) for r in finish(survey(lattice))}
+    assert points == {Point(1, 5, each) for each in (0.02, 0.2, 2.0, 200.0)}
     far = {r.generated_with["information"] for r in finish(survey(Lattice((10.0, 30.0, 100.0), (5,), {1: 5}, (2, 1))))}
     assert far == {10.0, 100.0}
 
