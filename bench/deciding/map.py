@@ -163,17 +163,13 @@ def _by_point(found: Sequence[Field]) -> dict[Point, dict[str, Field]]:
 
 
 def _changes(a: Mapping[str, Field] | None, b: Mapping[str, Field] | None) -> bool:
-    """Whether another model wins at a neighbour, for any engine, once both have been seen.
+    """Whether another model surely wins at a neighbour, for any engine.
 
-    Where none is healthy, or two are as good, nobody wins, and no more points are asked for.
+    Where that is open more fits come first; where two are as good or none is healthy, points between tell no more.
     """
-    if not a or not b:
-        return False
-    both = [(a[engine], b[engine]) for engine in a if engine in b]
+    both = [(a[engine], b[engine]) for engine in a if engine in b] if a and b else []
     duels = [duels for x, y in both for duels in ((x.pair, y.pair), (x.every, y.every))]
-    if any(duel.pending for each in duels for duel in each):
-        return False
-    return any(x.winner and y.winner and x.winner != y.winner for x, y in duels)
+    return any(x.told and y.told and x.first != y.first for x, y in duels)
 
 
 def go_on(folder: Path, minutes: float) -> Survey:

@@ -105,9 +105,9 @@ class Duel:
         return self.pending or tuple(name for name in (self.first, self.second) if name)
 
     @property
-    def winner(self) -> str:
-        """The model that is ahead; empty where there is none, or two are as good."""
-        return "" if self.state == "alike" else self.first
+    def told(self) -> bool:
+        """Whether it is told which one wins."""
+        return self.state in ("sure", "only")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
   const { lines, pair } = JSON.parse(document.querySelector("#map-data").textContent);
   const form = document.querySelector("#lookup");
   const points = lines.map(([engine, imbalance, groups, information, model, fits, rate]) => ({ engine, imbalance, groups, information, model, fits, rate }));
-  const two = (value) => Number(value.toPrecision(2)).toLocaleString("en", { maximumFractionDigits: 9 });
+  const two = (value) => {
+    const text = value.toPrecision(2);
+    return text.includes("e") ? Number(text).toLocaleString("en") : text;
+  };
   const three = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 9 });
   const values = (some, name) => [...new Set(some.map((point) => point[name]))].sort((a, b) => a - b);
   const nearest = (some, wanted) => some.reduce((best, each) => (Math.abs(Math.log(each / wanted)) < Math.abs(Math.log(best / wanted)) ? each : best));

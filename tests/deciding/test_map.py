@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from bench.deciding import map as module
 from bench.deciding.lattice import Lattice, Point
 from bench.deciding.map import MOST, Survey, Turn, go_on
 from bench.records import Record, read_records
-from bench.running.run import UsageError
+from bench.running.measure import Case
+from bench.running.run import Run, UsageError
 from tests.report.maps import rate, record
 
 SMALL = Lattice(informations=(0.01, 0.1, 1.0, 10.0, 100.0), groups=(5, 10), most_groups={1: 10}, steps=(4, 2))
@@ -134,6 +136,44 @@ def test_bad_input_is_one_line_and_ends_with_2(
     assert told.startswith(f"hierbench: {said}")
     assert told.count("\n") == 1
     assert not list(tmp_path.glob("runs/*"))
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, stop_after: int = 10**6) -> None:
+    """Let fits take no time, and Ctrl-C be pressed after some of them."""
+
+    def measure(self: Run, case: Case, number: int) -> Record:
+        if len(self.journal.records) == stop_after:
+            raise KeyboardInterrupt
+        made = case.dataset.generated_with["information"]
+        found = record(case.model.name, made, 0, rate(case.model.name, made), groups=case.dataset.sizes["groups"])
+        found = replace(found, dataset=case.dataset.id, run=self.journal.id, draws_digest=None)
+        self.journal.append(found)
+        return found
+
+    monkeypatch.setattr(Run, "measure", measure)
+    monkeypatch.setattr(module, "LATTICE", SMALL)
+
+
+def test_ctrl_c_leaves_a_page_and_it_goes_on_where_it_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in(monkeypatch, stop_after=5)
+    assert main(["map", "--runs", str(tmp_path), "--model", MODELS, "--backend", "stanli"]) == 0
+    said = capsys.readouterr().out
+    (folder,) = tmp_path.iterdir()
+    assert "stopped; the map is from what there is" in said
+    assert f"to go on, type: hierbench map --resume {folder.name}" in said
+    assert len(read_records(folder)) == 5
+    assert (folder / "index.html").exists()
+
+    stand_in(monkeypatch)
+    assert main(["map", "--runs", str(tmp_path), "--resume", "--budget", "5"]) == 0
+    records = read_records(folder)
+    assert len({each.key for each in records}) == len(records) == len(finish(survey()))
+    assert "every winner is told" in capsys.readouterr().out
+    assert main(["report", str(folder), "--output", str(tmp_path / "again")]) == 0
+    for name in ("index.html", "map.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
 FEW = ("--draws", "200", "--warmup", "200", "--chains", "2")

@@ -7,7 +7,7 @@ import pytest
 
 from bench.records import RunError
 from bench.report.crossover import fields
-from bench.report.map_table import Entry, Place, entries, look_up, read, written
+from bench.report.map_table import COMMITTED, NAME, Entry, Place, entries, look_up, read, written
 from tests.report.maps import record, simulated
 
 LINES = entries(fields(list(simulated(noise=0.0))))
@@ -107,3 +107,12 @@ def test_a_line_without_rates_is_kept() -> None:
     (line,) = entries(fields([record("centered", 1.0, 0, None)]))
     assert isinstance(line, Entry)
     assert (line.fits, line.healthy, line.rate, line.ranked) == (1, 0, 0.0, False)
+
+
+def test_the_committed_map_is_small_and_answers() -> None:
+    path = COMMITTED / NAME
+    assert path.stat().st_size < 200_000
+    for found in look_up(read(path), Place(1000.0, 50)):
+        assert found.winner == "centered"
+    for found in look_up(read(path), Place(0.001, 50)):
+        assert found.winner == "noncentered"
