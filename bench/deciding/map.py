@@ -103,7 +103,7 @@ class Survey:
     @cached_property
     def chosen_backends(self) -> list[Backend]:
         """The backends."""
-        return choose("backend", self.backends or ENGINES, BACKENDS)
+        return choose("backend", ENGINES if self.backends is None else self.backends, BACKENDS)
 
     @property
     def plan(self) -> Plan:
