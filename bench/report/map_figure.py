@@ -14,6 +14,8 @@ from bench.report.tables import number, span
 WIDTH, TALL, LEFT = 300, 22, 42
 ROOM = 17
 """Pixels that a tile with a number is wide."""
+REACH = math.sqrt(10)
+"""A point stands for at most so many times more, or less, information than its own."""
 CLASSES = {"centered": ("t1", "t2"), "noncentered": ("t0", "t6"), "marginal": ("t3",)}
 """Colours of the models of each kind, the plainest first."""
 ALIKE, NEITHER = "t4", "t5"
@@ -103,7 +105,8 @@ def _panel(title: str, engine: str, x: Scale, here: Sequence[Field], colour: Map
         row = sorted((each for each in here if each.spot.groups == groups), key=lambda each: each.spot.information)
         ends = [math.sqrt(a.spot.information * b.spot.information) for a, b in pairwise(row)]
         for each, low, high in zip(row, [x.low, *ends], [*ends, x.high], strict=True):
-            tile, words = _tile(each, px(low), px(high), top, colour, of_pair)
+            near = max(low, each.spot.information / REACH), min(high, each.spot.information * REACH)
+            tile, words = _tile(each, px(near[0]), px(near[1]), top, colour, of_pair)
             parts.append(tile)
             labels += words
     parts.append(tag("path", d=f"M{px(1):.1f},{HEAD}V{bottom}", class_="unity"))

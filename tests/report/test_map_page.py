@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.report.crossover import fields
+from bench.report.map_figure import pictures
 from bench.report.map_page import centered_or_not, crossings, of_all, sure, write_map
 from bench.report.map_table import Place, look_up, read
 from tests.report.maps import record, simulated
@@ -82,3 +83,13 @@ def test_the_look_up_says_what_the_table_says(opened: Opened, tmp_path: Path) ->
         shown.fill("#lookup [name=omega]", "0")
         assert "Type numbers above 0" in shown.inner_text("#lookup output")
         assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_point_stands_for_its_neighbourhood_alone() -> None:
+    two, _ = pictures(fields(list(simulated(informations=(0.001, 1000.0)))))
+    assert two is not None
+    ((_, (panel,)),) = two.parts
+    found = re.findall(r'<rect x="([\d.]+)"[^>]* width="([\d.]+)"[^>]*class="patch"', str(panel.body))
+    (left, wide), (right, also) = sorted((float(x), float(width)) for x, width in found)
+    assert right - (left + wide) > wide  # nothing is drawn where nothing was measured
+    assert also < 100
