@@ -119,6 +119,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     form.add_argument("--json", action="store_true", help="print JSON for machines")
     form.add_argument("--markdown", action="store_true", help="print Markdown, for a comment on a pull request")
 
+    chart = commands.add_parser("map", help="centered or not: which form wins where, by information and groups")
+    chart.add_argument("--budget", type=float, default=60, metavar="MINUTES", help="to measure (default: 60)")
+    chart.add_argument("--posterior", choices=POSTERIORS[0], help="that the models target (default: superpopulation)")
+    chart.add_argument("--model", help="names, separated by commas (default: all of that posterior)")
+    chart.add_argument("--backend", help="names, separated by commas (default: stanli,nutpie_stan)")
+    chart.add_argument("--seed", type=int, help="of data and fits (default: 1)")
+    add_options(chart.add_argument)
+    chart.add_argument("--dask", metavar="ADDRESS", help=DASK)
+    chart.add_argument("--resume", nargs="?", const="latest", metavar="RUN", help="go on with what it asked")
+
     recommend = commands.add_parser(
         "recommend", help="which model for your own table, which backend for your own model"
     )
@@ -142,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     recommend.add_argument("--resume", metavar="RUN", help="spend the budget on more fits of this run")
     recommend.add_argument("--json", action="store_true", help="print JSON for machines")
 
-    for command in (export, report, compare, thread, slopes, history, recommend):
+    for command in (export, report, compare, thread, slopes, history, chart, recommend):
         command.add_argument("--runs", type=Path, default=RUNS, help="folder of all runs (default: reports/runs)")
 
     options = parser.parse_args(arguments)
@@ -249,6 +259,8 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from bench.report.crossover import is_map
+    from bench.report.map_page import write_map
     from bench.report.page import write_report
     from bench.report.unhealthy import write_unhealthy
 
@@ -259,6 +271,9 @@ def _report(options: argparse.Namespace) -> int:
     if not records:
         raise ValueError(f"{folders[0].name} has no records; measure some first: --resume {named(folders[0])}")
     output = options.output or folders[0]
+    if is_map(records):
+        print(write_map(output, records, read_run(folders[0])))
+        return 0
     if len(folders) == 1:
         write_unhealthy(folders[0], records, output, partial(_tell, sys.stdout))
     print(write_report(output, records, *map(read_run, folders)))
@@ -485,6 +500,32 @@ def _versions(options: argparse.Namespace) -> int:
     if said:
         print(said, file=_beside(options))
     return code or int(len(found.notes) > 0)
+
+
+def _map(options: argparse.Namespace) -> int:
+    from bench.deciding.map import FIT_SECONDS, Survey, go_on, measure_map
+    from bench.settings import Asked
+
+    given = overrides(lambda name: getattr(options, name))
+    if options.resume is not None:
+        names = ("posterior", "model", "backend", "seed", *given)
+        if said := [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]:
+            raise ValueError(
+                f"{' '.join(said)}: a map goes on with what it asked; leave out all but --budget and --dask"
+            )
+        survey = go_on(find_run(options.resume, options.runs), options.budget)
+    else:
+        survey = Survey(
+            minutes=options.budget,
+            models=options.model,
+            backends=options.backend,
+            posterior=options.posterior or POSTERIORS[0][0],
+            asked=Asked(overrides=given, seed=1 if options.seed is None else options.seed, fit_timeout=FIT_SECONDS),
+        )
+    say = partial(_tell, sys.stdout)
+    page = measure_map(survey, options.typed, say, resume=options.resume, runs=options.runs, dask=options.dask)
+    print(f"page: {page}")
+    return 0
 
 
 def _recommend(options: argparse.Namespace) -> int:

@@ -198,7 +198,8 @@ def run(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Run]:
             cluster.close()
         pytest.exit("\n".join(map(printable, str(error).split("\n"))), returncode=2)
     config.stash[RUN] = opened
-    opened.send([item.callspec.params["case"] for item in _fits(request.session)])
+    cases = [item.callspec.params["case"] for item in _fits(request.session)]
+    opened.send([(case, number) for case in cases for number in opened.missing(case)])
     yield opened
     opened.workers.close()
     if cluster is not None:

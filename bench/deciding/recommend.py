@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from bench.backends import BACKENDS
+from bench.backends.base import Backend
 from bench.cells import printable
 from bench.deciding.bakeoff import bake_off
 from bench.families.base import Dataset, Family
@@ -23,6 +24,8 @@ from bench.families.programs import PYMC, STAN
 from bench.families.registry import FAMILIES
 from bench.files import write
 from bench.records import RUNS, Record, RunError, find_run, named, read_run
+from bench.report.by_map import ByMap, by_map
+from bench.report.map_table import Place
 from bench.report.page import write_report
 from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
@@ -96,6 +99,16 @@ class Question(ABC):
     def about(self) -> About | None:
         """What is known of the data before anything is sampled."""
         return None
+
+    def by_map(self, backends: Sequence[Backend]) -> tuple[ByMap, ...]:
+        """Return what the committed map says of the data, by some backends; nothing by default.
+
+        Parameters
+        ----------
+        backends : sequence of Backend
+            Those that will be measured.
+        """
+        return ()
 
     def program(self, model: str, backend: str, settings: Settings, seed: int) -> str:
         """Write a program to copy; none by default.
@@ -270,6 +283,14 @@ class TableQuestion(Question):
             values=asdict(seen),
         )
 
+    def by_map(self, backends: Sequence[Backend]) -> tuple[ByMap, ...]:
+        """Return what the committed map says of data like these."""
+        seen = self._seen
+        models = [name for name, form in FORMS.items() if form.target == self.target]
+        versions = {backend.name: backend.versions() for backend in backends if not backend.unavailable()}
+        asked = Place(seen.information.median, seen.n_groups, seen.largest / seen.smallest)
+        return tuple(by_map(asked, models, versions))
+
     def program(self, model: str, backend: str, settings: Settings, seed: int) -> str:
         """Write a program to copy."""
         return program(MODELS[model], backend, self.table, settings, seed)
@@ -380,11 +401,13 @@ def _answered(question: Question, plan: Plan, records: list[Record]) -> Recommen
     answer = Recommendation.of(
         records, question.target, question.target_ess, cases, forms=question.forms, about=question.about
     )
+    answer = replace(answer, by_map=question.by_map(plan.backends))
     return replace(answer, programs=dict(question.programs(plan, answer)))
 
 
 def _introduction(question: Question, plan: Plan) -> Iterator[str]:
     yield question.summary
+    yield from (each.line for each in question.by_map(plan.backends))
     yield from (f"without {name}: {printable(reason)}" for name, reason in plan.missing.items())
     names = ", ".join(dict.fromkeys(case.backend.name for case in plan.cases))
     yield f"measuring for up to {question.budget:g} s on {names}; Ctrl-C ends it, with the answer so far"

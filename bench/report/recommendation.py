@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.cells import geometric_mean, printable, rival
 from bench.records import Record, named
+from bench.report.by_map import ByMap, against
 from bench.report.compare import compare_runs
 from bench.report.comparison import Comparison
 from bench.report.cost import seconds_to_ess
@@ -77,6 +78,8 @@ class Recommendation:
         about the backend alone.
     about : About, optional
         What is known of the data beforehand.
+    by_map : tuple of ByMap
+        What the committed map says of them, by each engine.
     unmeasured : tuple of str
         Cases that were stopped or not begun, because the budget was used.
     programs : mapping of str to str
@@ -94,6 +97,7 @@ class Recommendation:
     rows: tuple[Row, ...]
     forms: Mapping[str, str] = field(default_factory=dict)
     about: About | None = None
+    by_map: tuple[ByMap, ...] = ()
     unmeasured: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
@@ -358,6 +362,8 @@ class Recommendation:
             yield "parameterization", self.why
         if self.theory:
             yield "theory", self.theory
+        if self.by_map:
+            yield "map", against(self.by_map, self.rows)
         if self.equality:
             yield "equality", self.equality
 
@@ -429,6 +435,8 @@ class Recommendation:
             "why": self.why if self.forms else None,
             "theory": self.about.theory if self.about and self.forms else None,
             "theory_and_measurement": self.theory or None,
+            "by_map": [each.line for each in self.by_map],
+            "map_and_measurement": against(self.by_map, self.rows) or None,
             "equality": self.equality or None,
             "ranked": [plain(row) for row in self.ranked],
             "unhealthy": [{"case": row.case, "reason": row.verdict} for row in self.unhealthy],

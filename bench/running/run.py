@@ -298,25 +298,24 @@ class Run:
         """Replicates of a case that had no record when the run was opened."""
         return [number for number in range(self.plan.asked.replicates) if (*case.key, number) not in self._earlier]
 
-    def send(self, cases: Sequence[Case]) -> None:
-        """Give the missing fits of some cases to the cluster, if there is one.
+    def send(self, fits: Sequence[tuple[Case, int]]) -> None:
+        """Give some fits to the cluster, if there is one.
 
         All fits of one dataset and replicate are compared with each other: they are made on one machine, one after
         the other, and go on where they began.
 
         Parameters
         ----------
-        cases : sequence of Case
+        fits : sequence of (Case, int)
             Those that `measure` will be asked for.
         """
         if self._cluster is None:
             return
         groups: dict[tuple[str, int], list[Job]] = {}
-        for case in cases:
+        for case, number in fits:
             if not (case.backend.unavailable() or case.backend.unsupported(case.model)):
-                for number in self.missing(case):
-                    job = Job((case, number), place.fit, (case, self.plan.asked, number))
-                    groups.setdefault((case.dataset.id, number), []).append(job)
+                job = Job((case, number), place.fit, (case, self.plan.asked, number))
+                groups.setdefault((case.dataset.id, number), []).append(job)
         machines = {(r.dataset, r.replicate): r.environment.get("machine") for r in self.journal.records}
         for group, jobs in groups.items():
             self._cluster.add(jobs, machines.get(group))

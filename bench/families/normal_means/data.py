@@ -215,8 +215,21 @@ def from_table(table: pd.DataFrame, group_column: str, value_column: str, *, nam
     return replace(draft, id=table_id(name, draft))
 
 
-def _unbalanced(n_groups: int, largest: int) -> list[int]:
-    """Group sizes from 1 to `largest`, spread evenly on the log scale."""
+def unbalanced(n_groups: int, largest: int) -> list[int]:
+    """Return group sizes from 1 to a largest one, spread evenly on the log scale.
+
+    Parameters
+    ----------
+    n_groups : int
+        How many.
+    largest : int
+        The last of them.
+
+    Examples
+    --------
+    >>> unbalanced(5, 100)
+    [1, 3, 10, 32, 100]
+    """
     return [int(size) for size in np.rint(np.geomspace(1, largest, n_groups))]
 
 
@@ -244,7 +257,7 @@ def grid(name: str) -> tuple[Groups, ...]:
     if name == "full":
         return (
             *grid("thread"),
-            *(normal_means(omega, _unbalanced(n_groups, 100)) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50)),
+            *(normal_means(omega, unbalanced(n_groups, 100)) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50)),
             *(normal_means(omega, [n] * 50) for omega in (0.1, 1.0, 10.0) for n in (1, 5, 100)),
             *(normal_means(omega, [20] * 50, seed) for omega in (0.1, 1.0, 10.0) for seed in (42, 43)),
         )

@@ -1,0 +1,228 @@
+"""The page of a map: centered or not, by which engine, how sure that is, and what it says of a reader's own data."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from bench.agreement import judged
+from bench.files import write
+from bench.records import Record
+from bench.report import layout
+from bench.report.crossover import LEVEL, Field, by_engine, fields, pair_of
+from bench.report.figure import Finding
+from bench.report.layout import Table
+from bench.report.map_figure import pictures, verdict
+from bench.report.map_table import NAME, Entry, entries, written
+from bench.report.tables import NOTHING, number, span
+from bench.report.words import listed
+
+SCRIPT = Path(__file__).with_name("map.js")
+
+
+def write_map(folder: Path, records: Sequence[Record], asked: Mapping[str, Any]) -> Path:
+    """Write `index.html` and `map.csv`, and return the page.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it is made if it is missing.
+    records : sequence of Record
+        Of a map.
+    asked : mapping
+        `run.json`, as `bench.records.read_run` reads it.
+    """
+    found = fields(judged(records))
+    lines = entries(found)
+    write(folder / NAME, written(lines))
+    page = folder / "index.html"
+    write(page, render(found, lines, records, asked))
+    return page
+
+
+def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Record], asked: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    found : sequence of Field
+        The map.
+    lines : sequence of Entry
+        Its table.
+    records : sequence of Record
+        What it was made of.
+    asked : mapping
+        `run.json`.
+    """
+    two, every = pictures(found)
+    pair = pair_of([side.model for side in found[0].sides])
+    first = Finding("Centered or not?", centered_or_not(found), two, sure(found, of_pair=True)) if two else None
+    return layout.render(
+        "map.html",
+        title="Centered or not?" if first else "Which form wins where",
+        first=first,
+        every=Finding("And of all forms?", of_all(found), every, sure(found, of_pair=False)),
+        table=table(found),
+        data={"lines": [_short(line) for line in lines], "pair": pair} if pair else None,
+        lookup=SCRIPT.read_text(encoding="utf-8"),
+        how=how(records, asked),
+        name=NAME,
+    )
+
+
+def _short(line: Entry) -> list[Any]:
+    """Return what the page's look-up needs of a line."""
+    rate = float(f"{line.rate:.3g}") if line.ranked else 0
+    return [line.engine, line.imbalance, line.groups, float(f"{line.information:.4g}"), line.model, line.fits, rate]
+
+
+def crossings(own: Sequence[Field]) -> list[float]:
+    """Return the information at which the winner turns from noncentered to centered, one for each turn.
+
+    Parameters
+    ----------
+    own : sequence of Field
+        Of one engine.
+    """
+    found = []
+    columns: dict[tuple[float, int], list[Field]] = {}
+    for each in own:
+        columns.setdefault((each.spot.imbalance, each.spot.groups), []).append(each)
+    for column in columns.values():
+        told = sorted((each for each in column if each.pair.first), key=lambda each: each.spot.information)
+        for a, b in pairwise(told):
+            kinds = [each.pair.first.rpartition("_")[2] for each in (a, b)]
+            if kinds == ["noncentered", "centered"]:
+                low, high = (math.log(each.spot.information) for each in (a, b))
+                share = 0.5
+                if a.pair.contrast and b.pair.contrast and (both := a.pair.contrast.mean + b.pair.contrast.mean) > 0:
+                    share = min(1.0, max(0.0, a.pair.contrast.mean / both))
+                found.append(math.exp(low + share * (high - low)))
+    return sorted(found)
+
+
+def centered_or_not(found: Sequence[Field]) -> str:
+    """Say in one sentence which of the two forms wins where.
+
+    Parameters
+    ----------
+    found : sequence of Field
+        Of a map.
+    """
+    said = []
+    for engine, own in by_engine(found):
+        at = crossings(own)
+        where = "the winner changes nowhere on this map"
+        if at:
+            ends = listed(list(dict.fromkeys((number(at[0], 2), number(at[-1], 2)))))
+            middle = number(at[len(at) // 2], 2)
+            between = f" (between {ends}, by number of groups)" if len(at) > 1 and at[0] < at[-1] else ""
+            where = f"centered above n omega²/sigma² of about {middle}{between}, noncentered below"
+        costs = [each.pair.contrast.ratio for each in own if each.pair.contrast and each.pair.state == "sure"]
+        alone = sum(each.pair.state == "only" for each in own)
+        cost = f"up to {number(max(costs), 2)} times the CPU time" if costs else ""
+        sick = f"an unhealthy fit at {alone} of {len(own)} points" if alone else ""
+        wrong = f"; the wrong one costs {' or '.join(filter(None, (cost, sick)))}" if costs or alone else ""
+        said.append(f"by {engine} {where}{wrong}")
+    return f"{'. '.join(one[:1].upper() + one[1:] for one in said)}. Theory's line is 1."
+
+
+def sure(found: Sequence[Field], *, of_pair: bool) -> str:
+    """Say how sure that is, and on how many fits.
+
+    Parameters
+    ----------
+    found : sequence of Field
+        Of a map.
+    of_pair : bool
+        Whether of the two forms, or of all.
+    """
+    states = [(each.pair if of_pair else each.every).state for each in found]
+    fits = sum(each.fits for each in found)
+    words = {
+        "sure": f"sure at {{}} (each by a {100 * LEVEL:g} % interval over data sets)",
+        "only": "decided by health at {}, where the others are unhealthy",
+        "alike": "as good within 10 % at {}",
+        "open": "open at {}",
+        "none": "none healthy at {}",
+    }
+    parts = [said.format(f"{states.count(state):,}") for state, said in words.items() if state in states]
+    return f"How sure: {fits:,} fits; of {len(found):,} points, each by one engine, the winner is {', '.join(parts)}."
+
+
+def of_all(found: Sequence[Field]) -> str:
+    """Say in one sentence which of all forms wins.
+
+    Parameters
+    ----------
+    found : sequence of Field
+        Of a map.
+    """
+    said = []
+    for engine, own in by_engine(found):
+        wins: dict[str, int] = {}
+        for each in own:
+            if each.every.first:
+                wins[each.every.first] = wins.get(each.every.first, 0) + 1
+        order = sorted(wins.items(), key=lambda item: -item[1])
+        there = listed([f"{model} at {count:,}" for model, count in order]) if order else "none anywhere"
+        none = sum(each.every.state == "none" for each in own)
+        said.append(
+            f"by {engine}, of {len(own):,} points, {there}" + (f"; none is healthy at {none:,}" if none else "")
+        )
+    return f"{'. '.join(one[:1].upper() + one[1:] for one in said)}."
+
+
+def table(found: Sequence[Field]) -> Table:
+    """Return the table of all points.
+
+    Parameters
+    ----------
+    found : sequence of Field
+        Of a map.
+    """
+    models = [side.model for side in found[0].sides]
+    heads = ("backend", "sizes", "groups", "information", "fits", "centered or not", "of all forms")
+    texts = []
+    for each in found:
+        spot = each.spot
+        sizes = "one" if spot.imbalance == 1 else f"1 to {spot.imbalance:g}"
+        where = (spot.backend, sizes, f"{spot.groups:,}", number(spot.information), f"{each.fits:,}")
+        texts.append((*where, verdict(each.pair), verdict(each.every), *_rates(each)))
+    note = (
+        "A rate is effective draws, by the smallest bulk ESS, for a CPU second of the whole fit: the geometric mean "
+        "over healthy fits with its 95 % interval, and how many of the fits were healthy."
+    )
+    return Table.of("points", "Every point", [*heads, *models], texts, note)
+
+
+def _rates(each: Field) -> Iterator[str]:
+    for side in each.sides:
+        healthy = f"{len(side.logs)} of {len(side.records)} healthy"
+        rate = f"{number(side.contrast.ratio)} ({span(side.contrast.interval)})" if side.logs else NOTHING
+        yield f"{rate}, {healthy}" if side.records else NOTHING
+
+
+def how(records: Sequence[Record], asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how the map was made.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        What it was made of.
+    asked : mapping
+        `run.json`.
+    """
+    versions = {f"{name} {version}" for record in records for name, version in record.versions.items()}
+    first = records[0]
+    settings = ", ".join(f"{name} {value}" for name, value in first.settings.items())
+    cpus = dict.fromkeys(str(record.environment.get("cpu")) for record in records)
+    times = sorted(record.time[:10] for record in records)
+    return [
+        ("commands", "; ".join(" ".join(words) for words in (asked.get("command", []), *asked.get("then", [])))),
+        ("data", "every replicate has data of its own: sigma 0.75, groups of 10, or of 1 to 100 with a median of 10"),
+        ("settings", settings),
+        ("versions", ", ".join(sorted(versions))),
+        ("machine", f"{', '.join(cpus)}; {' to '.join(dict.fromkeys((times[0], times[-1])))}"),
+    ]

@@ -1,0 +1,95 @@
+"""The page of a map: its sentences, its pictures, and its look-up in a browser."""
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report.crossover import fields
+from bench.report.map_figure import pictures
+from bench.report.map_page import centered_or_not, crossings, of_all, sure, write_map
+from bench.report.map_table import Place, look_up, read
+from tests.report.maps import record, simulated
+from tests.report.simulated import HOSTILE, asked
+
+Opened = Callable[[Path], AbstractContextManager[Any]]
+RECORDS = [*simulated(), *simulated(groups=5, imbalance=100), *simulated(backend="nutpie_stan")]
+
+
+def test_the_crossing_lies_where_the_two_are_as_good() -> None:
+    (at,) = crossings(fields(list(simulated(informations=(0.1, 4.0), noise=0.001))))
+    assert at == pytest.approx(1.0, rel=0.02)
+
+
+def test_the_sentence_answers_for_each_engine() -> None:
+    said = centered_or_not(fields(RECORDS))
+    assert "By stanli centered above n omega²/sigma² of about" in said
+    assert "By nutpie_stan centered above" in said
+    assert re.search(r"the wrong one costs up to \d+ times the CPU time", said)
+    assert said.endswith("Theory's line is 1.")
+    assert "marginal at 10" in of_all(fields(RECORDS))
+
+
+def test_how_sure_counts_every_state() -> None:
+    fits = [record("centered", 1.0, n, None) for n in range(2)] + [
+        record("noncentered", 1.0, n, None) for n in range(2)
+    ]
+    said = sure(fields([*RECORDS, *fits]), of_pair=True)
+    assert said.startswith(f"How sure: {len(RECORDS) + 4} fits; of 15 points")
+    assert "sure at " in said
+
+
+def test_where_the_winner_never_changes_that_is_said() -> None:
+    said = centered_or_not(fields(list(simulated(informations=(10.0, 100.0)))))
+    assert "the winner changes nowhere on this map" in said
+
+
+def test_the_page_shows_every_point_and_escapes(tmp_path: Path) -> None:
+    hostile = [record(model, 1.0, n, backend=HOSTILE) for model in ("centered", "noncentered") for n in range(2)]
+    page = write_map(tmp_path, [*RECORDS, *hostile], asked())
+    text = page.read_text(encoding="utf-8")
+    assert "<img src=x" not in text
+    assert text.count('class="patch"') == 2 * 16  # both pictures
+    assert text.count('class="unity"') == 2 * 4
+    assert len(read(tmp_path / "map.csv")) == 15 * 3 + 2
+
+
+def test_without_both_forms_there_is_no_such_question(tmp_path: Path) -> None:
+    page = write_map(tmp_path, [each for each in RECORDS if each.model != "centered"], asked())
+    text = page.read_text(encoding="utf-8")
+    assert "Which form wins where" in text
+    assert "map-data" not in text
+
+
+ASKED = [(50, 10, 1, 1.0, 1.0), (6, 20, 80, 1.0, 0.3), (5000, 10, 1, 2.0, 0.001), (50, 3, 1, 0.5, 0.9)]
+
+
+def test_the_look_up_says_what_the_table_says(opened: Opened, tmp_path: Path) -> None:
+    page = write_map(tmp_path, RECORDS, asked())
+    lines = read(tmp_path / "map.csv")
+    with opened(page) as shown:
+        for groups, size, imbalance, sigma, omega in ASKED:
+            names = ("groups", "size", "imbalance", "sigma", "omega")
+            for name, value in zip(names, (groups, size, imbalance, sigma, omega), strict=True):
+                shown.fill(f"#lookup [name={name}]", str(value))
+            said = shown.inner_text("#lookup output")
+            for reading in look_up(lines, Place(size * omega**2 / sigma**2, groups, imbalance)):
+                assert f"By {reading.engine}: {reading.sentence.split(';')[0]}" in said
+                assert f"measured on {reading.fits} fits" in said
+                assert ("its nearest edge" in said) == bool(reading.outside)
+        shown.fill("#lookup [name=omega]", "0")
+        assert "Type numbers above 0" in shown.inner_text("#lookup output")
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_point_stands_for_its_neighbourhood_alone() -> None:
+    two, _ = pictures(fields(list(simulated(informations=(0.001, 1000.0)))))
+    assert two is not None
+    ((_, (panel,)),) = two.parts
+    found = re.findall(r'<rect x="([\d.]+)"[^>]* width="([\d.]+)"[^>]*class="patch"', str(panel.body))
+    (left, wide), (right, also) = sorted((float(x), float(width)) for x, width in found)
+    assert right - (left + wide) > wide  # nothing is drawn where nothing was measured
+    assert also < 100
