@@ -31,7 +31,8 @@ def test_the_workflow_comments_on_what_got_slower_and_fails(
     assert main([*command, "--output", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert said.out.startswith("## Versions: stanli @ git+https://host/stanli.git@1, ")
-    _, outcome, _, verdict, *_ = [line for line in said.out.splitlines() if line]
+    _, outcome, answer, _, verdict, *_ = [line for line in said.out.splitlines() if line]
+    assert "stanli shows no sure change (wall time, 1.1" in answer
     assert outcome.startswith("**--fail-on slower:10%: fails: ")
     assert verdict.startswith("**Of 6 cases: 1 slower, ")
     assert "geometric mean over all 6 cases" in said.out

@@ -8,10 +8,9 @@ from bench.report.difference import Difference
 from bench.report.effect import COSTS, GRADIENT, HEADS, Effect
 from bench.report.figure import Figure, Finding
 from bench.report.history import ALPHA, SHORTEST, Series, Step
-from bench.report.ratios import times
 from bench.report.statistics import mean_of
 from bench.report.strips import Block, Strip, strips
-from bench.report.tables import number
+from bench.report.tables import number, span
 from bench.report.timeline import timeline
 from bench.report.words import listed
 
@@ -102,7 +101,10 @@ def _changed(row: Difference, within: float) -> str:
 
 
 def _times(effect: Effect) -> str:
-    return times(effect.contrast)
+    """Write a ratio with the interval that its verdict is read from."""
+    low, high = effect.interval
+    said = f"{number(effect.ratio, 3)} times"
+    return f"{said} ({span((low, high), 3)})" if low > 0 and high < math.inf else said
 
 
 def _blocks(comparison: Comparison) -> Iterator[Block]:
