@@ -115,6 +115,7 @@ def in_pymc() -> Side:
     return pymc()
 
 
+@pytest.mark.slow
 def test_both_languages_with_other_transforms(in_pymc: Side) -> None:
     for leader, other in ((stan(), in_pymc), (in_pymc, stan())):
         found = compare(leader, other)

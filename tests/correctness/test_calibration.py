@@ -104,6 +104,7 @@ class NeverLooks:
         return SimpleNamespace(draws={"mu": mu, "sigma": abs(sigma), "omega": abs(omega), "mu_g": mu_g})
 
 
+@pytest.mark.slow
 def test_a_sampler_that_returns_the_prior_is_caught_by_the_log_likelihood_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_family_that_simulates_nothing_can_not_be_calibrated() -> None:
         calibrate(Silent(), NORMAL_MEANS.models["centered"], STANLI, 1, settings=QUICK)
 
 
+@pytest.mark.slow
 def test_uniform_ranks_are_not_refused_and_shifted_and_narrow_ones_are() -> None:
     rng = np.random.default_rng(3)
     uniform = rng.integers(0, RANKED + 1, 300)

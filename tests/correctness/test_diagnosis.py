@@ -197,6 +197,7 @@ def test_without_a_truth_every_element_is_summed_up(fit: Fit) -> None:
     assert said(fit, truth())["summary"] is None
 
 
+@pytest.mark.slow
 def test_a_summary_has_an_end(fit: Fit) -> None:
     many = {"theta": stats.norm.rvs(size=(2, 10, MOST_SUMMARISED + 5), random_state=1)}
     summary = Estimates.of(many).summary()

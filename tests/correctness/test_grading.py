@@ -47,7 +47,10 @@ def fit(exact: ExactPosterior, rng: np.random.Generator, stay: float = 0.0) -> d
     return {name: values[index] for name, values in independent.items()}
 
 
-@pytest.mark.parametrize(("omega", "stay"), [(1.0, 0.0), (1.0, 0.8), (0.1, 0.0), (0.1, 0.8)])
+@pytest.mark.parametrize(
+    ("omega", "stay"),
+    [*(pytest.param(*each, marks=pytest.mark.slow) for each in ((1.0, 0.0), (1.0, 0.8), (0.1, 0.0))), (0.1, 0.8)],
+)
 def test_false_alarms_are_rare(omega: float, stay: float) -> None:
     rng = np.random.default_rng(1)
     grades = [grade(fit(posterior(omega), rng, stay), truth(omega)) for _ in range(50)]

@@ -87,6 +87,7 @@ def test_every_verdict_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not any(psutil.pid_exists(int(line.split()[0])) for line in ran)
 
 
+@pytest.mark.slow
 def test_scalars_of_names_toml_are_matched(tmp_path: Path) -> None:
     add(tmp_path, "line-nes_logit_model", LINE_STAN.replace("vector[2] beta", "real alpha; vector[1] beta").replace(
         "beta[1] + beta[2] * x", "alpha + beta[1] * x").replace("beta ~ normal", "alpha ~ normal(0, 5); beta ~ normal"),

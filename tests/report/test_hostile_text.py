@@ -67,7 +67,9 @@ def test_pages_and_tables_hold_any_text(tmp_path: Path) -> None:
     [
         pytest.param(("report", "one"), id="report"),
         pytest.param(("compare", "one", "--by", "backend"), id="compare", marks=pytest.mark.slow),
-        pytest.param(("compare", "one", "--by", "backend", "--reference", "caf\xe9"), id="reference"),
+        pytest.param(
+            ("compare", "one", "--by", "backend", "--reference", "caf\xe9"), id="reference", marks=pytest.mark.slow
+        ),
         pytest.param(("history", "one", "--output", "history"), id="history", marks=pytest.mark.slow),
         pytest.param(("export", "one", "--to", "pytest-benchmark"), id="export", marks=pytest.mark.slow),
         pytest.param(("report", os.fsdecode(b"no\xff\xc3\xa9run")), id="no run"),

@@ -29,6 +29,7 @@ def test_theory_goes_by_both_effects(intercepts: float, slopes: float, theory: s
     assert said in seen.theory_says
 
 
+@pytest.mark.slow
 def test_information_is_what_data_take_off_the_variance_of_an_effect() -> None:
     """Against the covariance of both effects given the data, by a matrix of 2 x 2 for each group."""
     dataset = SMALL
