@@ -118,14 +118,14 @@ def centered_or_not(found: Sequence[Field]) -> str:
             ends = listed(list(dict.fromkeys((number(at[0], 2), number(at[-1], 2)))))
             middle = number(at[len(at) // 2], 2)
             between = f" (between {ends}, by number of groups)" if len(at) > 1 and at[0] < at[-1] else ""
-            where = f"centered above n omega²/sigma² of about {middle}{between}, noncentered below"
+            where = f"write centered where n omega²/sigma² is above about {middle}{between}, noncentered below"
         costs = [each.pair.contrast.ratio for each in own if each.pair.contrast and each.pair.state == "sure"]
         alone = sum(each.pair.state == "only" for each in own)
-        cost = f"up to {number(max(costs), 2)} times the CPU time" if costs else ""
-        sick = f"an unhealthy fit at {alone} of {len(own)} points" if alone else ""
-        wrong = f"; the wrong one costs {' or '.join(filter(None, (cost, sick)))}" if costs or alone else ""
-        said.append(f"by {engine} {where}{wrong}")
-    return f"{'. '.join(one[:1].upper() + one[1:] for one in said)}. Theory's line is 1."
+        sick = f"is unhealthy at {alone} of {len(own)} points" if alone else ""
+        cost = f"costs up to {number(max(costs), 2)} times the CPU time" if costs else ""
+        wrong = f"; the other one {' and '.join(filter(None, (cost, sick)))}" if costs or alone else ""
+        said.append(f"With {engine}, {where}{wrong}")
+    return f"{'. '.join(said)}. Theory's line is 1."
 
 
 def sure(found: Sequence[Field], *, of_pair: bool) -> str:

@@ -26,9 +26,9 @@ def test_the_crossing_lies_where_the_two_are_as_good() -> None:
 
 def test_the_sentence_answers_for_each_engine() -> None:
     said = centered_or_not(fields(RECORDS))
-    assert "By stanli centered above n omega²/sigma² of about" in said
-    assert "By nutpie_stan centered above" in said
-    assert re.search(r"the wrong one costs up to \d+ times the CPU time", said)
+    assert "With stanli, write centered where n omega²/sigma² is above about" in said
+    assert "With nutpie_stan, write centered" in said
+    assert re.search(r"the other one costs up to \d+ times the CPU time", said)
     assert said.endswith("Theory's line is 1.")
     assert "marginal at 10" in of_all(fields(RECORDS))
 
