@@ -421,8 +421,11 @@ def _history(options: argparse.Namespace) -> int:
         path = Path(name)
         return read_stored(path) if path.suffix == ".json" else read_records(find_run(name, options.runs))
 
-    there = sorted(path.parent for path in options.runs.glob("*/run.json"))
-    names = options.run or [str(folder) for folder in there if options.with_recommend or not _of_recommend(folder)]
+    every = sorted(path.parent for path in options.runs.glob("*/run.json"))
+    there = [folder for folder in every if not _made_by("map", folder)]  # its data are made for one fit each
+    names = options.run or [
+        str(folder) for folder in there if options.with_recommend or not _made_by("recommend", folder)
+    ]
     runs = [records for name in names if (records := read(name))]
     left_out = 0 if options.run else len(there) - len(names)
     without = f"without {left_out:,} of hierbench recommend; to have them too: --with-recommend"
@@ -442,10 +445,10 @@ def _history(options: argparse.Namespace) -> int:
     return 0
 
 
-def _of_recommend(folder: Path) -> bool:
-    """Tell whether a run was made by `hierbench recommend`, which stops fits for its budget."""
+def _made_by(name: str, folder: Path) -> bool:
+    """Tell whether a run was made by a command of `hierbench`; `recommend` stops fits for its budget."""
     command: list[str] = read_run(folder).get("command", [])
-    return command[:2] == ["hierbench", "recommend"]
+    return command[:2] == ["hierbench", name]
 
 
 def _versions(options: argparse.Namespace) -> int:

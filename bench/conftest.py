@@ -21,7 +21,6 @@ from bench.records import RUNS, RunError, named
 from bench.report.page import write_report
 from bench.report.terminal import Progress, biased, sentence, summary
 from bench.report.unhealthy import worst_fits
-from bench.running.cluster import Cluster
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import DASK, PROTOCOLS, Asked, add_options, overrides, positive
@@ -176,14 +175,7 @@ def run(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Run]:
     cluster = None
     try:
         if config.getoption("dask") is not None:
-            cluster = Cluster(
-                config.getoption("dask"),
-                [backend for backend in plan.backends if not backend.unavailable()],
-                chains=max(plan.asked.settings(backend).parallel_chains for backend in plan.backends),
-                memory_limit=plan.asked.memory_limit,
-                timeout=plan.asked.fit_timeout,
-                say=progress.say,
-            )
+            cluster = plan.cluster(config.getoption("dask"), progress.say)
         opened = Run(
             plan,
             ["pytest", *config.invocation_params.args],

@@ -26,8 +26,11 @@ Under the marker `slow` the contract has `OFTEN` for these, and the gate all mod
 they compile for the contract, and BlackJAX shares all with NumPyro but its sampler.
 """
 
-FIRST = ("test_harness", "pystan", "blackjax", "numpyro", "pymc", "nutpie")
-"""Groups that take longest. An engine's tests of contract and gate are one: what it compiled serves all of them."""
+FIRST = (
+    *("test_harness", "test_long_fits", "pystan", "test_recommend", "test_versions", "test_versions_decided"),
+    *("numpyro", "blackjax", "pymc", "nutpie"),
+)
+"""What takes longest. An engine's tests of contract and gate are a group: what it compiled serves all of them."""
 
 WorkerOf = Callable[[str], Worker]
 
@@ -50,9 +53,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = {group: place for place, group in enumerate(FIRST)}
     items.sort(key=lambda item: first.get(_group(item), len(FIRST)))  # at the end they would run alone
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if _seldom(item.path.stem, set(_ids(item.nodeid))):
             item.add_marker(pytest.mark.slow)
+        if item.path.stem in ALWAYS or item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))  # other slow ones wait for no group
 
 
 def _group(item: pytest.Item) -> str:

@@ -23,15 +23,13 @@ TIMES = (0.5, 2.0, 4.0)
 """The target, as a multiple of the ESS of the five; in turn."""
 
 
-def trial(first: Replicates, case: Case, number: int, equality: Equality, workers: Workers) -> tuple[bool, float]:
+def trial(first: Replicates, second: Replicates, number: int, times: float) -> tuple[bool, float]:
     """Predict and measure once: whether the range held, and measured over predicted seconds."""
     records = [first.make(FITS * number + i).record for i in range(FITS)]
-    size = TIMES[number % len(TIMES)] * fmean(_ess(record) for record in records)
+    size = times * fmean(_ess(record) for record in records)
     predicted, interval = seconds_to_ess(records, size)
-    draws = round(first.settings.draws * TIMES[number % len(TIMES)])
-    asked = replace(first.asked, overrides={**first.asked.overrides, "draws": draws}, seed=first.asked.seed + 1)
-    second = Replicates(case, asked, workers, equality).make(number).record
-    seconds = seconds_for(second, size / _ess(second))
+    made = second.make(number).record
+    seconds = seconds_for(made, size / _ess(made))
     assert interval is not None
     return interval[0] <= seconds <= interval[1], seconds / predicted
 
@@ -44,22 +42,27 @@ def _ess(record: Record) -> float:
 
 def main() -> None:
     """Make the trials, and print a row for each backend."""
+    datasets = {dataset.id: dataset for dataset in FAMILY.datasets("thread")}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", default="stanli,nutpie_stan,nutpie")
-    parser.add_argument("--model", default="centered")
-    parser.add_argument("--dataset", default="omega1-G50-n20-s41", help="of the grid `thread`")
+    parser.add_argument("--model", default="centered", choices=FAMILY.models)
+    parser.add_argument("--dataset", default="omega1-G50-n20-s41", choices=datasets)
     parser.add_argument("--trials", type=int, default=50)
     options = parser.parse_args()
-    dataset = next(d for d in FAMILY.datasets("thread") if d.id == options.dataset)
     print(
         "| backend | trials | within the range | measured / predicted, median | from | to |\n|---|---|---|---|---|---|"
     )
     for name in options.backend.split(","):
-        case = Case(FAMILY, dataset, FAMILY.models[options.model], BACKENDS[name])
+        case = Case(FAMILY, datasets[options.dataset], FAMILY.models[options.model], BACKENDS[name])
         with Workers() as workers:
-            equality = Equality(workers)
-            first = Replicates(case, Asked(replicates=FITS), workers, equality)
-            found = [trial(first, case, number, equality, workers) for number in range(options.trials)]
+            equality, asked = Equality(workers), Asked()
+            first = Replicates(case, asked, workers, equality)
+            longer = [
+                replace(asked, seed=2, overrides={"draws": round(times * first.settings.draws)}) for times in TIMES
+            ]
+            seconds = [Replicates(case, each, workers, equality) for each in longer]
+            turns = [(number, number % len(TIMES)) for number in range(options.trials)]
+            found = [trial(first, seconds[which], number, TIMES[which]) for number, which in turns]
         held, ratios = sum(ok for ok, _ in found), sorted(ratio for _, ratio in found)
         print(
             f"| {name} | {len(found)} | {held} | {ratios[len(ratios) // 2]:.3f} | {ratios[0]:.3f} | {ratios[-1]:.3f} |",

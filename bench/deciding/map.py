@@ -16,7 +16,6 @@ from bench.families.registry import FAMILIES
 from bench.records import RUNS, Record, RunError, named, read_run
 from bench.report.crossover import Field, fields
 from bench.report.map_page import write_map
-from bench.running.cluster import Cluster
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import Asked, positive
@@ -237,15 +236,7 @@ def measure_map(
         If something can't be asked or written, or nothing was measured.
     """
     plan = survey.plan
-    cluster = None
-    if dask is not None:
-        cluster = Cluster(
-            dask,
-            plan.backends,
-            chains=max(plan.asked.settings(backend).parallel_chains for backend in plan.backends),
-            timeout=plan.asked.fit_timeout,
-            say=say,
-        )
+    cluster = None if dask is None else plan.cluster(dask, say)
     run = None
     try:
         run = Run(plan, command, resume, runs=runs, cluster=cluster)

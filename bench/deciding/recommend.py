@@ -337,7 +337,8 @@ def recommend(
     started = time.monotonic()
     ladder = _ladder(question, resume, runs)
     plan = question.plan(ladder[0])
-    for line in _introduction(question, plan):
+    maps = question.by_map(plan.backends)
+    for line in _introduction(question, plan, maps):
         say(line)
     for target, following in zip_longest(ladder, ladder[1:]):
         plan = question.plan(target)
@@ -353,13 +354,13 @@ def recommend(
             say(f"stopped; the answer is from what there is, and --resume {named(run.journal.folder)} goes on")
             break
         except RunError as error:  # a disk that is full; what was measured before is worth an answer
-            return _written(question, plan, run, [str(error)])
+            return _written(question, plan, run, maps, [str(error)])
         finally:
             run.close()
-    return _written(question, plan, run, [])
+    return _written(question, plan, run, maps, [])
 
 
-def _written(question: Question, plan: Plan, run: Run, notes: list[str]) -> Recommendation:
+def _written(question: Question, plan: Plan, run: Run, maps: tuple[ByMap, ...], notes: list[str]) -> Recommendation:
     """Answer from the records of a run, and put the answer into its folder; an error there does not cost the answer."""
     folder = run.journal.folder
     records = run.journal.records
@@ -374,7 +375,7 @@ def _written(question: Question, plan: Plan, run: Run, notes: list[str]) -> Reco
             f"no fit ended within the budget of {question.budget:g} s; type: --budget "
             f"{max(60.0, 4 * question.budget):g} --resume {named(run.journal.folder)}"
         )
-    answer = replace(_answered(question, plan, records), folder=folder)
+    answer = replace(_answered(question, plan, records), by_map=maps, folder=folder)
     notes += [run.journal.lost] if run.journal.lost else []
     try:
         write_report(folder, records, run.journal.asked)
@@ -401,13 +402,12 @@ def _answered(question: Question, plan: Plan, records: list[Record]) -> Recommen
     answer = Recommendation.of(
         records, question.target, question.target_ess, cases, forms=question.forms, about=question.about
     )
-    answer = replace(answer, by_map=question.by_map(plan.backends))
     return replace(answer, programs=dict(question.programs(plan, answer)))
 
 
-def _introduction(question: Question, plan: Plan) -> Iterator[str]:
+def _introduction(question: Question, plan: Plan, maps: tuple[ByMap, ...]) -> Iterator[str]:
     yield question.summary
-    yield from (each.line for each in question.by_map(plan.backends))
+    yield from (each.line for each in maps)
     yield from (f"without {name}: {printable(reason)}" for name, reason in plan.missing.items())
     names = ", ".join(dict.fromkeys(case.backend.name for case in plan.cases))
     yield f"measuring for up to {question.budget:g} s on {names}; Ctrl-C ends it, with the answer so far"

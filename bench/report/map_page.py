@@ -219,9 +219,13 @@ def how(records: Sequence[Record], asked: Mapping[str, Any]) -> list[tuple[str, 
     settings = ", ".join(f"{name} {value}" for name, value in first.settings.items())
     cpus = dict.fromkeys(str(record.environment.get("cpu")) for record in records)
     times = sorted(record.time[:10] for record in records)
+    made = [record.generated_with for record in records]
+    sigmas = listed(sorted({number(each["sigma"]) for each in made}))
+    kinds = sorted({(each["imbalance"], each["size"]) for each in made})
+    sizes = listed([f"{size:g}" if most == 1 else f"1 to {most:g} (median {size:g})" for most, size in kinds])
     return [
         ("commands", "; ".join(" ".join(words) for words in (asked.get("command", []), *asked.get("then", [])))),
-        ("data", "every replicate has data of its own: sigma 0.75, groups of 10, or of 1 to 100 with a median of 10"),
+        ("data", f"every replicate has data of its own: sigma {sigmas}, groups of {sizes}"),
         ("settings", settings),
         ("versions", ", ".join(sorted(versions))),
         ("machine", f"{', '.join(cpus)}; {' to '.join(dict.fromkeys((times[0], times[-1])))}"),

@@ -102,6 +102,30 @@ class Plan:
     missing: Mapping[str, str]
     asked: Asked
 
+    def cluster(self, address: str, say: Callable[[str], None]) -> Cluster:
+        """Connect to workers that can make the fits; see `Cluster`.
+
+        Parameters
+        ----------
+        address : str
+            As in `Cluster`.
+        say : callable
+            Prints a line of what the cluster does.
+
+        Raises
+        ------
+        RunError
+            If there is no such cluster, or none of its workers can be used.
+        """
+        return Cluster(
+            address,
+            [backend for backend in self.backends if not backend.unavailable()],
+            chains=max(self.asked.settings(backend).parallel_chains for backend in self.backends),
+            memory_limit=self.asked.memory_limit,
+            timeout=self.asked.fit_timeout,
+            say=say,
+        )
+
     @classmethod
     def make(
         cls,

@@ -175,6 +175,10 @@ def test_runs_of_recommend_are_left_out_unless_they_are_asked_for(
     said = capsys.readouterr().out
     assert "2 runs" in said
     assert said.endswith("without 1 of hierbench recommend; to have them too: --with-recommend\n")
+    (folders[2] / "run.json").write_text(json.dumps({**asked, "command": ["hierbench", "map"]}))
+    assert main(["history", "--with-recommend", *options]) == 0
+    assert "2 runs" in capsys.readouterr().out  # each fit of a map has data of its own
+    (folders[2] / "run.json").write_text(json.dumps({**asked, "command": ["pytest"]}))
     for more in (["--with-recommend"], ["r000", "r001", "r002"]):
         assert main(["history", *more, *options]) == 0
         assert "3 runs" in capsys.readouterr().out
