@@ -206,9 +206,8 @@ def _fits(session: pytest.Session) -> list[Any]:
 @pytest.fixture
 def runnable(case: Case) -> Case:
     """Skip what a backend can't run here, with its reason."""
-    reason = case.backend.unavailable() or case.backend.unsupported(case.model)
-    if reason is not None:
-        pytest.skip(f"{case.backend.name}: {reason}")
+    if refused := Run.impossible(case):
+        pytest.skip(f"{case.backend.name}: {refused[1]}")
     return case
 
 

@@ -16,13 +16,10 @@ def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Pro
     progress.skip(run.plan.asked.replicates - len(numbers))
     if not numbers:
         pytest.skip(f"measured already in run {run.journal.id}")
-    unavailable = case.backend.unavailable()
-    unsupported = None if unavailable else case.backend.unsupported(case.model)
-    if unavailable or unsupported:
-        reason = unavailable or unsupported or ""
+    if refused := run.impossible(case):
         for number in numbers:
-            run.refuse(case, number, "unavailable" if unavailable else "unsupported", reason)
-        pytest.skip(f"{case.backend.name}: {reason}")
+            run.refuse(case, number, *refused)
+        pytest.skip(f"{case.backend.name}: {refused[1]}")
 
     benchmark.group = f"{case.dataset.id} {case.model.name}"
     records: list[Record] = []

@@ -58,8 +58,8 @@ def bake_off(
         fits = [record.replicate for record in run.journal.records if record.key[:3] == case.key]
         asked = replace(run.plan.asked, fit_timeout=max(left, 0.001))
         number = max(fits, default=-1) + 1
-        if unsupported := case.backend.unsupported(case.model):
-            measured = Measured(record_of(case, asked, number, "unsupported", unsupported))
+        if refused := run.impossible(case):
+            measured = Measured(record_of(case, asked, number, *refused))
         else:
             measured = Replicates(case, asked, run.workers, run.equality).make(number)
         tell(keep(run.journal, measured))

@@ -17,6 +17,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from types import MappingProxyType
+from typing import IO
 
 from packaging.requirements import Requirement
 
@@ -255,21 +256,48 @@ def run(
     variables : mapping of str to str
         Environment variables to set.
     """
-    hidden = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
-    clean = {name: value for name, value in os.environ.items() if name not in hidden} | dict(variables)
     try:
-        return subprocess.run(
-            command,
-            cwd=gettempdir(),  # the current folder may be deleted, or hold modules of the same names
-            env=clean,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            preexec_fn=_end_with_parent,
-        )
+        process = start(command, variables, subprocess.STDOUT)
     except OSError as error:
         return subprocess.CompletedProcess(command, 127, str(error))
+    try:
+        output, _ = process.communicate()
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, output)
+
+
+def start(
+    command: Sequence[str], variables: Mapping[str, str], errors: int | IO[bytes]
+) -> "subprocess.Popen[str]":
+    """Start a command as `run` does, with a pipe to it and one from it.
+
+    Parameters
+    ----------
+    command : sequence of str
+        It ends when this process does, however that ends.
+    variables : mapping of str to str
+        Environment variables to set.
+    errors : int or file
+        Where its errors go.
+
+    Raises
+    ------
+    OSError
+        If the program is not there.
+    """
+    hidden = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+    return subprocess.Popen(
+        command,
+        cwd=gettempdir(),  # the current folder may be deleted, or hold modules of the same names
+        env={name: value for name, value in os.environ.items() if name not in hidden} | dict(variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        errors="replace",
+        preexec_fn=_end_with_parent,
+    )
 
 
 def why(output: str) -> str:

@@ -274,8 +274,8 @@ def _measure(survey: Survey, run: Run, say: Callable[[str], None], ahead: int) -
         for case in turn.cases:
             if time.monotonic() > until:
                 return f"the budget of {survey.minutes:g} minutes is spent"
-            if reason := case.backend.unsupported(case.model):
-                run.refuse(case, 0, "unsupported", reason)
+            if refused := run.impossible(case):
+                run.refuse(case, 0, *refused)
             else:
                 run.measure(case, 0)
         say(f"{len(run.journal.records):>7,} fits: {turn.point}, replicate {turn.number + 1}")

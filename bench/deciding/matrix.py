@@ -128,6 +128,22 @@ class Matrix:
             else:
                 first[combination.kind] = combination
 
+    def asked(self, combination: Combination) -> dict[str, Any]:
+        """Return what a combination is asked for, as `bench.deciding.fitter.plan_of` reads it.
+
+        Parameters
+        ----------
+        combination : Combination
+            One of `combinations`.
+        """
+        return {
+            "families": self.families,
+            "grid": self.grid,
+            "models": self.models,
+            "backends": ",".join(combination.backends),
+            "overrides": dict(self.overrides),
+        }
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Matrix":
         """Read the plain values of a TOML file, or of `versions.json`; settings stand beside the rest.

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.deciding.decide import Case, Decide, in_rounds
-from bench.deciding.environments import CHECKOUT, ROOT, Environment, NotMadeError, make_environment, run, why
+from bench.deciding.environments import CHECKOUT, ROOT, Environment, NotMadeError, make_environment
+from bench.deciding.fitter import Fitter, LostError
 from bench.deciding.matrix import Combination, Matrix
 from bench.files import write
-from bench.records import Record, RunError, new_run_id, read_records, read_run
+from bench.records import Record, RunError, new_run_id, read_records
 from bench.report.compare import ALPHA, compare_runs
 from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
 from bench.report.matching import CompareError
 from bench.report.sequential import LOOKS, decide_runs
-from bench.settings import OPTIONS
 
 VERSIONS = (ROOT if CHECKOUT else Path()) / "reports" / "versions"
 MEASURED = ("wall_seconds", "ess_per_second")
@@ -23,7 +23,8 @@ MEASURED = ("wall_seconds", "ess_per_second")
 def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None = None) -> History:
     """Make an environment for each combination, fit in all of them in turn, and compare.
 
-    Every replicate is made in all environments before the next one is, so that what the machine does hits all alike.
+    Every replicate of a case is made in all environments, one after the other, before anything else is, and each of
+    them in new processes: so what the machine does, and what is one process's own, hits all alike.
     What is there already, environments and fits, is not made again.
 
     Parameters
@@ -45,12 +46,12 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None], decid
     """
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
-    trial = _Trial(matrix, folder, say, decide)
-    if decide is None:
-        for number in range(1, matrix.replicates + 1):
-            trial.fit(number)
-    else:
-        say(in_rounds(decide, trial.ask, trial.fit))
+    with _Trial(matrix, folder, say, decide) as trial:
+        if decide is None:
+            for number in range(1, matrix.replicates + 1):
+                trial.fit(number)
+        else:
+            say(in_rounds(decide, trial.ask, trial.fit))
     return report(matrix, folder, trial.notes, decide)
 
 
@@ -87,40 +88,72 @@ class _Trial:
     def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None) -> None:
         self._matrix, self._folder, self._say, self._decide = matrix, folder, say, decide
         self._most = matrix.replicates if decide is None else decide.rounds
-        self._ready, self.notes = make_environments(matrix, say)
+        self._environments, self.notes = make_environments(matrix, say)
+        self._fitters: dict[Combination, Fitter] = {}
         self._open: dict[Combination, set[Case]] | None = None
+
+    def __enter__(self) -> "_Trial":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for fitter in self._fitters.values():
+            fitter.close() if kind is None else fitter.kill()
 
     def ask(self, number: int) -> bool:
         """Find the cases that need more replicates, by environment; before the first look all do."""
         assert self._decide is not None
         if number <= LOOKS[0]:
-            return bool(list(Matrix.pairs(list(self._ready))))
-        self._open = {combination: set() for combination in self._ready}
+            return bool(list(Matrix.pairs(list(self._environments))))
+        self._open = {combination: set() for combination in self._environments}
         tables = list(_decided(self._matrix, self._decide, _all_records(self._matrix, self._folder)))
         if not self._decide.fails([table for _, _, table in tables]):
             for a, b, table in tables:
-                if a in self._ready and b in self._ready:  # one side alone would decide nothing
+                if a in self._environments and b in self._environments:  # one side alone would decide nothing
                     cases = self._decide.open_cases(table)
                     self._open[a] |= cases
                     self._open[b] |= cases
         return any(self._open.values())
 
     def fit(self, number: int) -> None:
-        """Make a replicate in every environment: of the open cases alone, where it was asked which they are."""
-        for combination, environment in list(self._ready.items()):
-            folder = self._folder / combination.folder
-            cases = None
-            if self._open is not None:
-                made = {record.key for record in _records(folder)}
-                cases = [case for case in sorted(self._open[combination]) if (*case, number - 1) not in made]
-                if not cases:
-                    continue
-            which = f"round {number}, {len(cases)} undecided cases" if cases else f"fits {number} of {self._most}"
-            self._say(f"{which}: {combination.name}")
-            if problem := _fit(self._matrix, combination, environment, folder, number, cases):
-                self.notes.append(f"{combination.name}: {problem}")
-                self._say(f"    {problem}")
-                del self._ready[combination]
+        """Make a replicate of each case, in all environments in turn: of the open cases, where it is known which."""
+        lacking = {each: self._lacking(each, number) for each in list(self._environments)}
+        turns = dict.fromkeys(case for cases in lacking.values() for case in cases)
+        if not turns:
+            return
+        fits = sum(map(len, lacking.values()))
+        which = f"round {number} of {self._most}" if self._open is None else f"round {number}, undecided"
+        self._say(f"{which}: {len(turns)} cases, {fits} fits")
+        for case in turns:
+            for combination, cases in lacking.items():
+                if case in cases and combination in self._environments:
+                    try:
+                        self._fitters[combination].make(case, number - 1)
+                    except LostError as error:
+                        self._lose(combination, error)
+
+    def _lacking(self, combination: Combination, number: int) -> list[Case]:
+        """Return the cases of an environment that lack a replicate; the first time it is asked, start its process."""
+        folder = self._folder / combination.folder
+        made = {record.key for record in _records(folder)}
+        if self._open is not None and all((*case, number - 1) in made for case in self._open[combination]):
+            return []
+        if combination not in self._fitters:
+            try:
+                self._fitters[combination] = Fitter(
+                    self._environments[combination], folder, self._matrix.asked(combination)
+                )
+            except LostError as error:
+                self._lose(combination, error)
+                return []
+        cases = self._fitters[combination].cases
+        wanted = cases if self._open is None else [case for case in cases if case in self._open[combination]]
+        return [case for case in wanted if (*case, number - 1) not in made]
+
+    def _lose(self, combination: Combination, error: LostError) -> None:
+        self.notes.append(f"{combination.name}: {error}")
+        self._say(f"    {self.notes[-1]}")
+        del self._environments[combination]
+        self._fitters.pop(combination, None)
 
 
 def report(matrix: Matrix, folder: Path, notes: Sequence[str] = (), decide: Decide | None = None) -> History:
@@ -204,41 +237,6 @@ def _how(matrix: Matrix, records: Sequence[Record]) -> str:
         f"the next; target accept {' and '.join(sorted(target))}. Python {said['python']} on "
         f"{said['cpu']}, {said['cores']} cores."
     )
-
-
-def _fit(
-    matrix: Matrix,
-    combination: Combination,
-    environment: Environment,
-    folder: Path,
-    replicates: int,
-    cases: Sequence[Case] | None = None,
-) -> str | None:
-    """Run the benchmark up to a number of replicates, of some cases or of all; return what went wrong."""
-    begun = max((int(read_run(path.parent)["asked"]["replicates"]) for path in folder.glob("*/run.json")), default=0)
-    if cases is None and replicates < begun:
-        return None
-    command = [
-        *(str(environment.python), "-P", "-m", "bench", "-k", "test_sample", "-q"),
-        *("--family", matrix.families, "--grid", matrix.grid, "--backend", ",".join(combination.backends)),
-        *("--replicates", str(max(replicates, begun))),
-        *("--runs", str(folder.resolve())),
-    ]
-    if matrix.models is not None:
-        command += ["--model", matrix.models]
-    for option in OPTIONS:
-        if option.name in matrix.overrides:
-            command += [option.flag, str(matrix.overrides[option.name])]
-    if cases is not None:
-        command += ["--case", ",".join(map("-".join, cases))]
-    if begun:
-        command += ["--resume"]
-    done = run(command, environment.variables)
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "log.txt", done.stdout)
-    if done.returncode in (0, 1) and any(folder.glob("*/records.jsonl")):  # 1: some fit failed, and its record says why
-        return None
-    return f"pytest ended with {done.returncode}: {why(done.stdout)} (all of it: {folder / 'log.txt'})"
 
 
 def _all_records(matrix: Matrix, folder: Path) -> dict[Combination, list[Record]]:

@@ -337,7 +337,7 @@ class Run:
             return
         groups: dict[tuple[str, int], list[Job]] = {}
         for case, number in fits:
-            if not (case.backend.unavailable() or case.backend.unsupported(case.model)):
+            if self.impossible(case) is None:
                 job = Job((case, number), place.fit, (case, self.plan.asked, number))
                 groups.setdefault((case.dataset.id, number), []).append(job)
         machines = {(r.dataset, r.replicate): r.environment.get("machine") for r in self.journal.records}
@@ -372,6 +372,21 @@ class Run:
                 record = self.refuse(of, which, answer.status, str(answer.value))
             self._elsewhere[record.key] = record
         return self._elsewhere.pop((*case.key, number))
+
+    @staticmethod
+    def impossible(case: Case) -> tuple[Status, str] | None:
+        """Return the status and the reason of fits that can't be made here, or None.
+
+        Parameters
+        ----------
+        case : Case
+            What is to be fit.
+        """
+        if reason := case.backend.unavailable():
+            return "unavailable", reason
+        if reason := case.backend.unsupported(case.model):
+            return "unsupported", reason
+        return None
 
     def refuse(self, case: Case, number: int, status: Status, reason: str) -> Record:
         """Record that a replicate can't be made.

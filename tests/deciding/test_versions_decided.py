@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 from bench.cli import main
 from bench.deciding import versions
 from bench.deciding.decide import Case
-from bench.deciding.environments import Environment
-from bench.deciding.matrix import Combination, Matrix
+from bench.deciding.fitter import LostError
 from bench.records import Journal, Record, read_records
 from bench.report.aa_looks import two_versions
 from tests.deciding.test_versions import fake_environments
@@ -32,34 +30,49 @@ class StandIn:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, slower: dict[int, float] | None = None, seed: int = 1) -> None:
         self.sides = two_versions(np.random.default_rng(seed), CASES, slower=slower)
-        self.asked: list[tuple[str, int, list[str] | None]] = []
+        self.asked: list[tuple[str, int, str]] = []
         self.stop_at: tuple[str, int] | None = None
+        self.break_at: tuple[str, int] | None = None
+        self.ended: list[str] = []
         fake_environments(monkeypatch)
-        monkeypatch.setattr(versions, "_fit", self.fit)
+        monkeypatch.setattr(versions, "Fitter", lambda environment, folder, asked: OneSide(self, folder))
 
-    def fit(
-        self,
-        matrix: Matrix,
-        one: Combination,
-        environment: Environment,
-        folder: Path,
-        number: int,
-        cases: Sequence[Case] | None,
-    ) -> str | None:
-        side = one.packages[0][-1]
-        if self.stop_at == (side, number):
-            self.stop_at = None
+    def in_round(self, number: int) -> list[tuple[str, str]]:
+        """Return what was asked of a round: sides and models, in order."""
+        return [(side, model) for side, n, model in self.asked if n == number]
+
+    @property
+    def rounds(self) -> int:
+        return max(number for _, number, _ in self.asked)
+
+
+class OneSide:
+    """The fitter of a side."""
+
+    def __init__(self, stand_in: StandIn, folder: Path) -> None:
+        self._stand_in, self._folder, self._side = stand_in, folder, folder.name[-1]
+        of_side = stand_in.sides["12".index(self._side)]
+        self._records = [replace(each, backend="stanli", versions={"stanli": f"0.0.{self._side}"}) for each in of_side]
+        self.cases = list(dict.fromkeys(record.key[:3] for record in self._records))
+
+    def make(self, case: Case, number: int) -> None:
+        now = (self._side, number + 1)
+        if self._stand_in.stop_at == now:
+            self._stand_in.stop_at = None
             raise KeyboardInterrupt
-        self.asked.append((side, number, None if cases is None else [model for _, model, _ in cases]))
-        new = not (folder / "run").exists()
-        journal = Journal(folder / "run", {} if new else None)
-        made = {record.key for record in journal.records}
-        for record in self.sides["12".index(side)]:
-            mine = replace(record, backend="stanli", versions={"stanli": f"0.0.{side}"})
-            if mine.replicate < number and mine.key not in made and (cases is None or mine.key[:3] in cases):
-                journal.append(mine)
+        if self._stand_in.break_at == now:
+            raise LostError("no space")
+        self._stand_in.asked.append((*now, case[1]))
+        run = self._folder / "run"
+        journal = Journal(run, None if run.exists() else {})
+        journal.append(next(record for record in self._records if record.key == (*case, number)))
         journal.close()
-        return None
+
+    def close(self) -> None:
+        self._stand_in.ended.append("closed")
+
+    def kill(self) -> None:
+        self._stand_in.ended.append("killed")
 
 
 def records(folder: Path, side: str) -> list[Record]:
@@ -76,12 +89,12 @@ def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
     stand_in = StandIn(monkeypatch, {0: 1.5, 1: 1.053})
     assert main(typed(tmp_path, "--decide", "5%")) == 0
     said = capsys.readouterr().out
-    assert [side for side, _, _ in stand_in.asked] == ["1", "2"] * (len(stand_in.asked) // 2)
-    assert [cases for _, number, cases in stand_in.asked if number <= 3] == [None] * 6
-    later = [(number, cases) for _, number, cases in stand_in.asked if number > 3]
-    assert {number for number, _ in later} >= {4, 5}
-    assert all(cases for _, cases in later)
-    assert all("model 0" not in (cases or ()) for _, cases in later)  # half as slow again is plain after three
+    in_turn = [(side, f"model {i}") for i in range(CASES) for side in "12"]  # a case on one side, then on the other
+    assert [stand_in.in_round(number) for number in (1, 2, 3)] == [in_turn] * 3
+    assert stand_in.in_round(4) == stand_in.in_round(5)
+    assert set(stand_in.in_round(4)) < set(in_turn)
+    assert "model 0" not in {model for _, number, model in stand_in.asked if number > 3}  # plain after three
+    assert stand_in.ended == ["closed", "closed"]
     (folder,) = tmp_path.iterdir()
     made = [Counter(record.model for record in records(folder, side)) for side in "12"]
     assert made[0] == made[1]
@@ -100,7 +113,7 @@ def test_it_ends_with_the_most_replicates_and_says_what_is_open(
 ) -> None:
     stand_in = StandIn(monkeypatch)
     assert main(typed(tmp_path, "--decide", "0.1%", "--max-replicates", "6")) == 0
-    assert max(number for _, number, _ in stand_in.asked) == 5
+    assert stand_in.rounds == 5
     said = capsys.readouterr().out
     assert "6 undecided" in said
     assert "all 5 rounds are made; more with --max-replicates" in said
@@ -115,13 +128,13 @@ def test_more_may_be_asked_for_later_and_settled_cases_stay(
     before = [len(records(folder, side)) for side in "12"]
     stand_in.asked.clear()
     assert main(["versions", "--resume", folder.name, "--output", str(tmp_path), "--max-replicates", "8"]) == 0
-    assert {number for _, number, cases in stand_in.asked if cases} == {6, 7, 8}
-    assert "model 0" not in {case for _, _, cases in stand_in.asked for case in cases or ()}
+    assert {number for _, number, _ in stand_in.asked} == {6, 7, 8}
+    assert "model 0" not in {model for _, _, model in stand_in.asked}
     assert [len(records(folder, side)) - old for side, old in zip("12", before, strict=True)] == [15, 15]
     stand_in.asked.clear()
     capsys.readouterr()
     assert main(["versions", "--resume", folder.name, "--output", str(tmp_path), "--json"]) == 0
-    assert not any(cases for _, _, cases in stand_in.asked)
+    assert not stand_in.asked
     (comparison,) = json.loads(capsys.readouterr().out)["comparisons"].values()
     assert comparison["looks"] == [3, 5, 8]
     assert {row["model"]: row["n"] for row in comparison["rows"]}["model 0"] == 3
@@ -136,12 +149,12 @@ def test_what_was_stopped_goes_on_to_the_same_verdicts(
     stand_in = StandIn(monkeypatch, {0: 1.05})
     stand_in.stop_at = at
     assert main(typed(tmp_path / "stopped", "--decide", "5%")) == 130
+    assert stand_in.ended == ["killed", "killed"]
     said = capsys.readouterr().err
     (folder,) = (tmp_path / "stopped").iterdir()
     assert f"--resume {folder.name}" in said
     assert main(["versions", "--resume", folder.name, "--output", str(tmp_path / "stopped")]) == 0
-    fits = [sorted((s, n, tuple(c or ())) for s, n, c in each.asked if n > 3) for each in (straight, stand_in)]
-    assert fits[0] == fits[1]
+    assert sorted(straight.asked) == sorted(stand_in.asked)
     (other,) = (tmp_path / "straight").iterdir()
     for side in "12":
         assert {r.key for r in records(folder, side)} == {r.key for r in records(other, side)}
@@ -170,21 +183,18 @@ def test_a_condition_ends_it_as_soon_as_it_is_told(
     assert main(typed(tmp_path, "--decide", "5%", "--fail-on", "slower:5%", *options)) == code
     assert f"--fail-on slower:5%: {word}: " in capsys.readouterr().out
     if word == "fails":  # the other cases are not measured to their ends
-        assert max(number for _, number, _ in stand_in.asked) == 3
+        assert stand_in.rounds == 3
 
 
-def test_an_environment_that_breaks_ends_its_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_breaks_ends_its_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     stand_in = StandIn(monkeypatch)
-    real: Callable[..., str | None] = stand_in.fit
-
-    def fit(*given: object) -> str | None:
-        one, number = given[1], given[4]
-        assert isinstance(one, Combination)
-        return "no space" if one.packages[0].endswith("2") and number == 4 else real(*given)
-
-    monkeypatch.setattr(versions, "_fit", fit)
+    stand_in.break_at = ("2", 4)
     assert main(typed(tmp_path, "--decide", "0.1%")) == 1
-    assert max(number for _, number, _ in stand_in.asked) == 4
+    assert stand_in.rounds == 4
+    assert {side for side, _ in stand_in.in_round(4)} == {"1"}
+    assert "stanli==0.0.2: no space" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -205,4 +215,4 @@ def test_real_fits_are_decided_case_by_case(
     assert set(made[0].values()) <= {3, 5}
     run = json.loads(next(folder.glob("*/*/run.json")).read_text())
     if max(made[0].values()) == 5:
-        assert any("--case" in command for command in run["then"])
+        assert run["asked"]["replicates"] == 5

@@ -1,0 +1,85 @@
+"""Fits in another environment as they are asked for; the environment is this one, the process another."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.deciding.environments import Environment
+from bench.deciding.fitter import Fitter, LostError, plan_of, serve
+from bench.records import read_records, read_run
+from bench.running.isolation import Workers
+
+HERE = Environment(Path(sys.executable))
+CASE = ("omega1-G5-n20-s41", "centered", "stanli")
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    small = {"chains": 2, "warmup": 100, "draws": 100}
+    return {"families": "normal_means", "grid": "smoke", "models": "centered,marginal", "backends": "stanli",
+            "overrides": small, **changes}  # fmt: skip
+
+
+def run_of(folder: Path) -> Path:
+    (path,) = folder.glob("*/run.json")
+    return path.parent
+
+
+def test_it_makes_what_it_is_told_to_and_goes_on_with_its_run(tmp_path: Path) -> None:
+    fitter = Fitter(HERE, tmp_path, asked())
+    assert sorted(fitter.cases) == [CASE, (CASE[0], "marginal", "stanli")]
+    for number in (0, 1):
+        fitter.make(CASE, number)
+        assert [record.key for record in read_records(run_of(tmp_path))] == [(*CASE, n) for n in range(number + 1)]
+    assert read_run(run_of(tmp_path))["asked"]["replicates"] == 2
+    fitter.close()
+    assert (run_of(tmp_path) / "index.html").exists()
+
+    fitter = Fitter(HERE, tmp_path, asked())
+    fitter.make(CASE, 2)
+    fitter.kill()
+    records = read_records(run_of(tmp_path))
+    assert [record.replicate for record in records] == [0, 1, 2]
+    assert all(record.status == "ok" and record.gate and record.settings["chains"] == 2 for record in records)
+
+
+def test_a_process_that_ends_says_why(tmp_path: Path) -> None:
+    with pytest.raises(LostError, match=rf"its fits ended with 1: .*no model.* 'centred'.*{tmp_path}/log.txt"):
+        Fitter(HERE, tmp_path, asked(models="centred"))
+    fitter = Fitter(HERE, tmp_path, asked())
+    fitter.kill()
+    with pytest.raises(LostError, match="its fits ended with -9"):
+        fitter.make(CASE, 0)
+
+
+def test_another_question_about_the_same_run_is_refused(tmp_path: Path) -> None:
+    Fitter(HERE, tmp_path, asked()).close()
+    with pytest.raises(LostError, match="can't be resumed"):
+        Fitter(HERE, tmp_path, asked(overrides={"chains": 3}))
+
+
+def test_what_can_not_be_fitted_has_a_record_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(asked())
+    monkeypatch.setattr(type(plan.backends[0]), "unsupported", lambda *_: "this version has no such thing")
+    answers = io.StringIO()
+    serve(tmp_path, asked(), io.StringIO(json.dumps([CASE, 0]) + "\n"), answers)
+    assert json.loads(answers.getvalue().splitlines()[-1]) == "made"
+    (record,) = read_records(run_of(tmp_path))
+    assert (record.status, record.reason) == ("unsupported", "this version has no such thing")
+
+
+def test_each_number_is_made_in_new_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    real = Workers.close
+
+    def close(workers: Workers) -> None:
+        ended.append(len(read_records(run_of(tmp_path))))
+        real(workers)
+
+    monkeypatch.setattr(Workers, "close", close)
+    orders = "".join(json.dumps([[CASE[0], model, "stanli"], n]) + "\n" for n in (0, 1) for model in ("centered", "marginal"))
+    serve(tmp_path, asked(), io.StringIO(orders), io.StringIO())
+    assert ended[:2] == [0, 2]
