@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,18 +53,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow most models of the contract and the gate, and say what runs in one process, the longest first."""
     items[:] = [item for item in items if not _left_out(item.path.stem, set(_ids(item.nodeid)))]
     first = {group: place for place, group in enumerate(FIRST)}
-    items.sort(key=lambda item: first.get(_group(item), len(FIRST)))  # at the end they would run alone
+    items.sort(key=lambda item: first.get(_group(item.nodeid), len(FIRST)))  # at the end they would run alone
     for item in items:
         if _seldom(item.path.stem, set(_ids(item.nodeid))):
             item.add_marker(pytest.mark.slow)
-        if item.path.stem in ALWAYS or item.get_closest_marker("slow") is None:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))  # other slow ones wait for no group
 
 
-def _group(item: pytest.Item) -> str:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run what shares something costly in one process; pytest-xdist's own groups are none with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            alone = config.option.markexpr != "not slow" and _suite(nodeid) not in ALWAYS  # slow ones wait for no group
+            return nodeid if alone else _group(nodeid)
+
+    return ByGroup(config, log)
+
+
+def _group(nodeid: str) -> str:
     """Name what runs in one process: an engine's tests of the contract and of the gate, or a file."""
-    engines = [name for name in _ids(item.nodeid) if name in BACKENDS] if item.path.stem in ALWAYS else []
-    return engines[0] if engines else item.path.stem
+    suite = _suite(nodeid)
+    engines = [name for name in _ids(nodeid) if name in BACKENDS] if suite in ALWAYS else []
+    return engines[0] if engines else suite
+
+
+def _suite(nodeid: str) -> str:
+    return Path(nodeid.partition("::")[0]).stem
 
 
 def _left_out(suite: str, named: set[str]) -> bool:
@@ -75,11 +93,13 @@ def _left_out(suite: str, named: set[str]) -> bool:
 
 def _seldom(suite: str, named: set[str]) -> bool:
     """Whether a test compiles for long what others that are always run compile too."""
+    if suite == "test_contract" and named.intersection(COMPILE) and "unbalanced" in named:
+        return True  # data of other shapes
     if suite in ALWAYS:
         often = OFTEN.intersection(*(ALWAYS[suite].get(engine, OFTEN) for engine in named & BACKENDS.keys()))
         return not often or bool(named & MODELS.keys() - often)
     if suite == "test_families" and "pymc" in named:
-        return not named & (ONE if "normal_means" in named else {"between_marginal", "radon", "eight_schools"})
+        return not named & (ONE if "normal_means" in named else {"eight_schools"})
     return False
 
 

@@ -24,6 +24,7 @@ def exact(tmp_path_factory):
     return path.read_text()
 
 
+@pytest.mark.slow
 def test_the_exact_table_has_the_known_figures(exact):
     rows = list(csv.DictReader(io.StringIO(exact)))
     assert len(rows) == 9 * 2 * 3

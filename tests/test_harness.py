@@ -112,6 +112,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, dict[str, Rec
     return done, {f"{record.dataset} {record.backend}": record for record in records}
 
 
+@pytest.mark.slow
 def test_every_pair_has_records_whatever_the_others_are(pairs: tuple[Done, dict[str, Record]]) -> None:
     done, records = pairs
     assert done.returncode == 1
@@ -132,6 +133,7 @@ def test_every_pair_has_records_whatever_the_others_are(pairs: tuple[Done, dict[
     assert {record.family for record in records.values()} == {"pair"}
 
 
+@pytest.mark.slow
 def test_a_pair_is_compared_across_languages_and_a_record_says_where_it_was_not(
     pairs: tuple[Done, dict[str, Record]],
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_pair_is_compared_across_languages_and_a_record_says_where_it_was_not(
     assert set(records["same pymc"].quantities) == set(records["same stanli"].quantities) == {"m", "s", "z", "shifted"}
 
 
+@pytest.mark.slow
 def test_a_pair_that_cannot_be_timed_says_why(pairs: tuple[Done, dict[str, Record]]) -> None:
     done, records = pairs
     reasons = {name: record.reason for name, record in records.items()}

@@ -267,9 +267,7 @@ def run(
     return subprocess.CompletedProcess(command, process.returncode, output)
 
 
-def start(
-    command: Sequence[str], variables: Mapping[str, str], errors: int | IO[bytes]
-) -> "subprocess.Popen[str]":
+def start(command: Sequence[str], variables: Mapping[str, str], errors: int | IO[bytes]) -> "subprocess.Popen[str]":
     """Start a command as `run` does, with a pipe to it and one from it.
 
     Parameters

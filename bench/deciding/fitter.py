@@ -6,7 +6,6 @@ say if somebody had typed the benchmark in that environment, and all environment
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -97,7 +96,7 @@ class Fitter:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
-            self.kill()
+            self._process.communicate()
             said = why(self._log.read_text(encoding="utf-8", errors="replace"))
             raise LostError(f"its fits ended with {self._process.returncode}: {said} (all of it: {self._log})")
         return json.loads(line)

@@ -209,7 +209,7 @@ def test_data_of_the_same_shapes_are_exchanged_and_nothing_is_compiled(
 def test_an_edit_of_the_program_in_the_other_language_compiles_nothing(
     backend: str, worker: Worker, fits: Fits
 ) -> None:
-    model = fits.model("noncentered")
+    model = fits.model("zerosum_centered")
     worker.prepare(model, DATASET)
     edited = replace(model, **{"pymc" if BACKENDS[backend].language == "stan" else "stan": None})
     cache = worker.prepare(edited, DATASET).cache
@@ -220,14 +220,14 @@ def test_data_of_other_sizes_are_another_compiled_model_though_as_many_are_obser
     backend: str, worker: Worker, fits: Fits
 ) -> None:
     """A hundred observations in 5 and in 20 groups: a model compiled for one can't take the data of the other."""
-    model = fits.model("noncentered")
+    model = fits.model("zerosum_centered")
     for dataset in (DATASET, normal_means(1.0, [5] * 20)):
         worker.prepare(model, dataset)
         start = starts(model, dataset, SETTINGS.chains)
         worker.sample(SETTINGS, 7, start, ["mu_g"])
         assert worker.fetch().draws["mu_g"].shape[2] == dataset.n_groups
         differences = np.array(worker.densities(start[:2])) - [
-            log_density_and_gradient(FORMS["noncentered"], dataset, each)[0] for each in start[:2]
+            log_density_and_gradient(FORMS["zerosum_centered"], dataset, each)[0] for each in start[:2]
         ]
         assert differences[0] == pytest.approx(differences[1], abs=1e-8)
 
@@ -358,7 +358,7 @@ def test_tree_depth_is_limited(name: str, fits: Fits) -> None:
 def test_divergences_are_told(worker: Worker) -> None:
     """In the funnel that few observations leave, long steps diverge."""
     settings = replace(SETTINGS, draws=400, target_accept=0.3)
-    model = MODELS["centered"]
+    model = MODELS["zerosum_centered"]
     worker.prepare(model, DATASETS["small omega"])
     worker.sample(settings, 7, starts(model, DATASETS["small omega"], settings.chains), ["sigma"])
     fit = worker.fetch()

@@ -9,7 +9,6 @@ from bench.backends import BACKENDS
 from bench.families.base import Dataset, Model, Program
 from bench.running.isolation import Worker
 from bench.settings import Settings
-from tests.conftest import COMPILE
 
 STAN = """
 data { int N; vector[N] x; array[N] int y; }
@@ -32,7 +31,9 @@ SETTINGS = Settings(chains=2, warmup=300, draws=200, cores=2)
 START = [{"m": np.array(m), "s": np.array(1.0), "z": np.array([0.1, 0.2, 0.9])} for m in (0.5, -0.5)]
 EACH = [
     pytest.param(
-        name, option, value, marks=[pytest.mark.slow] if name in COMPILE else [], id=f"{name} {option}={value}"
+        *(name, option, value),
+        marks=[] if name == "stanli" else [pytest.mark.slow],
+        id=f"{name} {option}={value}",
     )
     for name, backend in BACKENDS.items()
     for option, there in backend.options.items()

@@ -116,6 +116,7 @@ def test_planted_defect_is_refused(defect: Defect, model: Model, check: Check) -
 
 
 @pytest.mark.parametrize(("defect", "model"), planted("pymc"))
+@pytest.mark.slow
 def test_planted_defect_is_refused_by_pymc(defect: Defect, model: Model, check: Check) -> None:
     """With the reference, and where there is none."""
     broken = plant(defect, model)
@@ -175,6 +176,7 @@ def test_a_dent_in_a_tenth_of_the_posterior_is_found(name: str, window: int, che
 
 
 @pytest.mark.parametrize("window", [0, 7])
+@pytest.mark.slow
 def test_a_dent_in_a_tenth_of_the_posterior_is_found_by_pymc(window: int, check: Check) -> None:
     model = MODELS["centered"]
     low, high = tenth(model, window)
@@ -256,6 +258,7 @@ def test_a_large_constant_does_not_matter(model: Model, check: Check) -> None:
     assert verdict.constant == pytest.approx(1e10)
 
 
+@pytest.mark.slow
 def test_a_large_constant_does_not_matter_to_pymc(check: Check) -> None:
     copy = plant(Defect("", "pymc", (), (), (potential("1e10 + 0 * sigma"),)), MODELS["centered"])
     assert check(copy, UNBALANCED, "pymc").kind == "same"
@@ -272,6 +275,7 @@ def test_the_order_of_parameters_does_not_matter(model: Model, check: Check) -> 
     assert check(other, UNBALANCED, "stanli").kind == "same"
 
 
+@pytest.mark.slow
 def test_the_order_of_parameters_does_not_matter_to_pymc(check: Check) -> None:
     model = MODELS["centered"]
     sigma = '        sigma = pm.HalfNormal("sigma", 1)\n'

@@ -19,7 +19,7 @@ DATASETS = (  # twenty groups each, so that a backend compiles once a model; n o
     normal_means(0.6, [3, 4, 5, 7, 10, 15] * 3 + [6, 8], seed=44),
     normal_means(0.9, [2, 3, 4, 20] * 5, seed=45),
 )
-DRAWS = {"stanli": (10_000, 5), "nutpie": (4_000, 1), "pymc": (1_000, 1)}
+DRAWS = {"stanli": (10_000, 5), "nutpie": (2_000, 1), "pymc": (1_000, 1)}
 """Of a chain, and datasets; those of PyMC take minutes for one."""
 
 

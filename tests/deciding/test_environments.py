@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bench.backends import BACKENDS
 from bench.cli import main
 from bench.deciding import environments, versions
 from bench.deciding.environments import Environment, NotMadeError, fixed, make_environment
+from bench.deciding.fitter import LostError
 from bench.deciding.matrix import Combination
 from tests.checkouts import checkout, cmdstan, commit, git
 
@@ -48,7 +50,12 @@ def test_a_cmdstan_is_installed_once_and_one_that_can_not_be_had_stops_no_other(
     stand_in = StandIn(monkeypatch, tmp_path / "cache")
     mine = cmdstan(tmp_path / "mine", "2.40.0")
     fitted: list[Environment] = []
-    monkeypatch.setattr(versions, "_fit", lambda *given: fitted.append(given[2]))
+
+    def fitter(environment: Environment, *_: object) -> None:
+        fitted.append(environment)
+        raise LostError("there are no fits")
+
+    monkeypatch.setattr(versions, "Fitter", fitter)
     typed = f"cmdstan==2.38.0,cmdstan==2.39.0,cmdstan={mine}"
     assert main(["versions", "--try", typed, "--replicates", "1", "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr()
@@ -112,15 +119,24 @@ def test_a_branch_is_fixed_at_its_commit(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_environment_keeps_the_commit_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_environment_is_made_once_has_what_was_pinned_and_keeps_the_commit_of_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = checkout(tmp_path / "one", "httpstan")
     made = commit(folder)[:12]
     (folder / "httpstan.py").write_text("answer = 2\n")
-    found = make_environment(Combination((f"httpstan @ {folder.as_uri()}",), ("stanli",), OWN), print)
-    code = "from bench.origin import package_version as v; import httpstan; print(httpstan.answer, v('httpstan'))"
+    wanted = Combination((f"stanli=={version('stanli')}", f"httpstan @ {folder.as_uri()}"), ("stanli",), OWN)
+    told: list[str] = []
+    found = make_environment(wanted, told.append)
+    code = (
+        "from importlib.metadata import version; from bench.origin import package_version as v; import httpstan; "
+        "print(version('stanli'), version('hierbench'), httpstan.answer, v('httpstan'))"
+    )
     said = subprocess.run([found.python, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.startswith(f"2 0.0.1 ({made}+changes.")
+    assert said.startswith(f"{version('stanli')} {version('hierbench')} 2 0.0.1 ({made}+changes.")
+    assert make_environment(wanted, told.append) == found
+    assert len(told) == 1
 
 
 def real_cmdstans() -> list[Path]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench.deciding.environments import Environment
@@ -28,6 +29,7 @@ def run_of(folder: Path) -> Path:
     return path.parent
 
 
+@pytest.mark.slow
 def test_it_makes_what_it_is_told_to_and_goes_on_with_its_run(tmp_path: Path) -> None:
     fitter = Fitter(HERE, tmp_path, asked())
     assert sorted(fitter.cases) == [CASE, (CASE[0], "marginal", "stanli")]
@@ -50,11 +52,13 @@ def test_a_process_that_ends_says_why(tmp_path: Path) -> None:
     with pytest.raises(LostError, match=rf"its fits ended with 1: .*no model.* 'centred'.*{tmp_path}/log.txt"):
         Fitter(HERE, tmp_path, asked(models="centred"))
     fitter = Fitter(HERE, tmp_path, asked())
-    fitter.kill()
+    (process,) = [each for each in psutil.Process().children() if "bench.deciding.fitter" in each.cmdline()]
+    process.kill()
     with pytest.raises(LostError, match="its fits ended with -9"):
         fitter.make(CASE, 0)
 
 
+@pytest.mark.slow
 def test_another_question_about_the_same_run_is_refused(tmp_path: Path) -> None:
     Fitter(HERE, tmp_path, asked()).close()
     with pytest.raises(LostError, match="can't be resumed"):
@@ -80,6 +84,7 @@ def test_each_number_is_made_in_new_workers(tmp_path: Path, monkeypatch: pytest.
         real(workers)
 
     monkeypatch.setattr(Workers, "close", close)
-    orders = "".join(json.dumps([[CASE[0], model, "stanli"], n]) + "\n" for n in (0, 1) for model in ("centered", "marginal"))
+    cases = [(CASE[0], model, "stanli") for model in ("centered", "marginal")]
+    orders = "".join(json.dumps([case, number]) + "\n" for number in (0, 1) for case in cases)
     serve(tmp_path, asked(), io.StringIO(orders), io.StringIO())
     assert ended[:2] == [0, 2]

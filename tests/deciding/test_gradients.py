@@ -73,6 +73,7 @@ def test_what_does_not_go_together_is_refused(more: list[str], capsys: pytest.Ca
     assert "leave out --decide, --resume" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_environments_are_timed_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

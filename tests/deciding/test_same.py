@@ -55,6 +55,7 @@ def test_an_equal_pair_of_both_languages(tmp_path: Path) -> None:
     assert next(answer.lines()) == "The same posterior: a.stan and b.py."
 
 
+@pytest.mark.slow
 def test_one_line_changed_in_the_pymc_program(tmp_path: Path) -> None:
     answer = ask(tmp_path, STAN, PYMC.replace('"beta", 0, 2.5', '"beta", 0, 2.4'))
     assert answer.verdict.kind == "different"
@@ -182,6 +183,7 @@ with pm.Model() as model:
     assert ask(tmp_path, stan, pymc, {}, options).verdict.kind == "same"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("jacobian", "kind"), [(" + s_log", "same"), ("", "different")])
 def test_parameters_on_stans_unconstrained_scale(tmp_path: Path, jacobian: str, kind: str) -> None:
     stan = "parameters { real a; real<lower=0> s; } model { a ~ normal(0, s); s ~ exponential(1); }"

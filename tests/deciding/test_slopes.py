@@ -16,6 +16,7 @@ def asked(path: Path, *more: str) -> list[str]:
             "--runs", str(path.parent / "runs"), *more]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_tells_both_slopes_and_prints_programs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

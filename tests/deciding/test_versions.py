@@ -1,10 +1,8 @@
 """Versions side by side: what may be asked, and one real comparison of two environments."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from bench.cli import main
 from bench.deciding import versions
 from bench.deciding.environments import Environment, NotMadeError, make_environment
+from bench.deciding.fitter import Fitter, LostError
 from bench.deciding.matrix import Combination, Matrix, read_matrix
 from bench.deciding.versions import find_folder, read_folder
 from bench.records import Journal, RunError
@@ -161,21 +160,29 @@ def test_fits_are_made_in_turn_compared_and_resumed(
 @pytest.mark.slow
 def test_a_run_that_breaks_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_environments(monkeypatch)
-    real = versions.run
 
-    def run(command: Any, variables: Any) -> "subprocess.CompletedProcess[str]":
-        if "stanli-0.0.1" in " ".join(command):
-            return subprocess.CompletedProcess(command, 4, "ImportError: no module named stanli")
-        return real(command, variables)
+    def fitter(environment: Environment, folder: Path, asked: dict[str, Any]) -> Fitter:
+        if folder.name == "stanli-0.0.1":
+            raise LostError("its fits ended with 4: ImportError: no module named stanli")
+        return Fitter(environment, folder, asked)
 
-    monkeypatch.setattr(versions, "run", run)
+    monkeypatch.setattr(versions, "Fitter", fitter)
     matrix = read_matrix("stanli==0.0.1,stanli==0.0.3", models="centered", replicates=1)
     found = versions.try_versions(matrix, tmp_path / "x", print)
-    assert found.notes == (
-        f"stanli==0.0.1: pytest ended with 4: ImportError: no module named stanli "
-        f"(all of it: {tmp_path / 'x' / 'stanli-0.0.1' / 'log.txt'})",
-    )
+    assert found.notes == ("stanli==0.0.1: its fits ended with 4: ImportError: no module named stanli",)
     assert {series.backend for series in found.series} == {"stanli"}
+
+
+class NoFits:
+    """A fitter that knows no case."""
+
+    cases = ()
+
+    def __init__(self, *_: object) -> None:
+        """Start nothing."""
+
+    def close(self) -> None:
+        """End nothing."""
 
 
 def test_no_environment_at_all_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +195,7 @@ def test_versions_of_one_family_are_compared_and_a_slow_one_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_environments(monkeypatch)
-    monkeypatch.setattr(versions, "_fit", lambda *_: None)
+    monkeypatch.setattr(versions, "Fitter", NoFits)
     matrix = read_matrix("stanli==0.0.1,nutpie==0.0.1,stanli==0.0.2", replicates=1)
     for combination, factor in zip(matrix.combinations, (1.0, 1.0, 1.5), strict=True):
         journal = Journal(tmp_path / "v" / combination.folder / "run", {})
@@ -211,19 +218,3 @@ def test_versions_of_one_family_are_compared_and_a_slow_one_fails(
 def test_an_unknown_comparison_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no comparison of versions 'x'; the newest are: none yet"):
         find_folder("x", tmp_path)
-
-
-@pytest.mark.slow
-def test_a_real_environment_is_made_once_and_has_what_was_pinned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    pin = f"stanli=={version('stanli')}"
-    told: list[str] = []
-    found = make_environment(Combination((pin,), ("stanli",), own), told.append)
-    code = "from importlib.metadata import version; print(version('stanli'), version('hierbench'))"
-    said = subprocess.run([found.python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert said == [version("stanli"), version("hierbench")]
-    assert make_environment(Combination((pin,), ("stanli",), own), told.append) == found
-    assert len(told) == 1

@@ -75,6 +75,7 @@ def test_exact_posterior_against_brute_force() -> None:
         assert below == pytest.approx(PROBABILITIES, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_stated_error_is_small() -> None:
     assert FAMILY.exact(RUBIN).error < 1e-12
     assert max(FAMILY.exact(simulated(seed)).error for seed in range(40)) < 1e-8

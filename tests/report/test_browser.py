@@ -155,6 +155,7 @@ def test_a_word_is_found_where_it_begins_and_in_the_column_that_is_asked(page: A
     assert count.inner_text() == "0 of 120 rows"
 
 
+@pytest.mark.slow
 def test_columns_are_chosen_and_copied(page: Any) -> None:
     rows(page, "cases")
     table = page.locator("#table-cases")
@@ -170,6 +171,7 @@ def test_columns_are_chosen_and_copied(page: Any) -> None:
     assert pasted.startswith("data,model,backend,min ESS/s,of best,wall s,warm-up s,")
 
 
+@pytest.mark.slow
 def test_backends_are_chosen_for_tables_and_pictures(page: Any) -> None:
     found = rows(page, "cases")
     page.locator("#filters input[value=pymc]").uncheck()
@@ -192,6 +194,7 @@ def test_many_models_are_chosen_by_kind_size_and_dimension(desk: Opened, pages: 
         assert found.count() == 12
 
 
+@pytest.mark.slow
 def test_a_long_table_shows_its_first_rows(desk: Opened, tmp_path: Path) -> None:
     with desk(write_report(tmp_path, list(simulate_many(101, ("stanli", "nutpie"), 1)), asked())) as page:
         found = rows(page, "cases")
@@ -206,6 +209,7 @@ def test_one_dataset_is_chosen(page: Any) -> None:
     assert page.locator(".of-dataset:visible h3.dataset").text_content() == HOSTILE
 
 
+@pytest.mark.slow
 def test_marks_tell_their_numbers_and_a_table_has_them_all(page: Any) -> None:
     figure = page.locator("#figure-groups")
     mark = figure.locator("[data-tip]").first

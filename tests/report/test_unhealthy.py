@@ -60,7 +60,9 @@ def test_the_element_that_the_record_names_is_read_and_else_the_slowest(tmp_path
     assert derived[0] == "theta[1]"
 
 
-@pytest.mark.parametrize("title", PLOTS)
+@pytest.mark.parametrize(
+    "title", [pytest.param(title, marks=[pytest.mark.slow] if i else []) for i, title in enumerate(PLOTS)]
+)
 def test_each_picture_is_drawn(title: str) -> None:
     rng = np.random.default_rng(2)
     found = picture(title, "theta[1]", rng.normal(size=(4, 200)), rng.random((4, 200)) < 0.02)

@@ -107,9 +107,10 @@ KILLED_TOO = [
 
 @pytest.mark.parametrize(
     ("backend", "stage", "number"),
-    [KILLED, *(pytest.param(*case, marks=pytest.mark.slow) for case in KILLED_TOO)],
+    [KILLED, *KILLED_TOO],
     ids=lambda value: getattr(value, "name", value),
 )
+@pytest.mark.slow
 def test_a_run_that_is_killed_keeps_its_records_and_leaves_nothing(
     bench: Bench, backend: str, stage: str, number: signal.Signals
 ) -> None:

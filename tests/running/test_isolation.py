@@ -155,6 +155,7 @@ def test_a_posterior_stays_in_the_worker_between_fits() -> None:
         assert worker.prepare(MODELS["noncentered"], DATASET) is not prepared
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_last_call() -> None:
     with Worker(Faulty("memory", sample=faults.hold_memory)) as worker:
         worker.prepare(MODEL, DATASET)

@@ -16,7 +16,7 @@ from bench.families.normal_means.forms import MODELS
 from bench.families.normal_means.programs import Table, program
 from bench.families.programs import PYMC, STAN
 from bench.settings import Settings
-from tests.conftest import OFTEN, REQUIRED
+from tests.conftest import REQUIRED
 
 LABELS = ("oak", 'the "big" elm', "äsp <b>", "pine | x", "birch's", "12", "yew, old", "fir", "gum", "ash", "box", "fig")
 SETTINGS = Settings(chains=2, warmup=1000, draws=4000, target_accept=0.95, cores=2)
@@ -54,10 +54,7 @@ def test_every_program_is_whole(model: str, backend: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("model", "backend"),
-    [
-        pytest.param(*case, marks=[pytest.mark.slow] if case[1] != "stanli" or case[0] not in OFTEN else [])
-        for case in RUN
-    ],
+    [pytest.param(*case, marks=[] if case == ("finite_marginal", "stanli") else [pytest.mark.slow]) for case in RUN],
 )
 @pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (170.0, 8.5)])
 def test_it_runs_as_printed_and_fits(model: str, backend: str, centre: float, scale: float, tmp_path: Path) -> None:

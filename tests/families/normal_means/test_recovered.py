@@ -48,6 +48,7 @@ def test_reweighted_finite_population_draws_give_the_superpopulation_mu(dataset:
         assert superpopulation.cdf("mu", value) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / found.ess) + 1e-4)
 
 
+@pytest.mark.slow
 def test_ess_is_that_of_the_estimate_over_replicates() -> None:
     dataset = DATASETS["unbalanced"]
     finite = exact_posterior(dataset, "finite_population")

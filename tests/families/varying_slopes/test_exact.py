@@ -40,6 +40,7 @@ def panels(edges: Floats, count: int) -> tuple[Floats, Floats]:
 
 
 @targets
+@pytest.mark.slow
 def test_agrees_with_brute_force(target: str) -> None:
     """Integrate over the scales as they are; what follows from them is tested above."""
     dataset, count = simpson([6, 1, 5]), len(KNOWN[target])

@@ -21,7 +21,7 @@ from tests.conftest import REQUIRED
 SETTINGS = Settings(chains=2, warmup=1000, draws=4000, target_accept=0.95, cores=2)
 RUN = [
     ("marginal", "stanli"),
-    ("between_marginal", "stanli"),
+    pytest.param("between_marginal", "stanli", marks=pytest.mark.slow),
     pytest.param("zerosum_noncentered", "stanli", marks=pytest.mark.slow),
     pytest.param("correlated_marginal", "stanli", marks=pytest.mark.slow),
     pytest.param("between_marginal", "nutpie", marks=pytest.mark.slow),
