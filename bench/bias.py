@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from bench.records import Record
 
@@ -38,7 +38,7 @@ def bound(count: int, fewest: float, false_alarms: float = FALSE_ALARMS) -> floa
     [3.93, 4.97, 5.77]
     """
     each = -math.expm1(math.log1p(-false_alarms) / count)
-    return float(stats.t.isf(each / 2, max(1.0, fewest / DRAWS_PER_DEGREE)))
+    return float(-stdtrit(max(1.0, fewest / DRAWS_PER_DEGREE), each / 2))
 
 
 def graded_together(records: Sequence[Record]) -> list[Record]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def rhat_limit(ess: float, chains: int, quantities: int) -> float:
     if not ess > 0:
         return float("inf")
     freedom = 2 * chains - 1
-    mean_square = chi2.isf(0.01 / (2 * quantities), freedom) / freedom
+    mean_square = chdtri(freedom, 0.01 / (2 * quantities)) / freedom
     return float(np.sqrt(1 + mean_square * (freedom + 1) / ess))
 
 

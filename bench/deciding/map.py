@@ -26,6 +26,8 @@ FIT_SECONDS = 60.0
 """That a fit may take; a form that takes longer is given up at that point."""
 AHEAD = 64
 """Replicates of points that a cluster is given before the first of them is answered."""
+BEFORE = 500
+"""What is to be measured is chosen anew once a map has grown by a part in so many: choosing looks at all of it."""
 LATTICE = Lattice()
 ENGINES = "stanli,nutpie_stan"
 """Build a model in milliseconds, on data of any shape."""
@@ -262,6 +264,7 @@ def _measure(survey: Survey, run: Run, say: Callable[[str], None], ahead: int) -
     until = time.monotonic() + 60 * survey.minutes
     flying: deque[Turn] = deque()
     while True:
+        ahead = max(ahead, len(run.journal.records) // BEFORE)
         if 2 * len(flying) <= ahead:
             sent = {(turn.point, turn.number) for turn in flying}
             fresh = [turn for turn in survey.turns(run.journal.records) if (turn.point, turn.number) not in sent]

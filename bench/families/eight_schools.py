@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
 
 from bench.correctness.quadrature import Axis, Floats, Marginal, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
 from bench.correctness.truth import PROBABILITIES, Truth
@@ -113,7 +112,7 @@ class ExactSchools:
         v, p, d = self._sums(tau)
         log_scale = np.log(2 * np.pi * v).sum(axis=1) + np.log(PRIOR_SD**2 * d)
         log_likelihood = -0.5 * (log_scale + (self.y**2 / v).sum(axis=1) - p**2 / d)
-        return np.asarray(log_likelihood + stats.halfcauchy.logpdf(tau, scale=PRIOR_SD))
+        return np.asarray(log_likelihood + np.log(2 / (np.pi * PRIOR_SD)) - np.log1p((tau / PRIOR_SD) ** 2))
 
     def _sums(self, tau: Floats) -> tuple[Floats, Floats, Floats]:
         """V of shape (K, J), P and D of shape (K,)."""

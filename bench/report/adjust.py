@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import fisher_exact
 
 from bench.report.difference import Difference
 from bench.report.effect import Change
@@ -122,4 +121,6 @@ def _sicker(row: Difference) -> float:
 def _health_p(row: Difference) -> float:
     """Fisher's exact test of the shares of unhealthy replicates."""
     table = [[sick, total - sick] for sick, total in row.unhealthy or ()]
+    from scipy.stats import fisher_exact  # which takes a second to import
+
     return float(fisher_exact(np.array(table)).pvalue)

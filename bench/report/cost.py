@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from bench.records import Record
 
@@ -99,5 +99,5 @@ def seconds_to_ess(records: Sequence[Record], ess: float) -> tuple[float, tuple[
     centre = fmean(logs)
     if len(logs) < 2:
         return math.exp(centre), None
-    half = float(t.isf(0.025, len(logs) - 1)) * stdev(logs) * math.sqrt(1 + 1 / len(logs))
+    half = float(stdtrit(len(logs) - 1, 0.975)) * stdev(logs) * math.sqrt(1 + 1 / len(logs))
     return math.exp(centre), (math.exp(centre - half), math.exp(centre + half))
