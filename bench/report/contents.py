@@ -30,7 +30,7 @@ from bench.report.verdict import limits, trust, verdict
 from bench.report.words import listed
 
 MAX_ROWS = 10_000
-MAX_PICTURED = 900
+MAX_PICTURED = 200
 CROSSING = ("dataset", "model", "backend", "steps", "CPU/ESS", "by gradients", "by sampler", "its ESS/gradient")
 
 
