@@ -11,10 +11,10 @@ from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.cells import printable
 from bench.deciding.environments import Environment
+from bench.deciding.fitter import plan_of
 from bench.deciding.matrix import Combination, Matrix
 from bench.deciding.versions import make_environments
 from bench.families.base import DataError, Dataset, Family, Model, Values
-from bench.families.registry import FAMILIES
 from bench.files import write
 from bench.records import RunError
 from bench.report.compare import ALPHA
@@ -23,7 +23,6 @@ from bench.report.github import details, fitted, plain, table
 from bench.report.gradients import Case, Seconds, compare_gradients
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
-from bench.running.run import choose
 from bench.settings import ROUND_SECONDS, TYPICAL
 
 ROUNDS = 40
@@ -191,9 +190,9 @@ class _Timing:
                 self._say(f"gradients {number + 1} of {self._matrix.replicates}: {backend.name}")
                 with ExitStack() as stack:
                     workers = self._start(stack, backend, there)
-                    for family, dataset, model in self._subjects(backend):
-                        case = (family.name, dataset.id, model.name, backend.name)
-                        self._time(number, case, family, dataset, model, workers)
+                    for each in plan_of(self._matrix.asked([backend.name])).cases:
+                        case = (each.family.name, *each.key)
+                        self._time(number, case, each.family, each.dataset, each.model, workers)
 
     def _start(
         self, stack: ExitStack, backend: Backend, there: Mapping[Combination, Environment]
@@ -210,16 +209,6 @@ class _Timing:
             else:
                 found[combination.name] = (worker, Equality(workers, TIMEOUT))
         return found
-
-    def _subjects(self, backend: Backend) -> Iterator[tuple[Family, Dataset, Model]]:
-        families = choose("family", self._matrix.families, FAMILIES)
-        known = {name: model for family in families for name, model in family.models.items()}
-        names = {model.name for model in choose("model", self._matrix.models, known)}
-        for family in families:
-            for dataset in family.datasets(self._matrix.grid if len(family.grids) > 1 else family.grids[0]):
-                for model in family.models.values():
-                    if model.name in names and getattr(model, backend.language) is not None:
-                        yield family, dataset, model
 
     def _time(
         self,

@@ -128,19 +128,19 @@ class Matrix:
             else:
                 first[combination.kind] = combination
 
-    def asked(self, combination: Combination) -> dict[str, Any]:
-        """Return what a combination is asked for, as `bench.deciding.fitter.plan_of` reads it.
+    def asked(self, backends: Sequence[str]) -> dict[str, Any]:
+        """Return what some backends are asked for, as `bench.deciding.fitter.plan_of` reads it.
 
         Parameters
         ----------
-        combination : Combination
-            One of `combinations`.
+        backends : sequence of str
+            Their names.
         """
         return {
             "families": self.families,
             "grid": self.grid,
             "models": self.models,
-            "backends": ",".join(combination.backends),
+            "backends": ",".join(backends),
             "overrides": dict(self.overrides),
         }
 

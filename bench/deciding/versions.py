@@ -140,7 +140,7 @@ class _Trial:
         if combination not in self._fitters:
             try:
                 self._fitters[combination] = Fitter(
-                    self._environments[combination], folder, self._matrix.asked(combination)
+                    self._environments[combination], folder, self._matrix.asked(combination.backends)
                 )
             except LostError as error:
                 self._lose(combination, error)
