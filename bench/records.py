@@ -107,6 +107,8 @@ class Record:
         From the call to all draws of all chains in memory as arrays, those that are drawn after sampling too.
     cpu_seconds : float, optional
         User and system seconds of the worker and all that it starts, over the same time; None where no clock ran.
+    repeats : int
+        How many fits, all with the same seed, these two are the mean of; `hierbench versions` repeats short fits.
     prepare_seconds, prepare_cpu_seconds, prepare_cache : float, float, str
         What the build of this posterior cost, with all that its engine compiles for the settings of the fit, and what
         served it (see `Posterior.cache`).
@@ -178,6 +180,7 @@ class Record:
     health: list[str] = field(default_factory=list)
     wall_seconds: float | None = None
     cpu_seconds: float | None = None
+    repeats: int = 1
     prepare_seconds: float | None = None
     prepare_cpu_seconds: float | None = None
     prepare_cache: str | None = None

@@ -7,7 +7,8 @@ say if somebody had typed the benchmark in that environment, and all environment
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,7 +17,7 @@ from bench.deciding.environments import Environment, start, why
 from bench.families.registry import FAMILIES
 from bench.records import read_run
 from bench.report.page import write_report
-from bench.running.measure import Case, Replicates, keep
+from bench.running.measure import Replicates, keep
 from bench.running.run import Plan, Run, choose
 from bench.settings import Asked
 
@@ -60,8 +61,8 @@ class Fitter:
             self._process = start([*command, json.dumps(asked)], environment.variables, log)
         self.cases: list[Key] = [(dataset, model, backend) for dataset, model, backend in self._answer()]
 
-    def make(self, case: Key, number: int) -> None:
-        """Have a replicate of a case made; its record is on the disk afterwards.
+    def begin(self, case: Key, number: int) -> float | None:
+        """Have a replicate of a case fitted, and return its seconds; None if there can be none.
 
         Parameters
         ----------
@@ -73,15 +74,18 @@ class Fitter:
         Raises
         ------
         LostError
-            If the process ended instead.
+            If the process ended instead; the same of `again` and `end`.
         """
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps([case, number]) + "\n")
-            self._process.stdin.flush()
-        except OSError:
-            pass  # it is gone, and the answer says so
-        self._answer()
+        seconds = self._ask("begin", case, number)
+        return None if seconds is None else float(seconds)
+
+    def again(self) -> None:
+        """Have the same fit made once more, so that its record has the mean of all times."""
+        self._ask("again")
+
+    def end(self) -> None:
+        """Have its record made; it is on the disk afterwards."""
+        self._ask("end")
 
     def close(self) -> None:
         """Let it write its page and end."""
@@ -91,6 +95,13 @@ class Fitter:
         """End it at once."""
         self._process.kill()
         self._process.communicate()
+
+    def _ask(self, *order: object) -> Any:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it is gone, and the answer says so
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+        return self._answer()
 
     def _answer(self) -> Any:
         assert self._process.stdout is not None
@@ -116,7 +127,7 @@ def plan_of(asked: dict[str, Any]) -> Plan:
 
 
 def serve(folder: Path, asked: dict[str, Any], orders: TextIO, answers: TextIO) -> None:
-    """Be the far end: say which cases there are, then make each replicate that is ordered, until nothing more is.
+    """Be the far end: say which cases there are, then do what is ordered, until nothing more is.
 
     Parameters
     ----------
@@ -125,9 +136,9 @@ def serve(folder: Path, asked: dict[str, Any], orders: TextIO, answers: TextIO) 
     asked : mapping
         As in `plan_of`.
     orders : TextIO
-        A case and a number in each line.
+        In each line a list: `begin`, a case and a number; `again`; or `end`.
     answers : TextIO
-        A line for each order, once its record is on the disk.
+        A line for each order, once it is done.
 
     Raises
     ------
@@ -146,33 +157,62 @@ def serve(folder: Path, asked: dict[str, Any], orders: TextIO, answers: TextIO) 
     command = ["hierbench", "versions", "--resume", folder.parent.name]
     run = Run(plan, command, "latest" if begun else None, runs=folder)
     try:
-        known = {case.key: case for case in plan.cases}
-        made: dict[Key, Replicates] = {}
-        answer(list(known))
-        last = None
+        bench = _Bench(run, command)
+        does: dict[str, Callable[..., object]] = {"begin": bench.begin, "again": bench.again, "end": bench.end}
+        answer(list(bench.cases))
         for line in orders:
-            key, number = json.loads(line)
-            if number != last:
-                run.workers.close()
-                last = number
-            if number >= run.journal.asked["asked"]["replicates"]:
-                run.journal.go_on(command, number + 1)
-            _make(run, known[tuple(key)], number, made)
-            answer("made")
+            order, *given = json.loads(line)
+            answer(does[order](*given))
         if run.journal.records:
             write_report(run.journal.folder, run.journal.records, run.journal.asked)
     finally:
         run.close()
 
 
-def _make(run: Run, case: Case, number: int, made: dict[Key, Replicates]) -> None:
-    """Make a replicate, or record why there can be none; the gate is passed once a case."""
-    if refused := run.impossible(case):
-        run.refuse(case, number, *refused)
-        return
-    if case.key not in made:
-        made[case.key] = Replicates(case, run.plan.asked, run.workers, run.equality)
-    keep(run.journal, made[case.key].make(number))
+class _Bench:
+    """What is ordered from the near end.
+
+    Parameters
+    ----------
+    run : Run
+        The open run.
+    command : sequence of str
+        That goes on with it.
+    """
+
+    def __init__(self, run: Run, command: Sequence[str]) -> None:
+        self._run, self._command = run, command
+        self.cases = {case.key: case for case in run.plan.cases}
+        self._made: dict[Key, Replicates] = {}
+        self._now: Replicates | None = None
+        self._last: int | None = None
+
+    def begin(self, key: Sequence[str], number: int) -> float | None:
+        """Make a replicate, or record why there can be none; the gate is passed once a case."""
+        run, case = self._run, self.cases[key[0], key[1], key[2]]
+        if number != self._last:
+            run.workers.close()
+            self._last = number
+        if number >= run.journal.asked["asked"]["replicates"]:
+            run.journal.go_on(self._command, number + 1)
+        self._now = None
+        if refused := run.impossible(case):
+            run.refuse(case, number, *refused)
+            return None
+        if case.key not in self._made:
+            self._made[case.key] = Replicates(case, run.plan.asked, run.workers, run.equality)
+        self._now = self._made[case.key]
+        return self._now.begin(number)
+
+    def again(self) -> None:
+        """Make the same fit once more."""
+        if self._now is not None:
+            self._now.again()
+
+    def end(self) -> None:
+        """Keep the record."""
+        if self._now is not None:
+            keep(self._run.journal, self._now.end())
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,8 +1,10 @@
 """`hierbench versions`: the same fits in environments with other versions, side by side."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from bench.deciding.decide import Case, Decide, in_rounds
 from bench.deciding.environments import CHECKOUT, ROOT, Environment, NotMadeError, make_environment
@@ -18,6 +20,13 @@ from bench.report.sequential import LOOKS, decide_runs
 
 VERSIONS = (ROOT if CHECKOUT else Path()) / "reports" / "versions"
 MEASURED = ("wall_seconds", "ess_per_second")
+TOGETHER, REPEATS = 1.5, 10
+"""A short fit is repeated in all environments in turn, until it took so many seconds in each or was made so often.
+
+On a machine that others use, a fit of a tenth of a second tells how busy they were just then; turns that are as short
+as that hit all versions alike.
+"""
+T = TypeVar("T")
 
 
 def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None = None) -> History:
@@ -124,12 +133,23 @@ class _Trial:
         which = f"round {number} of {self._most}" if self._open is None else f"round {number}, undecided"
         self._say(f"{which}: {len(turns)} cases, {fits} fits")
         for case in turns:
-            for combination, cases in lacking.items():
-                if case in cases and combination in self._environments:
-                    try:
-                        self._fitters[combination].make(case, number - 1)
-                    except LostError as error:
-                        self._lose(combination, error)
+            there = [combination for combination, cases in lacking.items() if case in cases]
+            seconds = self._each(there, lambda fitter, case=case: fitter.begin(case, number - 1))  # type: ignore[misc]
+            longest = max((each for each in seconds.values() if each is not None), default=math.inf)
+            for _ in range(min(REPEATS, math.ceil(TOGETHER / longest)) - 1):
+                self._each(there, lambda fitter: fitter.again())
+            self._each(there, lambda fitter: fitter.end())
+
+    def _each(self, there: Sequence[Combination], order: Callable[[Fitter], T]) -> dict[Combination, T]:
+        """Give an order in some environments, one after the other; one that is lost meanwhile is told."""
+        answers = {}
+        for combination in there:
+            if combination in self._fitters:
+                try:
+                    answers[combination] = order(self._fitters[combination])
+                except LostError as error:
+                    self._lose(combination, error)
+        return answers
 
     def _lacking(self, combination: Combination, number: int) -> list[Case]:
         """Return the cases of an environment that lack a replicate; the first time it is asked, start its process."""

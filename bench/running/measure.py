@@ -2,8 +2,10 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from bench.backends.base import Backend, Fit
 from bench.correctness.audit import audit, malformed, permuted, replayed
 from bench.correctness.diagnosis import biased_further, diagnose
-from bench.families.base import DataError, Dataset, Family, Model
+from bench.families.base import DataError, Dataset, Family, Model, Values
 from bench.records import Journal, Record, RunError, Status, named
 from bench.running.environment import environment
 from bench.running.equality import Equality
@@ -76,7 +78,9 @@ class Replicates:
         self._status: Status = "ok"
         self._reason = ""
         self._hopeless = False
-        self._spent = Spent(0.0, 0.0)
+        self._number = 0
+        self._start: Sequence[Values] | None = None
+        self._spent: list[Spent] = []
         self._gate: dict[str, Any] = {}
         self._build: dict[str, Any] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -95,9 +99,29 @@ class Replicates:
         number : int
             Of the replicate, from 0.
         """
+        self.begin(number)
+        return self.end()
+
+    def begin(self, number: int) -> float | None:
+        """Prepare, pass the gate and sample, and return the seconds of the fit; None if there is none.
+
+        Parameters
+        ----------
+        number : int
+            Of the replicate, from 0.
+        """
+        self._number = number
         self._prepare()
-        self._sample(number)
-        return self._diagnosed(number)
+        self._sample(starts=True)
+        return self._spent[0].seconds if self._status == "ok" else None
+
+    def again(self) -> None:
+        """Make the same fit, with the same seed, once more: the record will have the mean of all times."""
+        self._sample()
+
+    def end(self) -> Measured:
+        """Diagnose the fit, and return its record."""
+        return self._diagnosed(self._number)
 
     def _prepare(self) -> None:
         """Build the posterior in a worker and pass the equality gate; neither is part of a fit's time."""
@@ -145,20 +169,24 @@ class Replicates:
         transformed = {name: shape for name, shape in declared.transformed.items() if name in wanted}
         self._shapes = {**declared.parameters, **transformed}
 
-    def _sample(self, number: int) -> None:
-        """Make one fit, timed, and keep it in the worker."""
+    def _sample(self, *, starts: bool = False) -> None:
+        """Make one fit, timed, and keep it in the worker; the first of a replicate finds its starts."""
         if self._status != "ok":
             return
-        case, seed = self.case, fit_seed(self.asked.seed, self.case.dataset.id, number)
+        case, seed = self.case, fit_seed(self.asked.seed, self.case.dataset.id, self._number)
         try:
-            start = None
-            if self.asked.protocol == "matched":
-                start = self._equality.starts(case.family, case.model, case.dataset, [seed, 1], self.settings.chains)
-                self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
-            self._spent = self._worker.sample(self.settings, seed, start, list(self._shapes), self.asked.fit_timeout)
-            self._build["prepare_seconds"] += self._spent.compile_seconds
+            if starts:
+                self._spent, self._start = [], None
+                if self.asked.protocol == "matched":
+                    self._start = self._equality.starts(
+                        case.family, case.model, case.dataset, [seed, 1], self.settings.chains
+                    )
+                    self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
+            spent = self._worker.sample(self.settings, seed, self._start, list(self._shapes), self.asked.fit_timeout)
+            self._spent.append(spent)
+            self._build["prepare_seconds"] += spent.compile_seconds
             self._build["prepare_cpu_seconds"] = advanced(
-                (self._build["prepare_cpu_seconds"] or 0.0) + self._spent.compile_cpu_seconds
+                (self._build["prepare_cpu_seconds"] or 0.0) + spent.compile_cpu_seconds
             )
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
@@ -188,8 +216,9 @@ class Replicates:
         if problem := malformed(fit):
             raise WorkerError(problem)
         measured: dict[str, Any] = {
-            "wall_seconds": self._spent.seconds,
-            "cpu_seconds": advanced(self._spent.cpu_seconds),
+            "wall_seconds": fmean(spent.seconds for spent in self._spent),
+            "cpu_seconds": advanced(fmean(spent.cpu_seconds for spent in self._spent)),
+            "repeats": len(self._spent),
             "peak_memory": peak or None,
             "draws_digest": digest(fit),
             "environment": {**environment(), "device": fit.device},

@@ -34,17 +34,23 @@ def test_it_makes_what_it_is_told_to_and_goes_on_with_its_run(tmp_path: Path) ->
     fitter = Fitter(HERE, tmp_path, asked())
     assert sorted(fitter.cases) == [CASE, (CASE[0], "marginal", "stanli")]
     for number in (0, 1):
-        fitter.make(CASE, number)
+        assert (fitter.begin(CASE, number) or 0) > 0
+        fitter.again()
+        fitter.again()
+        fitter.end()
         assert [record.key for record in read_records(run_of(tmp_path))] == [(*CASE, n) for n in range(number + 1)]
     assert read_run(run_of(tmp_path))["asked"]["replicates"] == 2
     fitter.close()
     assert (run_of(tmp_path) / "index.html").exists()
 
     fitter = Fitter(HERE, tmp_path, asked())
-    fitter.make(CASE, 2)
+    fitter.begin(CASE, 2)
+    fitter.end()
+    fitter.begin(CASE, 3)
     fitter.kill()
     records = read_records(run_of(tmp_path))
     assert [record.replicate for record in records] == [0, 1, 2]
+    assert [record.repeats for record in records] == [3, 3, 1]
     assert all(record.status == "ok" and record.gate and record.settings["chains"] == 2 for record in records)
 
 
@@ -55,7 +61,7 @@ def test_a_process_that_ends_says_why(tmp_path: Path) -> None:
     (process,) = [each for each in psutil.Process().children() if "bench.deciding.fitter" in each.cmdline()]
     process.kill()
     with pytest.raises(LostError, match="its fits ended with -9"):
-        fitter.make(CASE, 0)
+        fitter.begin(CASE, 0)
 
 
 @pytest.mark.slow
@@ -69,8 +75,9 @@ def test_what_can_not_be_fitted_has_a_record_with_its_reason(tmp_path: Path, mon
     plan = plan_of(asked())
     monkeypatch.setattr(type(plan.backends[0]), "unsupported", lambda *_: "this version has no such thing")
     answers = io.StringIO()
-    serve(tmp_path, asked(), io.StringIO(json.dumps([CASE, 0]) + "\n"), answers)
-    assert json.loads(answers.getvalue().splitlines()[-1]) == "made"
+    orders = [["begin", CASE, 0], ["again"], ["end"]]
+    serve(tmp_path, asked(), io.StringIO("".join(json.dumps(order) + "\n" for order in orders)), answers)
+    assert [json.loads(line) for line in answers.getvalue().splitlines()[1:]] == [None, None, None]
     (record,) = read_records(run_of(tmp_path))
     assert (record.status, record.reason) == ("unsupported", "this version has no such thing")
 
@@ -85,6 +92,6 @@ def test_each_number_is_made_in_new_workers(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Workers, "close", close)
     cases = [(CASE[0], model, "stanli") for model in ("centered", "marginal")]
-    orders = "".join(json.dumps([case, number]) + "\n" for number in (0, 1) for case in cases)
-    serve(tmp_path, asked(), io.StringIO(orders), io.StringIO())
+    orders = [order for number in (0, 1) for case in cases for order in (["begin", case, number], ["end"])]
+    serve(tmp_path, asked(), io.StringIO("".join(json.dumps(order) + "\n" for order in orders)), io.StringIO())
     assert ended[:2] == [0, 2]

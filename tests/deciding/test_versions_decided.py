@@ -34,6 +34,8 @@ class StandIn:
         self.stop_at: tuple[str, int] | None = None
         self.break_at: tuple[str, int] | None = None
         self.ended: list[str] = []
+        self.seconds: float | None = 100.0
+        self.turns: list[str] = []
         fake_environments(monkeypatch)
         monkeypatch.setattr(versions, "Fitter", lambda environment, folder, asked: OneSide(self, folder))
 
@@ -55,7 +57,7 @@ class OneSide:
         self._records = [replace(each, backend="stanli", versions={"stanli": f"0.0.{self._side}"}) for each in of_side]
         self.cases = list(dict.fromkeys(record.key[:3] for record in self._records))
 
-    def make(self, case: Case, number: int) -> None:
+    def begin(self, case: Case, number: int) -> float | None:
         now = (self._side, number + 1)
         if self._stand_in.stop_at == now:
             self._stand_in.stop_at = None
@@ -63,9 +65,17 @@ class OneSide:
         if self._stand_in.break_at == now:
             raise LostError("no space")
         self._stand_in.asked.append((*now, case[1]))
+        self._stand_in.turns.append(self._side)
+        self._now = next(record for record in self._records if record.key == (*case, number))
+        return self._stand_in.seconds
+
+    def again(self) -> None:
+        self._stand_in.turns.append(self._side)
+
+    def end(self) -> None:
         run = self._folder / "run"
         journal = Journal(run, None if run.exists() else {})
-        journal.append(next(record for record in self._records if record.key == (*case, number)))
+        journal.append(self._now)
         journal.close()
 
     def close(self) -> None:
@@ -106,6 +116,16 @@ def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
     table = (folder / "versions.html").read_text(encoding="utf-8").partition('id="table-verdicts-0"')[2]
     assert table.index("geometric mean over all 6 cases") < table.index("model 0")
     assert "geometric mean over all 6 cases" in (folder / "versions.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0.4, 4), (0.001, versions.REPEATS), (60.0, 1), (None, 1)])
+def test_short_fits_are_repeated_on_both_sides_in_turn(
+    seconds: float | None, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = StandIn(monkeypatch)
+    stand_in.seconds = seconds
+    assert main(typed(tmp_path, "--replicates", "1")) == 0
+    assert stand_in.turns == ["1", "2"] * times * CASES
 
 
 def test_it_ends_with_the_most_replicates_and_says_what_is_open(
@@ -154,7 +174,7 @@ def test_what_was_stopped_goes_on_to_the_same_verdicts(
     (folder,) = (tmp_path / "stopped").iterdir()
     assert f"--resume {folder.name}" in said
     assert main(["versions", "--resume", folder.name, "--output", str(tmp_path / "stopped")]) == 0
-    assert sorted(straight.asked) == sorted(stand_in.asked)
+    assert set(straight.asked) == set(stand_in.asked)
     (other,) = (tmp_path / "straight").iterdir()
     for side in "12":
         assert {r.key for r in records(folder, side)} == {r.key for r in records(other, side)}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from bench.families.normal_means.forms import MODELS
 from bench.records import Journal, Record, read_records
 from bench.running import measure
 from bench.running.equality import Equality
-from bench.running.isolation import Workers
+from bench.running.isolation import Worker, Workers
 from bench.running.measure import Case, Replicates, digest, keep
+from bench.running.worker import Spent
 from bench.settings import Asked, Settings
 from tests.running.faults import Faulty, nan_gradient, twice, wrong_shape
 from tests.running.tiny import tiny
@@ -165,6 +167,29 @@ def test_replicates_differ_in_seed_and_draws_and_are_made_again_alike(measured: 
     (again,) = measured(case("centered"))
     assert again.draws_digest == first.draws_digest
     assert again.quantities == first.quantities
+
+
+def test_a_repeated_fit_has_the_mean_of_all_times_and_the_draws_of_one(
+    workers: Workers, equality: Equality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, seconds = Worker.sample, iter([1.0, 2.0, 6.0, 5.0])
+
+    def sample(worker: Worker, *given: Any) -> Spent:
+        real(worker, *given)
+        took = next(seconds)
+        return Spent(took, 2 * took)
+
+    monkeypatch.setattr(Worker, "sample", sample)
+    replicates = Replicates(case("centered"), Asked(overrides=SMALL), workers, equality)
+    assert replicates.begin(0) == 1.0
+    replicates.again()
+    replicates.again()
+    record = replicates.end().record
+    assert (record.repeats, record.cpu_seconds) == (3, 6.0)
+    assert record.wall_seconds == pytest.approx(3.0 + (record.derive_seconds or 0.0))
+    once = replicates.make(0).record
+    assert (once.repeats, once.cpu_seconds) == (1, 10.0)
+    assert once.draws_digest == record.draws_digest
 
 
 def test_the_same_draws_with_another_seed_are_flagged(journal: Journal, workers: Workers, equality: Equality) -> None:
