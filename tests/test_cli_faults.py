@@ -77,6 +77,7 @@ WRONG: tuple[object, ...] = ("text", [], {}, None, True, -1, {"a": [1]}, 10**400
     "wrong",
     [pytest.param(wrong, marks=[pytest.mark.slow] if i else [], id=str(wrong)[:12]) for i, wrong in enumerate(WRONG)],
 )
+@pytest.mark.slow
 def test_a_value_of_another_type_in_a_journal_is_named_or_harmless(
     runs: Path, tmp_path: Path, capsys: Captured, wrong: object
 ) -> None:
@@ -268,12 +269,14 @@ def test_a_full_device_as_standard_output_is_said_in_one_line(runs: Path) -> Non
     assert b"No space left on device" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_standard_output_is_no_traceback(runs: Path) -> None:
     script = f'exec "{sys.executable}" -c "{COMMAND}" export one --to pytest-benchmark --runs "{runs}" >&-'
     done = subprocess.run(["sh", "-c", script], cwd=ROOT, stderr=subprocess.PIPE, timeout=120)
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_output_goes_to_a_device_where_that_is_named(runs: Path) -> None:
     done = command("export", "one", "--to", "pytest-benchmark", "--runs", str(runs), "--output", "/dev/stdout")
     assert done.returncode == 0

@@ -54,6 +54,7 @@ def test_it_makes_what_it_is_told_to_and_goes_on_with_its_run(tmp_path: Path) ->
     assert all(record.status == "ok" and record.gate and record.settings["chains"] == 2 for record in records)
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_says_why(tmp_path: Path) -> None:
     with pytest.raises(LostError, match=rf"its fits ended with 1: .*no model.* 'centred'.*{tmp_path}/log.txt"):
         Fitter(HERE, tmp_path, asked(models="centred"))

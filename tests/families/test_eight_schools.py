@@ -40,6 +40,7 @@ def test_pymc_data_can_be_swapped(name: str) -> None:
     assert built.compile_logp()(point) == pytest.approx(other.compile_logp()(point))
 
 
+@pytest.mark.slow
 def test_exact_posterior_against_brute_force() -> None:
     """Integrate over mu and tau by the midpoint rule; tau = 5 tan(phi) makes its prior uniform."""
     phi, mu = midpoints(0, np.pi / 2, 1500), midpoints(-35, 35, 700)

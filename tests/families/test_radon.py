@@ -105,6 +105,7 @@ def test_noncentered_and_centered_fits_agree() -> None:
         assert abs(one["mean"] - other["mean"]) < 5 * error
 
 
+@pytest.mark.slow
 def test_simulated_values_are_calibrated() -> None:
     """Where a value is drawn with its data, its posterior cdf is uniform (Cook, Gelman and Rubin 2006)."""
     rng = np.random.default_rng(2)

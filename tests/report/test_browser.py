@@ -105,6 +105,7 @@ def test_the_first_screen_holds_the_answer_its_picture_and_how_sure(
         assert page.title() != "owned"
 
 
+@pytest.mark.slow
 def test_every_picture_renders(page: Any) -> None:
     for name in FIGURES:
         charts = page.locator(f"#figure-{name}").first.locator(".panels svg")
@@ -135,6 +136,7 @@ def test_tables_are_closed_and_open_sort_and_filter_by_keyboard(page: Any) -> No
     assert 0 < table.locator("tbody tr").count() < 120
 
 
+@pytest.mark.slow
 def test_a_word_is_found_where_it_begins_and_in_the_column_that_is_asked(page: Any) -> None:
     found = rows(page, "cases")
     assert found.count() == 120
@@ -180,6 +182,7 @@ def test_backends_are_chosen_for_tables_and_pictures(page: Any) -> None:
     assert page.locator("#figure-backends g.faint[data-backend=pymc]").count() > 0
 
 
+@pytest.mark.slow
 def test_many_models_are_chosen_by_kind_size_and_dimension(desk: Opened, pages: dict[str, Path]) -> None:
     with desk(pages["many"]) as page:
         found = rows(page, "cases")
@@ -220,6 +223,7 @@ def test_marks_tell_their_numbers_and_a_table_has_them_all(page: Any) -> None:
     assert figure.locator(".numbers tbody tr").count() == figure.locator("[data-tip]").count()
 
 
+@pytest.mark.slow
 def test_a_picture_is_enlarged_with_its_legend_and_heading(page: Any) -> None:
     page.locator("#figure-groups svg .title").first.click()
     assert page.locator("dialog[open] .panels svg").count() == 1
@@ -232,6 +236,7 @@ def test_a_picture_is_enlarged_with_its_legend_and_heading(page: Any) -> None:
     assert page.locator("dialog[open]").count() == 0
 
 
+@pytest.mark.slow
 def test_on_paper_it_is_short(page: Any) -> None:
     pdf = page.pdf(prefer_css_page_size=True)
     assert 0 < len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) < 10

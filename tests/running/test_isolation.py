@@ -47,7 +47,9 @@ def fit_once(worker: Worker, timeout: float | None = None) -> Fit:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("name", CRASHES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "allocate" else []) for name in CRASHES]
+)
 def test_a_crash_says_how_and_leaves_nothing(name: str, stage: str) -> None:
     fault, reason = CRASHES[name]
     worker = Worker(Faulty(name, **{stage: fault}), memory_limit=2**30)

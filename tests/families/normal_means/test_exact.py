@@ -80,7 +80,14 @@ def brute_force(dataset: Groups, posterior: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module", params=[(name, posterior) for name in SMALL for posterior in POSTERIORS], ids=" ".join)
+EACH = [
+    pytest.param((name, posterior), marks=[] if i < 2 else [pytest.mark.slow], id=f"{name} {posterior}")
+    for i, name in enumerate(SMALL)
+    for posterior in POSTERIORS
+]
+
+
+@pytest.fixture(scope="module", params=EACH)
 def case(request: pytest.FixtureRequest) -> tuple[ExactPosterior, dict[str, Any]]:
     name, posterior = request.param
     return exact_posterior(SMALL[name], posterior), brute_force(SMALL[name], posterior)

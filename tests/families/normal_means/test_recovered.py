@@ -15,9 +15,16 @@ DATASETS = {
     "wide": normal_means(10.0, [5] * 8),
     "far from the prior": normal_means(1.0, [20] * 5, mean=4.0),
 }
+EACH = pytest.mark.parametrize(
+    "dataset",
+    [
+        pytest.param(dataset, marks=[] if "balanced" in name else [pytest.mark.slow], id=name)
+        for name, dataset in DATASETS.items()
+    ],
+)
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@EACH
 def test_superpopulation_draws_give_its_mu(dataset: Groups) -> None:
     result = exact_posterior(dataset, "superpopulation")
     rng = np.random.default_rng(1)
@@ -32,7 +39,7 @@ def test_superpopulation_draws_give_its_mu(dataset: Groups) -> None:
     assert abs(covariance[0, 1]) < 8 * result.sd("mu") * result.sd("omega") / 200
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@EACH
 def test_reweighted_finite_population_draws_give_the_superpopulation_mu(dataset: Groups) -> None:
     finite, superpopulation = (exact_posterior(dataset, name) for name in ("finite_population", "superpopulation"))
     rng = np.random.default_rng(2)
@@ -104,7 +111,7 @@ def test_large_weights_do_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("posterior", ["superpopulation", "finite_population"])
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@EACH
 def test_group_means_given_the_rest_are_those_of_the_posterior(dataset: Groups, posterior: str) -> None:
     exact = exact_posterior(dataset, posterior)
     rng = np.random.default_rng(7)
