@@ -86,7 +86,7 @@ def _suite(nodeid: str) -> str:
 def _left_out(suite: str, named: set[str]) -> bool:
     """Whether an engine that compiles for long would be tried on a model that tells of its contract what others do.
 
-    Whether it evaluates each model rightly is asked by the gate, of all of them; but BlackJAX evaluates as NumPyro does.
+    Whether it evaluates each model rightly is asked by the gate, of all; but BlackJAX evaluates as NumPyro does.
     """
     if suite == "test_gate" and "blackjax" in named:
         return bool(named & MODELS.keys() - ONE)
