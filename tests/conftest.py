@@ -90,13 +90,13 @@ def _left_out(suite: str, named: set[str]) -> bool:
     """
     if suite == "test_gate" and "blackjax" in named:
         return bool(named & MODELS.keys() - ONE)
-    return suite == "test_contract" and bool(named.intersection(COMPILE)) and bool(named & MODELS.keys() - OFTEN)
+    if suite != "test_contract" or not named.intersection(COMPILE):
+        return False
+    return "unbalanced" in named or bool(named & MODELS.keys() - OFTEN)  # of other shapes, which the gate asks of too
 
 
 def _seldom(suite: str, named: set[str]) -> bool:
     """Whether a test compiles for long what others that are always run compile too."""
-    if suite == "test_contract" and named.intersection(COMPILE) and "unbalanced" in named:
-        return True  # data of other shapes
     if suite in ALWAYS:
         often = OFTEN.intersection(*(ALWAYS[suite].get(engine, OFTEN) for engine in named & BACKENDS.keys()))
         return not often or bool(named & MODELS.keys() - often)

@@ -21,7 +21,7 @@ from bench.families.radon import Radon
 from bench.settings import Settings
 
 QUICK = Settings(chains=2, warmup=500, draws=1000, target_accept=0.9, cores=2)
-STANLI, SIMULATIONS = BACKENDS["stanli"], 40
+STANLI, SIMULATIONS = BACKENDS["stanli"], 25
 
 NORMAL_MEANS = NormalMeans()
 SAMPLEABLE = [

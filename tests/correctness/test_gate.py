@@ -71,9 +71,9 @@ def check(workers: Workers, worker_of: WorkerOf) -> Check:
 
 
 def planted(language: str) -> list[object]:
-    """Every defect in every model that it can be planted in: always in one.
+    """Every defect in every model that it can be planted in: always in one, and in one alone of PyMC's, which compile.
 
-    PyMC compiles each for seconds, so what is planted in Stan programs too is slow there.
+    What is planted in Stan programs too is slow there.
     """
     in_stan = {defect.name for defect in DEFECTS if defect.language == "stan"} if language == "pymc" else set()
     return [
@@ -84,7 +84,7 @@ def planted(language: str) -> list[object]:
         )
         for defect in DEFECTS
         if defect.language == language
-        for i, name in enumerate(defect.models)
+        for i, name in enumerate(defect.models[: 1 if language == "pymc" else None])
     ]
 
 

@@ -18,12 +18,10 @@ from bench.records import read_records
 
 NAMES = ("Ash", "Birch", "Cedar", "Elm", "Fir", "Gum", "Hazel", "Larch", "Maple", "Oak", "Pine", "Yew")
 UNBALANCED = [4, 5, 7, 12, 25, 9, 6, 8, 5, 10]
-FAR = {  # omega, sizes, seed: five with n omega²/sigma² above 20 in every group, five with it below 0.05
-    "centered": [(1.0, [20] * 8, 1), (2.0, [10] * 12, 2), (3.0, [6, 9, 30, 12, 8, 20], 3), (1.5, [40] * 5, 4),
-                 (5.0, UNBALANCED, 5)],
-    "noncentered": [(0.03, [20] * 8, 6), (0.02, [10] * 12, 7), (0.02, [6, 9, 30, 12, 8, 20], 8), (0.01, [40] * 5, 9),
-                    (0.02, UNBALANCED, 10)],
-}  # fmt: skip
+FAR = {  # omega, sizes, seed: three with n omega²/sigma² above 20 in every group, three with it below 0.05
+    "centered": [(1.0, [20] * 8, 1), (3.0, [6, 9, 30, 12, 8, 20], 3), (5.0, UNBALANCED, 5)],
+    "noncentered": [(0.03, [20] * 8, 6), (0.02, [6, 9, 30, 12, 8, 20], 8), (0.02, UNBALANCED, 10)],
+}
 
 
 WITH_EFFECTS = ("--model", ",".join(name for name, form in FORMS.items() if form.effects))
@@ -86,7 +84,7 @@ def test_with_many_groups_the_marginal_model_is_first_and_its_programs_recover_t
     made = normal_means(1.0, [20] * 200)
     path = tmp_path / "t.csv"
     pd.DataFrame({"forest": [f"f{g}" for g in made.group], "height": made.y}).to_csv(path, index=False)
-    assert main(asked(path, "--budget", "60", "--backend", "stanli", "--json")) == 0
+    assert main(asked(path, "--budget", "40", "--backend", "stanli", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["answer"]["model"] == "marginal"
     assert answer["why"].startswith("marginal, surely")
@@ -204,7 +202,7 @@ def test_bad_options_are_refused(
 def test_ctrl_c_ends_the_measuring_with_the_answer_so_far(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", 1.0, [20] * 8, 1)
     command = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main(sys.argv[1:]))"]
-    command += asked(path, "--budget", "600", "--backend", "stanli", "--draws", "20000")
+    command += asked(path, "--budget", "600", "--backend", "stanli", "--draws", "4000")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         fits = 0
@@ -246,7 +244,7 @@ def a_pair(folder: Path, **programs: str) -> list[str]:
 @pytest.mark.slow
 def test_a_pair_gets_an_answer_about_the_backend_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = a_pair(tmp_path / "mine", stan=STAN, py=PYMC)
-    assert main([*command, "--budget", "40", "--backend", "stanli,nutpie", "--json"]) == 0
+    assert main([*command, "--budget", "25", "--backend", "stanli,nutpie", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["dataset"] == "mine"
     assert {row["backend"] for row in answer["ranked"]} == {"stanli", "nutpie"}
@@ -259,7 +257,7 @@ def test_a_pair_gets_an_answer_about_the_backend_alone(tmp_path: Path, capsys: p
 @pytest.mark.slow
 def test_a_pair_that_is_not_the_same_is_not_ranked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = a_pair(tmp_path / "mine", stan=STAN, py=PYMC.replace('"mu", 0, 5', '"mu", 0, 4'))
-    assert main([*command, "--budget", "30", "--backend", "stanli,nutpie"]) == 0
+    assert main([*command, "--budget", "20", "--backend", "stanli,nutpie"]) == 0
     said = capsys.readouterr().out
     assert "mismatch: not the same posterior" in said
     assert "backend           stanli" in said

@@ -99,7 +99,9 @@ KILLED = ("hang-sample", "sample", signal.SIGINT)
 """What is always killed; all else is slow. A run that is killed and resumed is below."""
 KILLED_TOO = [
     ("hang-sample", "sample", signal.SIGTERM),
-    *product(("hooked-pymc", "hooked-cmdstan"), ("prepare", "sample"), SIGNALS),
+    ("hooked-pymc", "prepare", signal.SIGKILL),
+    ("hooked-pymc", "sample", signal.SIGTERM),
+    *product(("hooked-cmdstan",), ("prepare", "sample"), SIGNALS),
     ("hooked-numpyro", "sample", signal.SIGTERM),
     ("hooked-blackjax", "sample", signal.SIGINT),
 ]
