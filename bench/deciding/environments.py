@@ -27,6 +27,8 @@ from bench.deciding.requirement import place, requirement
 from bench.files import write
 from bench.origin import COMMITS, commit_of, git
 
+MADE = re.compile(r"(^|/)(build|[^/]*\.egg-info|__pycache__)/")
+"""Files that pip leaves in a checkout which it installs."""
 ROOT = Path(__file__).parents[2]
 CHECKOUT = (ROOT / "pyproject.toml").exists()
 
@@ -196,10 +198,10 @@ def _content(wanted: Requirement) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     try:
         listed = git(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
-        files = [path / name for name in listed if name]
     except (OSError, subprocess.CalledProcessError):
-        files = []
-    stats = [(str(file), file.stat()) for file in files or path.rglob("*") if file.is_file()]
+        listed = [str(file.relative_to(path)) for file in path.rglob("*")]
+    files = [path / name for name in listed if name and not MADE.search(name)]
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
     return repr(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 

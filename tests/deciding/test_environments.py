@@ -93,6 +93,10 @@ def test_a_checkout_that_changed_makes_another_environment(tmp_path: Path, monke
     combination = Combination((f"httpstan @ {folder.as_uri()}",), ("stanli",), OWN)
     first = make_environment(combination, print)
     assert make_environment(combination, print) == first
+    for left_by_pip in ("build/lib/httpstan.py", "httpstan.egg-info/PKG-INFO"):
+        (folder / left_by_pip).parent.mkdir(parents=True)
+        (folder / left_by_pip).write_text("")
+    assert make_environment(combination, print) == first
     (folder / "httpstan.py").write_text("answer = 22\n")
     assert make_environment(combination, print) != first
     assert stand_in.count("pip") == 2

@@ -20,7 +20,7 @@ NAMES = ("Ash", "Birch", "Cedar", "Elm", "Fir", "Gum", "Hazel", "Larch", "Maple"
 UNBALANCED = [4, 5, 7, 12, 25, 9, 6, 8, 5, 10]
 FAR = {  # omega, sizes, seed: three with n omega²/sigma² above 20 in every group, three with it below 0.05
     "centered": [(1.0, [20] * 8, 1), (3.0, [6, 9, 30, 12, 8, 20], 3), (5.0, UNBALANCED, 5)],
-    "noncentered": [(0.03, [20] * 8, 6), (0.02, [6, 9, 30, 12, 8, 20], 8), (0.02, UNBALANCED, 10)],
+    "noncentered": [(0.03, [20] * 8, 6), (0.02, [10] * 12, 7), (0.02, UNBALANCED, 10)],
 }
 
 
