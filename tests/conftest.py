@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = {group: place for place, group in enumerate(FIRST)}
     items.sort(key=lambda item: first.get(_group(item.nodeid), len(FIRST)))  # at the end they would run alone
     for item in items:
-        if _seldom(item.path.stem, set(_ids(item.nodeid))):
+        if _seldom(item.path.stem, item.name, set(_ids(item.nodeid))):
             item.add_marker(pytest.mark.slow)
 
 
@@ -95,13 +95,15 @@ def _left_out(suite: str, named: set[str]) -> bool:
     return "unbalanced" in named or bool(named & MODELS.keys() - OFTEN)  # of other shapes, which the gate asks of too
 
 
-def _seldom(suite: str, named: set[str]) -> bool:
+def _seldom(suite: str, test: str, named: set[str]) -> bool:
     """Whether a test compiles for long what others that are always run compile too."""
+    if suite == "test_contract" and "test_data_of_other_sizes" in test:
+        return bool(named.intersection(COMPILE))
     if suite in ALWAYS:
         often = OFTEN.intersection(*(ALWAYS[suite].get(engine, OFTEN) for engine in named & BACKENDS.keys()))
         return not often or bool(named & MODELS.keys() - often)
     if suite == "test_families" and "pymc" in named:
-        return not named & (ONE if "normal_means" in named else {"eight_schools"})
+        return not named & ONE
     return False
 
 

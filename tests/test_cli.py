@@ -34,6 +34,7 @@ def test_the_exact_table_has_the_known_figures(exact):
     assert means["superpopulation", "mu"] == pytest.approx(1.3200, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_the_committed_exact_table_is_the_one_that_is_computed(exact, pytestconfig):
     found = list(csv.reader(io.StringIO(exact)))
     with (pytestconfig.rootpath / "reports" / "reference" / "exact.csv").open(newline="") as file:

@@ -48,6 +48,7 @@ def installed(folder: Path, *what: str) -> str:
     ).stdout.strip()
 
 
+@pytest.mark.slow
 def test_what_was_installed_from_a_repository_or_a_wheel_says_so(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "one", "one")
     made = commit(folder)

@@ -377,7 +377,7 @@ def test_own_starts_work(name: str, worker: Worker, fits: Fits) -> None:
 
 
 def test_clocks(fits: Fits) -> None:
-    fit, seconds = fits.make("noncentered", 9)
+    fit, seconds = fits.make("zerosum_centered", 9)
     assert 0 <= fit.extraction_seconds < seconds
     assert (fit.warmup_seconds is None) == (fit.sampling_seconds is None)
     for clock in (fit.warmup_seconds, fit.sampling_seconds):

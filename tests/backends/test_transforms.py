@@ -140,9 +140,10 @@ OTHER_PRIORS = [
         ("unit ~ beta(2, 3)", "unit ~ beta(2, 3.01)", "unit"),
         ("dirichlet([1, 2, 3]')", "dirichlet([1, 2, 3.01]')", "shares"),
         ("model {", "model { target += log(positive);", "positive"),  # a Jacobian that is not owed
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in OTHER_PRIORS),
+        *OTHER_PRIORS,
     ],
 )
+@pytest.mark.slow
 def test_one_prior_changed(old: str, new: str, named: str, in_pymc: Side) -> None:
     assert old in STAN
     found = compare(stan(STAN.replace(old, new)), in_pymc)
@@ -159,6 +160,7 @@ def test_one_prior_changed(old: str, new: str, named: str, in_pymc: Side) -> Non
         ("upper=2> below", "upper=2.01> below", "below"),
     ],
 )
+@pytest.mark.slow
 def test_one_bound_changed(old: str, new: str, named: str, in_pymc: Side) -> None:
     assert old in STAN
     for leader, other in ((stan(STAN.replace(old, new)), in_pymc), (in_pymc, stan(STAN.replace(old, new)))):

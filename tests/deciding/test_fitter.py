@@ -83,6 +83,7 @@ def test_what_can_not_be_fitted_has_a_record_with_its_reason(tmp_path: Path, mon
     assert (record.status, record.reason) == ("unsupported", "this version has no such thing")
 
 
+@pytest.mark.slow
 def test_each_number_is_made_in_new_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     real = Workers.close

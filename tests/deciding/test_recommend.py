@@ -91,6 +91,7 @@ def test_with_many_groups_the_marginal_model_is_first_and_its_programs_recover_t
     assert all("mu_g = mu[..., None] + effects" in text for text in answer["programs"].values())
 
 
+@pytest.mark.slow
 def test_the_answer_in_the_terminal_and_in_the_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,7 +160,7 @@ def test_more_may_be_asked_for_later_and_settled_cases_stay(
     assert {row["model"]: row["n"] for row in comparison["rows"]}["model 0"] == 3
 
 
-@pytest.mark.parametrize("at", [("2", 1), ("1", 4), ("2", 5)])
+@pytest.mark.parametrize("at", [("2", 5), *(pytest.param(at, marks=pytest.mark.slow) for at in (("2", 1), ("1", 4)))])
 def test_what_was_stopped_goes_on_to_the_same_verdicts(
     at: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,6 +236,7 @@ def test_only_some_places_are_compared_where_a_place_takes_long(
 
 
 @pytest.mark.parametrize("fault", [segfault, hang])
+@pytest.mark.slow
 def test_where_no_side_can_look_for_the_posterior_nothing_is_called_the_same(
     fault: object, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ def test_every_program_is_whole(model: str, backend: str, tmp_path: Path) -> Non
     ("model", "backend"),
     [pytest.param(*case, marks=[] if case == ("finite_marginal", "stanli") else [pytest.mark.slow]) for case in RUN],
 )
-@pytest.mark.parametrize(("centre", "scale"), [(0.0, 1.0), (170.0, 8.5)])
+@pytest.mark.parametrize(("centre", "scale"), [pytest.param(0.0, 1.0, marks=pytest.mark.slow), (170.0, 8.5)])
 def test_it_runs_as_printed_and_fits(model: str, backend: str, centre: float, scale: float, tmp_path: Path) -> None:
     if backend not in REQUIRED and (reason := BACKENDS[backend].unavailable()):
         pytest.skip(f"{backend}: {reason}")
