@@ -81,7 +81,7 @@ def wheel(session: nox.Session, python: str) -> None:
         "hierbench calibrate --simulations 2 --model centered --backend stanli",
         "python -m bench --grid smoke --model centered --backend stanli",
         "hierbench report latest",
-        "hierbench recommend --pair pair --backend stanli --budget 5",
+        "hierbench recommend --pair pair --backend stanli --budget 20",
         "hierbench versions --try $(pip freeze | grep ^stanli==) --model centered --replicates 1",
     ):
         session.run("bash", "-ec", command, external=True, env=environment)
