@@ -84,7 +84,7 @@ def test_with_many_groups_the_marginal_model_is_first_and_its_programs_recover_t
     made = normal_means(1.0, [20] * 200)
     path = tmp_path / "t.csv"
     pd.DataFrame({"forest": [f"f{g}" for g in made.group], "height": made.y}).to_csv(path, index=False)
-    assert main(asked(path, "--budget", "40", "--backend", "stanli", "--json")) == 0
+    assert main(asked(path, "--model", "marginal,centered", "--budget", "90", "--backend", "stanli", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["answer"]["model"] == "marginal"
     assert answer["why"].startswith("marginal, surely")
@@ -245,7 +245,7 @@ def a_pair(folder: Path, **programs: str) -> list[str]:
 @pytest.mark.slow
 def test_a_pair_gets_an_answer_about_the_backend_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = a_pair(tmp_path / "mine", stan=STAN, py=PYMC)
-    assert main([*command, "--budget", "25", "--backend", "stanli,nutpie", "--json"]) == 0
+    assert main([*command, "--budget", "60", "--backend", "stanli,nutpie", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["dataset"] == "mine"
     assert {row["backend"] for row in answer["ranked"]} == {"stanli", "nutpie"}
@@ -258,7 +258,7 @@ def test_a_pair_gets_an_answer_about_the_backend_alone(tmp_path: Path, capsys: p
 @pytest.mark.slow
 def test_a_pair_that_is_not_the_same_is_not_ranked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = a_pair(tmp_path / "mine", stan=STAN, py=PYMC.replace('"mu", 0, 5', '"mu", 0, 4'))
-    assert main([*command, "--budget", "20", "--backend", "stanli,nutpie"]) == 0
+    assert main([*command, "--budget", "60", "--backend", "stanli,nutpie"]) == 0
     said = capsys.readouterr().out
     assert "mismatch: not the same posterior" in said
     assert "backend           stanli" in said
