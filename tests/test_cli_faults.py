@@ -73,10 +73,7 @@ PLACES = [*leaves(LINES[0])]
 WRONG: tuple[object, ...] = ("text", [], {}, None, True, -1, {"a": [1]}, 10**400)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [pytest.param(wrong, marks=[pytest.mark.slow] if i else [], id=str(wrong)[:12]) for i, wrong in enumerate(WRONG)],
-)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong)[:12])
 @pytest.mark.slow
 def test_a_value_of_another_type_in_a_journal_is_named_or_harmless(
     runs: Path, tmp_path: Path, capsys: Captured, wrong: object

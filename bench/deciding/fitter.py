@@ -57,8 +57,11 @@ class Fitter:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "log.txt"
         command = [str(environment.python), "-P", "-m", "bench.deciding.fitter", str(folder.resolve())]
-        with self._log.open("wb") as log:
-            self._process = start([*command, json.dumps(asked)], environment.variables, log)
+        try:
+            with self._log.open("wb") as log:
+                self._process = start([*command, json.dumps(asked)], environment.variables, log)
+        except OSError as error:
+            raise LostError(f"its fits can't be started: {error}") from error
         self.cases: list[Key] = [(dataset, model, backend) for dataset, model, backend in self._answer()]
 
     def begin(self, case: Key, number: int) -> float | None:

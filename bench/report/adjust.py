@@ -120,7 +120,7 @@ def _sicker(row: Difference) -> float:
 
 def _health_p(row: Difference) -> float:
     """Fisher's exact test of the shares of unhealthy replicates."""
-    table = [[sick, total - sick] for sick, total in row.unhealthy or ()]
     from scipy.stats import fisher_exact  # which takes a second to import
 
+    table = [[sick, total - sick] for sick, total in row.unhealthy or ()]
     return float(fisher_exact(np.array(table)).pvalue)

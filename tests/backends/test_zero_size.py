@@ -48,7 +48,7 @@ def equality(workers: Workers) -> Equality:
     return Equality(workers)
 
 
-@pytest.mark.parametrize("name", [*NAMES[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[2:])])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.slow
 def test_what_has_no_elements_is_left_out_from_the_description_to_the_record(
     name: str, worker_of: WorkerOf, workers: Workers, equality: Equality, tmp_path: Path

@@ -71,16 +71,12 @@ def check(workers: Workers, worker_of: WorkerOf) -> Check:
 
 
 def planted(language: str) -> list[object]:
-    """Every defect in every model that it can be planted in: always in one, and in one alone of PyMC's, which compile.
-
-    What is planted in Stan programs too is slow there.
-    """
-    in_stan = {defect.name for defect in DEFECTS if defect.language == "stan"} if language == "pymc" else set()
+    """Every defect in every model that it can be planted in, all but one slow; of PyMC, which compiles, in one."""
     return [
         pytest.param(
             *(defect, MODELS[name]),
             id=f"{defect.name} in {name}",
-            marks=[pytest.mark.slow] if i or defect.name in in_stan else [],
+            marks=[pytest.mark.slow] if i else [],
         )
         for defect in DEFECTS
         if defect.language == language

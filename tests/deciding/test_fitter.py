@@ -65,6 +65,11 @@ def test_a_process_that_ends_says_why(tmp_path: Path) -> None:
         fitter.begin(CASE, 0)
 
 
+def test_an_environment_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LostError, match=r"its fits can't be started: .*/nowhere/python"):
+        Fitter(Environment(Path("/nowhere/python")), tmp_path, asked())
+
+
 @pytest.mark.slow
 def test_another_question_about_the_same_run_is_refused(tmp_path: Path) -> None:
     Fitter(HERE, tmp_path, asked()).close()

@@ -95,9 +95,8 @@ LONG = {
     "hang-sample": (),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-KILLED = ("hang-sample", "sample", signal.SIGINT)
-"""What is always killed; all else is slow. A run that is killed and resumed is below."""
-KILLED_TOO = [
+KILLED = [
+    ("hang-sample", "sample", signal.SIGINT),
     ("hang-sample", "sample", signal.SIGTERM),
     ("hooked-pymc", "prepare", signal.SIGKILL),
     ("hooked-pymc", "sample", signal.SIGTERM),
@@ -109,7 +108,7 @@ KILLED_TOO = [
 
 @pytest.mark.parametrize(
     ("backend", "stage", "number"),
-    [KILLED, *KILLED_TOO],
+    KILLED,
     ids=lambda value: getattr(value, "name", value),
 )
 @pytest.mark.slow
