@@ -29,6 +29,7 @@ PLAN = pytest.StashKey[Plan]()
 CASES = pytest.StashKey[list[Case]]()
 RUN = pytest.StashKey[Run]()
 INTERRUPTED = 130
+CTRL_C = pytest.StashKey["CtrlC"]()
 DEFAULT = "normal_means"
 OTHERS = ("test_prepare", "test_gradient")
 """Benchmarks that run only where they are named."""
@@ -37,6 +38,16 @@ OWN = re.compile("--benchmark-(?!only$)")
 NOTES = pytest.StashKey[list[str]]()
 TIMES = f"default: 900; with --posteriordb {LIMIT_SECONDS:g}"
 MEMORY = f"default: no limit; with --posteriordb {LIMIT_GIB:g}"
+
+
+class CtrlC:
+    """Remembers that Ctrl-C was pressed; what is refused, or what pytest itself interrupts, ends with 2."""
+
+    pressed = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell Ctrl-C from its subclasses, which pytest raises too."""
+        self.pressed = self.pressed or excinfo.type is KeyboardInterrupt
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,6 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "always:.*is there twice")
     config.addinivalue_line("markers", "cold: a build with an empty cache; runs with --cold only")
     open_terminal()
+    config.stash[CTRL_C] = CtrlC()
+    config.pluginmanager.register(config.stash[CTRL_C])
     option = config.getoption
     timeout, memory = option("fit_timeout"), option("memory_limit")
     public = option("posteriordb") is not None
@@ -270,7 +283,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     process at once: pytest would show a traceback, and nothing is left to be stopped.
     """
     run = session.config.stash.get(RUN, None)
-    stopped = run is not None and session.exitstatus == pytest.ExitCode.INTERRUPTED
+    stopped = session.config.stash[CTRL_C].pressed
     incomplete, said = False, []
     try:
         yield

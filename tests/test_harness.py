@@ -380,6 +380,23 @@ def test_stock_runs_each_backend_with_its_own_defaults(tmp_path: Path) -> None:
     assert record.settings["chains"] == 4
 
 
+EARLY = {
+    "Ctrl-C": ("def pytest_collection_finish(): os.kill(os.getpid(), signal.SIGINT)", 130),
+    "pytest's own": ("def pytest_collection_finish(session): raise session.Interrupted('enough')", 2),
+}
+"""What interrupts before a run was opened, and the exit code."""
+
+
+@pytest.mark.parametrize("early", EARLY)
+def test_what_interrupts_before_there_is_a_run_leaves_none_and_says_which_it_was(tmp_path: Path, early: str) -> None:
+    (tmp_path / "early.py").write_text(f"import os, signal\n{EARLY[early][0]}\n")
+    plugins = os.pathsep.join((str(tmp_path), str(ROOT)))
+    done = bench(tmp_path / "runs", "--grid", "smoke", *FAST, "-p", "early", PYTHONPATH=plugins)
+    assert done.returncode == EARLY[early][1], done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 LATE = {
     "KeyboardInterrupt": ("page.write_results = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)", 130),
     "deleted": ("page.write_results = lambda folder, records: shutil.rmtree(folder)", 1),
