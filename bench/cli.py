@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--budget", type=float, metavar="MINUTES", help="to measure with --decide (default: any)")
     versions.add_argument("--max-replicates", type=int, metavar="N", help="of a case, with --decide (default: 20)")
     versions.add_argument("--gradient", action="store_true", help="time evaluations of the gradient alone, no fits")
+    versions.add_argument("--dask", metavar="ADDRESS", help=DASK)
     versions.add_argument("--undecided", choices=("pass",), help="end with 0 where --fail-on can't tell")
     form = versions.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for machines")
@@ -465,6 +466,8 @@ def _versions(options: argparse.Namespace) -> int:
         raise ValueError(
             "--gradient takes seconds, is not resumed and makes --replicates; leave out --decide, --resume"
         )
+    if options.gradient and options.dask is not None:
+        raise ValueError("--dask is for fits; gradients are timed here: leave it out")
     if options.decide is not None and options.replicates is not None:
         raise ValueError("--decide makes as many as it takes; give --max-replicates N, not --replicates")
     decided = {"decide": options.decide, "max_replicates": options.max_replicates}
@@ -487,7 +490,10 @@ def _versions(options: argparse.Namespace) -> int:
     say = partial(_tell, _beside(options))
     found: Gradients | History
     try:
-        found = try_gradients(matrix, folder, say) if options.gradient else try_versions(matrix, folder, say, decide)
+        if options.gradient:
+            found = try_gradients(matrix, folder, say)
+        else:
+            found = try_versions(matrix, folder, say, decide, options.dask)
     except KeyboardInterrupt:
         where = "" if options.output is None else f" --output {shlex.quote(str(options.output))}"
         go_on = "" if options.gradient else f". Go on: --resume {folder.name}{where}"

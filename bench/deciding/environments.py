@@ -1,6 +1,7 @@
 """Virtual environments with the versions that are tried, made once and kept."""
 
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -53,6 +55,29 @@ class Environment:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+def make_environments(
+    combinations: Sequence[Combination], say: Callable[[str], None]
+) -> tuple[dict[Combination, Environment], list[str]]:
+    """Make an environment for each combination; return those that could be made, and notes on the others.
+
+    Parameters
+    ----------
+    combinations : sequence of Combination
+        What goes into each.
+    say : callable
+        Prints a line of progress.
+    """
+    ready, notes = {}, []
+    for number, combination in enumerate(combinations, 1):
+        say(f"[{number}/{len(combinations)}] environment {combination.name}")
+        try:
+            ready[combination] = make_environment(combination, say)
+        except NotMadeError as error:
+            notes.append(f"{combination.name}: no environment: {error}")
+            say(f"    {error}")
+    return ready, notes
+
+
 def make_environment(combination: Combination, say: Callable[[str], None]) -> Environment:
     """Make, or find, what a combination runs in.
 
@@ -75,17 +100,33 @@ def make_environment(combination: Combination, say: Callable[[str], None]) -> En
         folder = _cache() / "environments" / _key(combination, wanted, version)
         python = folder / "bin" / "python"
         made = subprocess.CompletedProcess[str]("", 0, "")
-        if not (folder / COMMITS).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            say(f"    Python {version}: installing")
-            made = _install(combination, wanted, interpreter, folder)
+        with _locked(folder):
+            if not (folder / COMMITS).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                say(f"    Python {version}: installing")
+                made = _install(combination, wanted, interpreter, folder)
+            if made.returncode:
+                shutil.rmtree(folder, ignore_errors=True)
         if made.returncode == 0:
             release = next((cmdstan(each, python, say) for each in every if each.name == "cmdstan"), None)
             return Environment(python, {} if release is None else {"CMDSTAN": str(release)})
-        shutil.rmtree(folder, ignore_errors=True)
         reasons.append(f"Python {version}: {why(made.stdout)}")
     versions = f"Python {combination.python}" if combination.python else f"any of Python {', '.join(PYTHONS)}"
     raise NotMadeError("; ".join(reasons) or f"{versions} is not here; install it, or name another")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Have one process alone make an environment; others that want it wait, and find it made."""
+    locks = folder.parent.parent / "locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = (locks / folder.name).open("w")
+    except OSError as error:
+        raise NotMadeError(f"{locks} can't be written ({error}); name another: XDG_CACHE_HOME=FOLDER") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install(

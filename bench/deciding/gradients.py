@@ -10,10 +10,9 @@ from typing import Any
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.cells import printable
-from bench.deciding.environments import Environment
+from bench.deciding.environments import Environment, make_environments
 from bench.deciding.fitter import plan_of
 from bench.deciding.matrix import Combination, Matrix
-from bench.deciding.versions import make_environments
 from bench.families.base import DataError, Dataset, Family, Model, Values
 from bench.files import write
 from bench.records import RunError
@@ -130,7 +129,7 @@ def try_gradients(matrix: Matrix, folder: Path, say: Callable[[str], None]) -> G
     RunError
         If nothing could be timed.
     """
-    ready, notes = make_environments(matrix, say)
+    ready, notes = make_environments(matrix.combinations, say)
     timing = _Timing(matrix, ready, notes, say)
     for number in range(matrix.replicates):
         timing.replicate(number)

@@ -1,17 +1,15 @@
 """`hierbench versions`: the same fits in environments with other versions, side by side."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from bench.deciding.decide import Case, Decide, in_rounds
-from bench.deciding.environments import CHECKOUT, ROOT, Environment, NotMadeError, make_environment
-from bench.deciding.fitter import Fitter, LostError
+from bench.deciding.environments import CHECKOUT, ROOT
 from bench.deciding.matrix import Combination, Matrix
+from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, records_of
 from bench.files import write
-from bench.records import Record, RunError, new_run_id, read_records
+from bench.records import Record, RunError, new_run_id
 from bench.report.compare import ALPHA, compare_runs
 from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
@@ -20,16 +18,11 @@ from bench.report.sequential import LOOKS, decide_runs
 
 VERSIONS = (ROOT if CHECKOUT else Path()) / "reports" / "versions"
 MEASURED = ("wall_seconds", "ess_per_second")
-TOGETHER, REPEATS = 1.5, 10
-"""A short fit is repeated in all environments in turn, until it took so many seconds in each or was made so often.
-
-On a machine that others use, a fit of a tenth of a second tells how busy they were just then; turns that are as short
-as that hit all versions alike.
-"""
-T = TypeVar("T")
 
 
-def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None = None) -> History:
+def try_versions(
+    matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None = None, dask: str | None = None
+) -> History:
     """Make an environment for each combination, fit in all of them in turn, and compare.
 
     Every replicate of a case is made in all environments, one after the other, before anything else is, and each of
@@ -47,77 +40,59 @@ def try_versions(matrix: Matrix, folder: Path, say: Callable[[str], None], decid
     decide : Decide, optional
         Make as many replicates as it takes: after each look the undecided cases alone are fitted again. None makes
         those of the matrix.
+    dask : str, optional
+        Address of a cluster that makes the fits, as in `bench.running.cluster.Cluster`; a case has all its replicates
+        on one machine. None makes them here.
 
     Raises
     ------
     RunError
-        If no environment could be made or none gave records.
+        If no environment could be made or none gave records, or there is no such cluster.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
-    with _Trial(matrix, folder, say, decide) as trial:
+    turns = TurnsHere(matrix, folder, say) if dask is None else TurnsElsewhere(matrix, folder, say, dask)
+    trial = _Trial(matrix, turns, decide)
+    try:
         if decide is None:
             for number in range(1, matrix.replicates + 1):
                 trial.fit(number)
         else:
             say(in_rounds(decide, trial.ask, trial.fit))
-    return report(matrix, folder, trial.notes, decide)
-
-
-def make_environments(matrix: Matrix, say: Callable[[str], None]) -> tuple[dict[Combination, Environment], list[str]]:
-    """Make an environment for each combination; return those that could be made, and notes on the others.
-
-    Parameters
-    ----------
-    matrix : Matrix
-        What to try.
-    say : callable
-        Prints a line of progress.
-    """
-    ready, notes = {}, []
-    for number, combination in enumerate(matrix.combinations, 1):
-        say(f"[{number}/{len(matrix.combinations)}] environment {combination.name}")
-        try:
-            ready[combination] = make_environment(combination, say)
-        except NotMadeError as error:
-            notes.append(f"{combination.name}: no environment: {error}")
-            say(f"    {error}")
-    return ready, notes
+    except BaseException:
+        turns.kill()
+        raise
+    turns.close()
+    return report(matrix, folder, turns.notes, decide)
 
 
 class _Trial:
-    """Environments that are fitted in, in turn, and what went wrong in them.
+    """Which replicates are made, of which cases and in which environments.
 
     Parameters
     ----------
-    matrix, folder, say, decide
+    matrix, decide
         As in `try_versions`.
+    turns : Turns
+        What makes them.
     """
 
-    def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], decide: Decide | None) -> None:
-        self._matrix, self._folder, self._say, self._decide = matrix, folder, say, decide
+    def __init__(self, matrix: Matrix, turns: Turns, decide: Decide | None) -> None:
+        self._matrix, self._turns, self._decide = matrix, turns, decide
         self._most = matrix.replicates if decide is None else decide.rounds
-        self._environments, self.notes = make_environments(matrix, say)
-        self._fitters: dict[Combination, Fitter] = {}
         self._open: dict[Combination, set[Case]] | None = None
-
-    def __enter__(self) -> "_Trial":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for fitter in self._fitters.values():
-            fitter.close() if kind is None else fitter.kill()
 
     def ask(self, number: int) -> bool:
         """Find the cases that need more replicates, by environment; before the first look all do."""
         assert self._decide is not None
+        ready = self._turns.ready
         if number <= LOOKS[0]:
-            return bool(list(Matrix.pairs(list(self._environments))))
-        self._open = {combination: set() for combination in self._environments}
-        tables = list(_decided(self._matrix, self._decide, _all_records(self._matrix, self._folder)))
+            return bool(list(Matrix.pairs(ready)))
+        self._open = {combination: set() for combination in ready}
+        tables = list(_decided(self._matrix, self._decide, _all_records(self._matrix, self._turns.folder)))
         if not self._decide.fails([table for _, _, table in tables]):
             for a, b, table in tables:
-                if a in self._environments and b in self._environments:  # one side alone would decide nothing
+                if a in ready and b in ready:  # one side alone would decide nothing
                     cases = self._decide.open_cases(table)
                     self._open[a] |= cases
                     self._open[b] |= cases
@@ -125,55 +100,25 @@ class _Trial:
 
     def fit(self, number: int) -> None:
         """Make a replicate of each case, in all environments in turn: of the open cases, where it is known which."""
-        lacking = {each: self._lacking(each, number) for each in list(self._environments)}
-        turns = dict.fromkeys(case for cases in lacking.values() for case in cases)
+        turns: dict[Case, list[Combination]] = {}
+        for combination in self._turns.ready:
+            for case in self._lacking(combination, number):
+                turns.setdefault(case, []).append(combination)
         if not turns:
             return
-        fits = sum(map(len, lacking.values()))
+        fits = sum(map(len, turns.values()))
         which = f"round {number} of {self._most}" if self._open is None else f"round {number}, undecided"
-        self._say(f"{which}: {len(turns)} cases, {fits} fits")
-        for case in turns:
-            there = [combination for combination, cases in lacking.items() if case in cases]
-            seconds = self._each(there, lambda fitter, case=case: fitter.begin(case, number - 1))  # type: ignore[misc]
-            longest = max((each for each in seconds.values() if each is not None), default=math.inf)
-            for _ in range(min(REPEATS, math.ceil(TOGETHER / longest)) - 1):
-                self._each(there, lambda fitter: fitter.again())
-            self._each(there, lambda fitter: fitter.end())
-
-    def _each(self, there: Sequence[Combination], order: Callable[[Fitter], T]) -> dict[Combination, T]:
-        """Give an order in some environments, one after the other; one that is lost meanwhile is told."""
-        answers = {}
-        for combination in there:
-            if combination in self._fitters:
-                try:
-                    answers[combination] = order(self._fitters[combination])
-                except LostError as error:
-                    self._lose(combination, error)
-        return answers
+        self._turns.say(f"{which}: {len(turns)} cases, {fits} fits")
+        self._turns.take(turns, number - 1)
 
     def _lacking(self, combination: Combination, number: int) -> list[Case]:
-        """Return the cases of an environment that lack a replicate; the first time it is asked, start its process."""
-        folder = self._folder / combination.folder
-        made = {record.key for record in _records(folder)}
+        """Return the cases of an environment that lack a replicate."""
+        made = {record.key for record in records_of(self._turns.folder / combination.folder)}
         if self._open is not None and all((*case, number - 1) in made for case in self._open[combination]):
             return []
-        if combination not in self._fitters:
-            try:
-                self._fitters[combination] = Fitter(
-                    self._environments[combination], folder, self._matrix.asked(combination.backends)
-                )
-            except LostError as error:
-                self._lose(combination, error)
-                return []
-        cases = self._fitters[combination].cases
+        cases = self._turns.cases(combination)
         wanted = cases if self._open is None else [case for case in cases if case in self._open[combination]]
         return [case for case in wanted if (*case, number - 1) not in made]
-
-    def _lose(self, combination: Combination, error: LostError) -> None:
-        self.notes.append(f"{combination.name}: {error}")
-        self._say(f"    {self.notes[-1]}")
-        del self._environments[combination]
-        self._fitters.pop(combination, None)
 
 
 def report(matrix: Matrix, folder: Path, notes: Sequence[str] = (), decide: Decide | None = None) -> History:
@@ -261,11 +206,7 @@ def _how(matrix: Matrix, records: Sequence[Record]) -> str:
 
 def _all_records(matrix: Matrix, folder: Path) -> dict[Combination, list[Record]]:
     """Read what each combination gave; those that gave nothing are left out."""
-    return {each: found for each in matrix.combinations if (found := _records(folder / each.folder))}
-
-
-def _records(folder: Path) -> list[Record]:
-    return [record for path in sorted(folder.glob("*/records.jsonl")) for record in read_records(path.parent)]
+    return {each: found for each in matrix.combinations if (found := records_of(folder / each.folder))}
 
 
 def find_folder(name: str | None, root: Path) -> Path:

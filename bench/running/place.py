@@ -72,12 +72,27 @@ class Session:
 
 @dataclass
 class Bench:
-    """The engines of this process, and what they have built and compared: nobody else's gate is trusted."""
+    """The engines of this process, and what they have built and compared: nobody else's gate is trusted.
+
+    Attributes
+    ----------
+    kept : dict of str to object
+        What jobs keep here for the next one.
+    ends : ExitStack
+        What ends with it.
+    """
 
     session: Session
     workers: Workers
     equality: Equality
     replicates: dict[tuple[str, ...], Replicates] = field(default_factory=dict)
+    kept: dict[str, object] = field(default_factory=dict)
+    ends: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """End the engines, and what else was begun here."""
+        self.ends.close()
+        self.workers.close()
 
 
 Job = Callable[..., Any]
@@ -168,7 +183,7 @@ def leave() -> None:
     global _bench
     with _lock:
         if _bench is not None:
-            _bench.workers.close()
+            _bench.close()
         _bench = None
 
 
@@ -229,7 +244,7 @@ def _bench_of(session: Session) -> Bench:
     global _bench
     if _bench is None or _bench.session != session:
         if _bench is not None:
-            _bench.workers.close()
+            _bench.close()
         workers = Workers(session.memory_limit, session.timeout)
         _bench = Bench(session, workers, Equality(workers, session.timeout))
     return _bench

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from bench.backends import BACKENDS
 from bench.cli import main
-from bench.deciding import environments, versions
+from bench.deciding import environments, turns
 from bench.deciding.environments import Environment, NotMadeError, fixed, make_environment
 from bench.deciding.fitter import LostError
 from bench.deciding.matrix import Combination
@@ -55,7 +55,7 @@ def test_a_cmdstan_is_installed_once_and_one_that_can_not_be_had_stops_no_other(
         fitted.append(environment)
         raise LostError("there are no fits")
 
-    monkeypatch.setattr(versions, "Fitter", fitter)
+    monkeypatch.setattr(turns, "Fitter", fitter)
     typed = f"cmdstan==2.38.0,cmdstan==2.39.0,cmdstan={mine}"
     assert main(["versions", "--try", typed, "--replicates", "1", "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr()

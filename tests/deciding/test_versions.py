@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-from bench.deciding import versions
+from bench.deciding import environments, turns, versions
 from bench.deciding.environments import Environment, NotMadeError, make_environment
 from bench.deciding.fitter import Fitter, LostError
 from bench.deciding.matrix import Combination, Matrix, read_matrix
@@ -116,7 +116,7 @@ def fake_environments(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> None
             raise NotMadeError("Python 3.11: no such version")
         return Environment(Path(sys.executable))
 
-    monkeypatch.setattr(versions, "make_environment", made)
+    monkeypatch.setattr(environments, "make_environment", made)
 
 
 @pytest.mark.slow
@@ -166,7 +166,7 @@ def test_a_run_that_breaks_is_reported_and_the_others_go_on(tmp_path: Path, monk
             raise LostError("its fits ended with 4: ImportError: no module named stanli")
         return Fitter(environment, folder, asked)
 
-    monkeypatch.setattr(versions, "Fitter", fitter)
+    monkeypatch.setattr(turns, "Fitter", fitter)
     matrix = read_matrix("stanli==0.0.1,stanli==0.0.3", models="centered", replicates=1)
     found = versions.try_versions(matrix, tmp_path / "x", print)
     assert found.notes == ("stanli==0.0.1: its fits ended with 4: ImportError: no module named stanli",)
@@ -195,7 +195,7 @@ def test_versions_of_one_family_are_compared_and_a_slow_one_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_environments(monkeypatch)
-    monkeypatch.setattr(versions, "Fitter", NoFits)
+    monkeypatch.setattr(turns, "Fitter", NoFits)
     matrix = read_matrix("stanli==0.0.1,nutpie==0.0.1,stanli==0.0.2", replicates=1)
     for combination, factor in zip(matrix.combinations, (1.0, 1.0, 1.5), strict=True):
         journal = Journal(tmp_path / "v" / combination.folder / "run", {})

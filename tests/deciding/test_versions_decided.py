@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from bench.deciding import versions
+from bench.deciding import turns
 from bench.deciding.decide import Case
 from bench.deciding.fitter import LostError
 from bench.records import Journal, Record, read_records
@@ -37,7 +37,7 @@ class StandIn:
         self.seconds: float | None = 100.0
         self.turns: list[str] = []
         fake_environments(monkeypatch)
-        monkeypatch.setattr(versions, "Fitter", lambda environment, folder, asked: OneSide(self, folder))
+        monkeypatch.setattr(turns, "Fitter", lambda environment, folder, asked: OneSide(self, folder))
 
     def in_round(self, number: int) -> list[tuple[str, str]]:
         """Return what was asked of a round: sides and models, in order."""
@@ -118,7 +118,7 @@ def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
     assert "geometric mean over all 6 cases" in (folder / "versions.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(0.4, 4), (0.001, versions.REPEATS), (60.0, 1), (None, 1)])
+@pytest.mark.parametrize(("seconds", "times"), [(0.4, 4), (0.001, turns.REPEATS), (60.0, 1), (None, 1)])
 def test_short_fits_are_repeated_on_both_sides_in_turn(
     seconds: float | None, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
