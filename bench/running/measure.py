@@ -91,6 +91,10 @@ class Replicates:
     def _worker(self) -> Worker:
         return self._workers[self.case.backend]
 
+    @property
+    def _seed(self) -> int:
+        return fit_seed(self.asked.seed, self.case.dataset.id, self._number)
+
     def make(self, number: int) -> Measured:
         """Prepare, pass the gate, sample and diagnose; only sampling is timed as the fit.
 
@@ -112,7 +116,8 @@ class Replicates:
         """
         self._number = number
         self._prepare()
-        self._sample(starts=True)
+        self._find_starts()
+        self._sample()
         return self._spent[0].seconds if self._status == "ok" else None
 
     def again(self) -> None:
@@ -120,8 +125,20 @@ class Replicates:
         self._sample()
 
     def end(self) -> Measured:
-        """Diagnose the fit, and return its record."""
-        return self._diagnosed(self._number)
+        """Diagnose the fit, untimed, and return its record."""
+        measured: dict[str, Any] = dict(self._build)
+        if self._gate:
+            measured["gate"] = self._gate
+        fit = None
+        if self._status == "ok":
+            try:
+                fit, found = self._measured()
+                measured |= found
+            except WorkerError as error:
+                self._status, self._reason = error.status, str(error)
+        known = {"sizes": self._sizes, "dimension": self._dimension}
+        record = record_of(self.case, self.asked, self._number, self._status, self._reason, **known, **measured)
+        return Measured(record, fit if self.asked.save_draws else None)
 
     def _prepare(self) -> None:
         """Build the posterior in a worker and pass the equality gate; neither is part of a fit's time."""
@@ -169,20 +186,28 @@ class Replicates:
         transformed = {name: shape for name, shape in declared.transformed.items() if name in wanted}
         self._shapes = {**declared.parameters, **transformed}
 
-    def _sample(self, *, starts: bool = False) -> None:
-        """Make one fit, timed, and keep it in the worker; the first of a replicate finds its starts."""
+    def _find_starts(self) -> None:
+        """Find where the chains of a replicate start, under the matched protocol; no fit of it is made yet."""
+        self._spent, self._start = [], None
+        if self._status != "ok" or self.asked.protocol != "matched":
+            return
+        case = self.case
+        try:
+            self._start = self._equality.starts(
+                case.family, case.model, case.dataset, [self._seed, 1], self.settings.chains
+            )
+            self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)  # if that lost it
+        except WorkerError as error:
+            self._status, self._reason = error.status, str(error)
+
+    def _sample(self) -> None:
+        """Make one fit, timed, and keep it in the worker."""
         if self._status != "ok":
             return
-        case, seed = self.case, fit_seed(self.asked.seed, self.case.dataset.id, self._number)
         try:
-            if starts:
-                self._spent, self._start = [], None
-                if self.asked.protocol == "matched":
-                    self._start = self._equality.starts(
-                        case.family, case.model, case.dataset, [seed, 1], self.settings.chains
-                    )
-                    self._worker.prepare(case.model, case.dataset, self.asked.fit_timeout)
-            spent = self._worker.sample(self.settings, seed, self._start, list(self._shapes), self.asked.fit_timeout)
+            spent = self._worker.sample(
+                self.settings, self._seed, self._start, list(self._shapes), self.asked.fit_timeout
+            )
             self._spent.append(spent)
             self._build["prepare_seconds"] += spent.compile_seconds
             self._build["prepare_cpu_seconds"] = advanced(
@@ -191,25 +216,9 @@ class Replicates:
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
-    def _diagnosed(self, number: int) -> Measured:
-        """Diagnose the fit, untimed, and return its record."""
-        measured: dict[str, Any] = dict(self._build)
-        if self._gate:
-            measured["gate"] = self._gate
-        fit = None
-        if self._status == "ok":
-            try:
-                fit, found = self._measured(number)
-                measured |= found
-            except WorkerError as error:
-                self._status, self._reason = error.status, str(error)
-        known = {"sizes": self._sizes, "dimension": self._dimension}
-        record = record_of(self.case, self.asked, number, self._status, self._reason, **known, **measured)
-        return Measured(record, fit if self.asked.save_draws else None)
-
-    def _measured(self, number: int) -> tuple[Fit, dict[str, Any]]:
+    def _measured(self) -> tuple[Fit, dict[str, Any]]:
         """Fetch the fit and return it, with the fields of its record."""
-        case, peak = self.case, self._worker.peak_memory
+        case, number, peak = self.case, self._number, self._worker.peak_memory
         where = replayed(self.settings.chains, self.settings.draws)
         again = self._worker.replay(where)
         fit = self._worker.fetch()
