@@ -168,11 +168,11 @@ class TurnsElsewhere(Turns):
         super().__init__(matrix, folder, say)
         self._journals: dict[Path, Journal] = {}
         self._made_with: dict[Combination, Any] = {}
-        self._machines = {
-            record.key[:3]: record.environment.get("machine")
-            for combination in matrix.combinations
-            for record in records_of(folder / combination.folder)
-        }
+        self._machines: dict[Key, str] = {}
+        for combination in matrix.combinations:
+            for run in runs_of(folder / combination.folder):
+                self._made_with.setdefault(combination, read_run(run)["backends"])
+                self._machines |= {r.key[:3]: str(r.environment.get("machine")) for r in read_records(run)}
         chains = Settings().override(**matrix.overrides).parallel_chains
         self._cluster = Cluster(address, [], chains=chains, say=say)
         self._cases: dict[Combination, list[Key]] = {}

@@ -181,6 +181,10 @@ def test_a_machine_with_other_versions_is_left_out_and_told(
     monkeypatch.setattr(Machines, "versions", {"m1": "9"})
     found, _ = elsewhere(tmp_path / "v")  # on m1; so m2 has the first case, and m1 the second
     found.take(all_turns(found), 0)
+    found.kill()
+    monkeypatch.setattr(Machines, "names", ("m1",))
+    found, _ = elsewhere(tmp_path / "v")  # one that goes on knows what was there before
+    found.take({CASES[1]: list(found.ready)}, 0)
     assert (
         "stanli==0.0.1: machine m1 has stanli 9, and the one before it stanli 1; its fits are left out" in found.notes
     )
