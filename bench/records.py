@@ -2,6 +2,7 @@
 
 import fcntl
 import gc
+import gzip
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import shlex
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -384,6 +386,8 @@ class Journal:
                 folder.mkdir(parents=True)
                 write(folder / "run.json", _written({"schema": SCHEMA, "run": self.id, **asked}))
             self.asked: dict[str, Any] = read_run(folder)
+            if (packed := records_file(folder)) != path:
+                raise RunError(f"the records in {folder} are packed; to go on with them, type: gunzip {packed}")
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except FileExistsError:
             raise RunError(f"{folder} is there already; start the command once more") from None
@@ -607,19 +611,31 @@ def read_run(folder: Path) -> dict[str, Any]:
     return asked
 
 
+def records_file(folder: Path) -> Path:
+    """Return the file that holds a run's records: `records.jsonl`, or where that is not there, what gzip made of it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    """
+    plain, packed = folder / "records.jsonl", folder / "records.jsonl.gz"
+    return packed if packed.exists() and not plain.exists() else plain
+
+
 def read_records(folder: Path) -> list[Record]:
-    """Read a run's records; a last line that was cut short is dropped with a warning.
+    """Read a run's records, packed or not; a last line that was cut short is dropped with a warning.
 
     Raises
     ------
     RunError
         If there are none, or a line that is not the last can't be read.
     """
-    path = folder / "records.jsonl"
+    path = records_file(folder)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path} can't be read ({error.strerror})") from error
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise RunError(f"{path} can't be read ({getattr(error, 'strerror', None) or error})") from error
     *lines, rest = content.split(b"\n")
     if rest:
         warnings.warn(f"{path}: the last line was cut short and is dropped", stacklevel=2)

@@ -1,5 +1,6 @@
 """The journal: whole to the last record through cut lines, full disks, two writers and strange folders."""
 
+import gzip
 import json
 import math
 import os
@@ -64,6 +65,23 @@ def folder() -> Iterator[Path]:
 def test_a_record_is_read_back_as_it_was_written(folder: Path) -> None:
     assert read_records(folder) == [replicate(number) for number in range(3)]
     assert read_run(folder) == {"schema": SCHEMA, "run": "run", "command": []}
+
+
+def test_packed_records_are_read_and_not_gone_on_with(folder: Path) -> None:
+    plain, packed = folder / "records.jsonl", folder / "records.jsonl.gz"
+    content = plain.read_bytes()
+    packed.write_bytes(gzip.compress(b"{}"))
+    assert len(read_records(folder)) == 3  # what is not packed is newer
+    plain.unlink()
+    packed.write_bytes(gzip.compress(content))
+    assert read_records(folder) == [replicate(number) for number in range(3)]
+    with pytest.raises(RunError, match=r"are packed; to go on with them, type: gunzip .*records\.jsonl\.gz"):
+        Journal(folder)
+    assert not plain.exists()
+    for damaged in (packed.read_bytes()[:-9], b"no gzip", packed.read_bytes()[:30] + b"?" + packed.read_bytes()[31:]):
+        packed.write_bytes(damaged)
+        with pytest.raises(RunError, match=r"records\.jsonl\.gz can't be read \("):
+            read_records(folder)
 
 
 def test_numbers_that_are_not_finite_become_null_and_nan_again(tmp_path: Path) -> None:
@@ -330,7 +348,7 @@ SCHEMA_1 = {
 
 def test_every_record_that_is_kept_as_a_reference_is_read() -> None:
     """And says the same once it was written again."""
-    folders = [path.parent for path in (ROOT / "reports" / "reference").rglob("records.jsonl")]
+    folders = [path.parent for path in (ROOT / "reports" / "reference").rglob("records.jsonl*")]
     assert folders
     for folder in folders:
         records = read_records(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.files import encodable, write
-from bench.records import Record
+from bench.records import Record, records_file
 from bench.report import layout
 from bench.report.contents import MAX_PICTURED, Report
 from bench.report.figure import save
@@ -35,7 +35,8 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
         The page.
     """
     write_results(folder, records)
-    about = ((folder / "records.jsonl").exists(), links(folder, records))
+    file = records_file(folder)
+    about = (file.name if file.exists() else "", links(folder, records))
     for pictured in (MAX_PICTURED, MAX_PICTURED // 4, 0):
         report = Report.of(records, asked, pictured)
         text = render(report, *about)
@@ -49,15 +50,15 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     return page
 
 
-def render(report: Report, records: bool = False, unhealthy: Sequence[tuple[str, str]] = ()) -> str:
+def render(report: Report, records: str = "", unhealthy: Sequence[tuple[str, str]] = ()) -> str:
     """Return the page.
 
     Parameters
     ----------
     report : Report
         What to say.
-    records : bool
-        Whether the records stand beside the page.
+    records : str
+        Name of the file of records beside the page; empty where there is none.
     unhealthy : sequence of (str, str)
         Pages on single unhealthy cases, as `unhealthy.links` names them.
     """
