@@ -258,9 +258,7 @@ class Report:
         return [
             {
                 "name": f"{run_letter(i)}: {run.get('run', '')}" if letters else str(run.get("run", "")),
-                "command": "\n".join(
-                    shlex.join(map(str, each)) for each in (run.get("command", ()), *run.get("then", ()))
-                ),
+                "command": "\n".join(dict.fromkeys(map(_typed, (run.get("command", ()), *run.get("then", ()))))),
                 "facts": {
                     "Asked": _pairs(run.get("asked")),
                     "Settings": _pairs(run.get("settings")),
@@ -278,6 +276,12 @@ HEALTHY = (
     "Healthy: no sign that the sampler missed part of the posterior; the glossary at the end of the page has the rules."
 )
 """What stands below the picture of models."""
+
+
+def _typed(words: Sequence[object], most: int = 400) -> str:
+    """Write a command line; of a long list of names, say how many there are: `run.json` has all."""
+    said = [str(word) for word in words]
+    return shlex.join(word if len(word) <= most else f"({word.count(',') + 1:,} names)" for word in said)
 
 
 def _named(names: Sequence[str], what: str, most: int = 3) -> str:

@@ -45,6 +45,15 @@ def test_how_to_run_it_again(folder: Path) -> None:
     assert "d" * 64 in text
 
 
+def test_each_command_is_shown_once_and_a_long_list_is_counted(tmp_path: Path) -> None:
+    again = ["pytest", "bench/", "--resume", "--case", ",".join(f"data-model{i}-stanli" for i in range(1500))]
+    run = {**asked(), "then": [again, again]}
+    text = write_report(tmp_path, list(simulate(groups=(5,), replicates=1)), run).read_text(encoding="utf-8")
+    assert text.count("--resume --case") == 1
+    assert "(1,500 names)" in text
+    assert "data-model7-" not in text
+
+
 def test_an_empty_run_has_a_report(tmp_path: Path) -> None:
     assert "Nothing was measured" in write_report(tmp_path, [], asked()).read_text(encoding="utf-8")
 
