@@ -187,10 +187,10 @@ class Across:
             won = [f"{each.of} ({each.lead})" if each.sure else each.of for each in kinds if each.who == who]
             parts.append(f"{who} for {listed(won)}")
         unsure = [each.of for each in kinds if not each.who]
+        if unsure and not parts and not overall.who:
+            return f"{said}, nor for {listed(unsure) if len(unsure) <= MAX_UNSURE else 'any kind of them'}"
         if len(unsure) > MAX_UNSURE:
             unsure = [f"{len(unsure)} of {len(kinds)} kinds"]
-        if unsure and not parts and not overall.who:
-            return f"{said}, nor for {listed(unsure)}"
         return "; ".join([said, *parts, *([f"can't tell for {listed(unsure)}"] if unsure else [])])
 
     @cached_property

@@ -87,6 +87,12 @@ def test_where_models_part_a_sentence_on_all_of_them_says_so() -> None:
     assert min(int(found[1]), int(found[2])) > 15  # of 20 each
 
 
+def test_many_kinds_of_which_none_can_be_told_are_not_counted_one_by_one() -> None:
+    records = simulate_many(30, ("stanli", "nutpie_stan"))
+    mixed = [replace(record, kind=f"kind {int(record.dataset[4:]) // 3 % 4}") for record in records]
+    assert across(mixed).answer[0].endswith("), nor for any kind of them.")
+
+
 def test_without_kinds_the_sentence_is_of_all_models() -> None:
     found = across([replace(record, kind="") for record in simulate_many(30, ("stanli", "pymc"))])
     assert found.kinds == [ALL]
