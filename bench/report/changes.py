@@ -89,10 +89,13 @@ def _changed(row: Difference, within: float) -> str:
         return f"can't be compared ({row.health})"
     changed = [effect for effect in row.effects if effect.kind in SURE]
     unsure = [effect for effect in row.effects if effect.kind == "not enough"]
+    same = [effect for effect in row.effects if effect.kind == "same"]
     said = [WORDS[effect.measure].format(_times(effect)) for effect in changed]
+    if unsure and same and not changed:
+        said = [f"{WORDS[each.measure].format(_times(each))}, the same within {100 * within:g} %" for each in same]
     if unsure:
         which = listed([f"{HEADS[effect.measure]}, {_times(effect)}" for effect in unsure])
-        said.append(f"can't tell for {which}" if changed else f"shows no sure change ({which})")
+        said.append(f"can't tell for {which}" if said else f"shows no sure change ({which})")
     elif changed:
         said.append("nothing else changed")
     else:

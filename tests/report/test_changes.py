@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from bench.records import Record
 from bench.report.aa import simulated_record
+from bench.report.aa_looks import two_versions
 from bench.report.changes import of_comparisons, sentence
 from bench.report.compare import compare_runs
 from bench.report.history_page import History
@@ -36,6 +39,17 @@ def test_a_slower_version_is_said_with_its_ratio() -> None:
 
 def test_a_version_that_changes_nothing_is_said_to_change_nothing() -> None:
     assert compared(1.001) == "cmdstan did not change, within 10 %"
+
+
+def test_what_is_the_same_is_said_beside_what_can_not_be_told() -> None:
+    rng = np.random.default_rng(1)
+    sides = [
+        [replace(r, wall_seconds=(r.wall_seconds or 1) * rng.lognormal(0, 0.5)) for r in side if r.replicate < 5]
+        for side in two_versions(rng, 6)
+    ]
+    said = sentence(compare_runs(*sides))
+    assert said.startswith("cmdstan takes "), said
+    assert " the CPU time of a gradient, the same within 10 %, can't tell for wall time, " in said
 
 
 def test_the_picture_has_a_strip_for_each_measure() -> None:
