@@ -60,7 +60,15 @@ class Turns(ABC):
 
     @abstractmethod
     def take(self, turns: Mapping[Key, Sequence[Combination]], number: int) -> None:
-        """Make a replicate of each case in its environments; its records are on the disk afterwards."""
+        """Make a replicate of each case in its environments; its records are on the disk afterwards.
+
+        Parameters
+        ----------
+        turns : mapping of (str, str, str) to sequence of Combination
+            The environments of each case.
+        number : int
+            Of the replicate, from 0.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -83,7 +91,7 @@ class TurnsHere(Turns):
 
     Parameters
     ----------
-    matrix, folder, say
+    matrix, folder, say : Matrix, Path, callable
         As in `Turns`.
     """
 
@@ -110,7 +118,13 @@ class TurnsHere(Turns):
         return self._fitters[combination].cases
 
     def take(self, turns: Mapping[Key, Sequence[Combination]], number: int) -> None:
-        """Make a replicate of each case in its environments; a short fit is repeated, in turn."""
+        """Make a replicate of each case in its environments; a short fit is repeated, in turn.
+
+        Parameters
+        ----------
+        turns, number : mapping, int
+            As in `Turns`.
+        """
         for case, there in turns.items():
             seconds = self._each(there, lambda fitter, case=case: fitter.begin(case, number))  # type: ignore[misc]
             longest = max((each for each in seconds.values() if each is not None), default=math.inf)
@@ -152,7 +166,7 @@ class TurnsElsewhere(Turns):
 
     Parameters
     ----------
-    matrix, folder, say
+    matrix, folder, say : Matrix, Path, callable
         As in `Turns`; the records of each machine are a run of their own.
     address : str
         As in `Cluster`.
@@ -197,7 +211,13 @@ class TurnsElsewhere(Turns):
         return self._cases[combination]
 
     def take(self, turns: Mapping[Key, Sequence[Combination]], number: int) -> None:
-        """Have each case's replicate made on a machine, and keep the records as they come."""
+        """Have each case's replicate made on a machine, and keep the records as they come.
+
+        Parameters
+        ----------
+        turns, number : mapping, int
+            As in `Turns`.
+        """
         for case, there in turns.items():
             job = Job(case, turn_there, (self.matrix, case, number, list(there)))
             self._cluster.add([job], self._machines.get(case))
