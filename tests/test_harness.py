@@ -387,7 +387,7 @@ EARLY = {
 """What interrupts before a run was opened, and the exit code."""
 
 
-@pytest.mark.parametrize("early", EARLY)
+@pytest.mark.parametrize("early", ["Ctrl-C", pytest.param("pytest's own", marks=pytest.mark.slow)])
 def test_what_interrupts_before_there_is_a_run_leaves_none_and_says_which_it_was(tmp_path: Path, early: str) -> None:
     (tmp_path / "early.py").write_text(f"import os, signal\n{EARLY[early][0]}\n")
     plugins = os.pathsep.join((str(tmp_path), str(ROOT)))

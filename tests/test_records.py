@@ -346,6 +346,7 @@ SCHEMA_1 = {
 """All that a replicate that was not finished had."""
 
 
+@pytest.mark.slow
 def test_every_record_that_is_kept_as_a_reference_is_read() -> None:
     """And says the same once it was written again."""
     folders = [path.parent for path in (ROOT / "reports" / "reference").rglob("records.jsonl*")]

@@ -186,9 +186,13 @@ def test_a_truth_knows_every_headline_quantity(family: Family, equality: Equalit
 
 
 @pytest.mark.parametrize(
-    ("family", "target"), [(family, target) for family in FAMILIES.values() for target in family.targets],
-    ids=lambda value: value if isinstance(value, str) else value.name,
-)  # fmt: skip
+    ("family", "target"),
+    [
+        pytest.param(family, target, id=f"{family.name}-{target}", marks=[pytest.mark.slow] * (family.name == "radon"))
+        for family in FAMILIES.values()
+        for target in family.targets
+    ],
+)
 def test_a_fit_of_one_of_its_models_is_healthy_and_right(
     family: Family, target: str, equality: Equality, workers: Workers
 ) -> None:

@@ -410,7 +410,7 @@ def test_what_is_printed(render: Callable[[Comparison], str]) -> None:
     assert plain["adjustment"] == "holm"
 
 
-@pytest.mark.parametrize("replicates", [5, 20])
+@pytest.mark.parametrize("replicates", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_backend_compared_with_itself(replicates: int) -> None:
     count = compare_with_itself(11, replicates, tables=15)
     assert count.alarms / count.verdicts <= 0.01

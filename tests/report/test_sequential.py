@@ -144,7 +144,8 @@ def test_a_condition_may_be_sharper_than_the_margin() -> None:
     assert outcome([found], "slower:3%").state == "fails"
 
 
-@pytest.mark.parametrize("spread", [pytest.param("mixed", marks=pytest.mark.slow), "shared"])
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", ["mixed", "shared"])
 def test_equal_versions_raise_no_alarm_though_they_are_looked_at_until_decided(spread: Any) -> None:
     # 1 % of 100 tables is 1; more than 4 has probability 0.3 %
     count = look_again(31, 6, spread, tables=100)

@@ -56,6 +56,7 @@ def test_a_folder_that_nobody_holds_is_swept_and_one_in_use_is_not(
     assert not used.exists()
 
 
+@pytest.mark.slow
 def test_what_versions_runs_ends_with_it_however_it_is_killed(tmp_path: Path) -> None:
     started = tmp_path / "started"
     child = f"import os, time; open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
