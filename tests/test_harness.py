@@ -348,6 +348,7 @@ def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_p
     assert "install_cmdstan" in record.reason
 
 
+@pytest.mark.slow
 def test_the_default_run_is_96_fits_and_names_what_is_missing(tmp_path: Path) -> None:
     done = bench(tmp_path, "--collect-only", CMDSTAN=str(tmp_path), HOME=str(tmp_path))
     assert "without cmdstan: " in done.stdout

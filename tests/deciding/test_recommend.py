@@ -264,6 +264,7 @@ def test_a_pair_that_is_not_the_same_is_not_ranked(tmp_path: Path, capsys: pytes
     assert "backend           stanli" in said
 
 
+@pytest.mark.slow
 def test_a_pair_with_one_language_says_that_nothing_was_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

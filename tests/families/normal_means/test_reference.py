@@ -262,7 +262,7 @@ def test_the_two_posteriors_are_not_the_same() -> None:
         for i, (name, each) in enumerate(DATASETS.items())
     ],
 )
-@pytest.mark.parametrize("name", ["marginal", "finite_marginal"])
+@pytest.mark.parametrize("name", ["marginal", pytest.param("finite_marginal", marks=pytest.mark.slow)])
 def test_marginal_models_are_the_density_that_the_exact_posterior_integrates(name: str, dataset: Groups) -> None:
     """That integrates mu too, by a formula of its own; here a trapezoid rule does."""
     exact = exact_posterior(dataset, FORMS[name].target)
