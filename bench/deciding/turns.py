@@ -295,8 +295,7 @@ def environments_there(bench: Bench, matrix: Matrix) -> tuple[dict[Combination, 
         What to try.
     """
     turns = _kept(bench, matrix)
-    cases = {combination: turns.cases(combination) for combination in turns.ready}
-    return {combination: cases[combination] for combination in turns.ready}, turns.notes
+    return {combination: cases for combination in turns.ready if (cases := turns.cases(combination))}, turns.notes
 
 
 def turn_there(bench: Bench, matrix: Matrix, case: Key, number: int, there: Sequence[Combination]) -> Turn:
@@ -316,15 +315,24 @@ def turn_there(bench: Bench, matrix: Matrix, case: Key, number: int, there: Sequ
         The environments, in their order.
     """
     turns = _kept(bench, matrix)
-    able = [combination for combination in there if combination in turns.ready and case in turns.cases(combination)]
-    turns.take({case: able}, number)
-    found = []
-    for combination in able:
-        for run in runs_of(turns.folder / combination.folder):
-            asked = {name: value for name, value in read_run(run).items() if name not in ("schema", "run")}
-            made = [record for record in read_records(run) if record.key == (*case, number)]
-            found += [(combination, asked, record) for record in made[-1:]]  # one that was lost on its way is made anew
-    return Turn(found, turns.notes, [combination for combination in there if combination not in turns.ready])
+
+    def made() -> list[tuple[Combination, dict[str, Any], Record]]:
+        return [
+            (
+                combination,
+                {name: value for name, value in read_run(run).items() if name not in ("schema", "run")},
+                record,
+            )
+            for combination in there
+            for run in runs_of(turns.folder / combination.folder)
+            for record in read_records(run)
+            if record.key == (*case, number)
+        ]
+
+    before = {combination for combination, *_ in made()}  # an answer that was lost on its way is given again
+    lacking = [each for each in there if each not in before and each in turns.ready and case in turns.cases(each)]
+    turns.take({case: lacking}, number)
+    return Turn(made(), turns.notes, [combination for combination in there if combination not in turns.ready])
 
 
 def runs_of(folder: Path) -> list[Path]:

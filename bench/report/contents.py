@@ -278,10 +278,10 @@ HEALTHY = (
 """What stands below the picture of models."""
 
 
-def _typed(words: Sequence[object], most: int = 400) -> str:
+def _typed(words: Sequence[object], most: int = 40) -> str:
     """Write a command line; of a long list of names, say how many there are: `run.json` has all."""
-    said = [str(word) for word in words]
-    return shlex.join(word if len(word) <= most else f"({word.count(',') + 1:,} names)" for word in said)
+    lists = [str(word).split(",") for word in words]
+    return shlex.join(",".join(names) if len(names) <= most else f"({len(names):,} names)" for names in lists)
 
 
 def _named(names: Sequence[str], what: str, most: int = 3) -> str:

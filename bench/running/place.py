@@ -91,8 +91,8 @@ class Bench:
 
     def close(self) -> None:
         """End the engines, and what else was begun here."""
-        self.ends.close()
-        self.workers.close()
+        with self.ends:
+            self.workers.close()
 
 
 Job = Callable[..., Any]

@@ -192,6 +192,19 @@ def test_a_machine_with_other_versions_is_left_out_and_told(
     found.kill()
 
 
+def test_an_answer_that_is_asked_for_again_is_given_again(elsewhere: Made) -> None:
+    workers = Workers()
+    bench = Bench(Session("s"), workers, Equality(workers, None))
+    first, second = (turns.turn_there(bench, MATRIX, CASES[0], 0, MATRIX.combinations) for _ in range(2))
+    assert len(first.records) == 2
+    assert first == second
+    made = bench.kept["turns"]
+    assert isinstance(made, turns.TurnsHere)
+    assert [path.read_text().count("\n") for path in made.folder.glob("*/run/records.jsonl")] == [1, 1]
+    bench.close()
+    assert not made.folder.exists()
+
+
 def test_what_no_worker_can_make_is_told(tmp_path: Path, elsewhere: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Machines, "broken", "m2")
     found, _ = elsewhere(tmp_path / "v")
