@@ -62,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--data", type=Path, metavar="FILE", help="your own table instead of a grid, CSV or Parquet")
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
-    add("--model", metavar="NAMES", help="names of models, separated by commas (default: all)")
+    add("--model", metavar="NAMES", help="names of models, separated by commas (default: all; of grid quick: five)")
     add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, but JAX's)")
     option = "also run an engine with an option, e.g. nutpie:adaptation=low_rank; may be repeated"
     add("--engine-option", action="append", default=[], metavar="E:O=V", help=option)
@@ -150,7 +150,10 @@ def _families(option: Callable[[str], Any]) -> tuple[list[tuple[Family, Sequence
         grid = option("grid") if option("grid") is not None and len(family.grids) > 1 else family.grids[0]
         if grid not in family.grids:
             raise UsageError(f"{family.name} has no grid {grid!r}; its grids are: {', '.join(family.grids)}")
-        found.append((family, family.datasets(grid)))
+        short = family.by_default() if grid == family.grids[0] and option("model") is None else family
+        if others := [name for name in family.models if name not in short.models]:
+            notes.append(f"without {', '.join(others)}: left out by default; for these too: --model NAMES")
+        found.append((short, family.datasets(grid)))
     return found, notes
 
 

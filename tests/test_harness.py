@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.backends import BACKENDS
+from bench.families.normal_means.forms import MODELS
 from bench.records import Record, read_records, read_run
 from bench.report.terminal import sentence
 from tests.families.checkout import PYMC as COIN_PYMC
@@ -41,17 +42,22 @@ def only_run(runs: Path) -> Path:
     return folder
 
 
-def test_a_smoke_run_measures_every_model_prints_and_records(tmp_path: Path) -> None:
+EVERY = ",".join(MODELS)
+
+
+@pytest.mark.parametrize("models", ["marginal,centered", pytest.param(EVERY, marks=pytest.mark.slow, id="every one")])
+def test_a_smoke_run_measures_models_prints_and_records(models: str, tmp_path: Path) -> None:
     runs, stored = tmp_path / "runs", tmp_path / "stored.json"
-    done = bench(runs, "--grid", "smoke", *FAST, "--benchmark-json", str(stored), files=("bench/",))
+    asked = ("--grid", "smoke", *FAST, *(() if models == EVERY else ("--model", models)))
+    done = bench(runs, *asked, "--benchmark-json", str(stored), files=("bench/",))
     assert done.returncode == 0, done.stdout + done.stderr
     folder = only_run(runs)
     records = read_records(folder)
-    assert len(records) == len({record.key for record in records}) == 8
+    assert [record.model for record in records] == models.split(",")
     assert {record.status for record in records} == {"ok"}
     assert read_run(folder)["datasets"] == {"omega1-G5-n20-s41": records[0].dataset_digest}
     for at, record in enumerate(records, 1):
-        assert f"[{at}/8] {record.dataset} {record.model} stanli" in done.stdout
+        assert f"[{at}/{len(records)}] {record.dataset} {record.model} stanli" in done.stdout
     assert "fastest healthy, superpopulation" in done.stdout
     assert "Name (time in" in done.stdout  # the table of pytest-benchmark, for its option was given
     assert f"page:    {folder / 'index.html'}" in done.stdout
@@ -349,12 +355,13 @@ def test_a_backend_that_cannot_run_is_skipped_with_its_reason_and_recorded(tmp_p
 
 
 @pytest.mark.slow
-def test_the_default_run_is_96_fits_and_names_what_is_missing(tmp_path: Path) -> None:
+def test_the_default_run_is_60_fits_and_names_what_is_missing(tmp_path: Path) -> None:
     done = bench(tmp_path, "--collect-only", CMDSTAN=str(tmp_path), HOME=str(tmp_path))
     assert "without cmdstan: " in done.stdout
+    assert "without zerosum_noncentered, finite_zerosum_centered, finite_zerosum_noncentered: " in done.stdout
     ids = [line for line in done.stdout.splitlines() if "<Function test_sample[" in line]
     assert len(ids) == len(set(ids))
-    assert len([each for each in ids if "-pystan]" not in each]) == 96  # it is there where it is installed
+    assert len([each for each in ids if "-pystan]" not in each]) == 60  # it is there where it is installed
 
 
 @pytest.mark.slow

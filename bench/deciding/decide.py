@@ -15,7 +15,7 @@ from bench.report.sequential import LOOKS, undecided
 from bench.running.run import UsageError
 from bench.settings import positive
 
-Case = tuple[str, str, str]
+Key = tuple[str, str, str]
 """Dataset, model and backend."""
 
 
@@ -67,7 +67,7 @@ class Decide:
         """What tells whether a case needs more replicates."""
         return undecided if self.condition is None else asks_for_more(self.condition)
 
-    def open_cases(self, comparison: Comparison) -> set[Case]:
+    def open_cases(self, comparison: Comparison) -> set[Key]:
         """Return the cases, of both sides, that need more replicates.
 
         Parameters

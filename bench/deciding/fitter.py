@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from bench.deciding.decide import Key
 from bench.deciding.environments import Environment, start, why
 from bench.families.registry import FAMILIES
 from bench.records import read_run
@@ -20,9 +21,6 @@ from bench.report.page import write_report
 from bench.running.measure import Replicates, keep
 from bench.running.run import Plan, Run, choose
 from bench.settings import Asked
-
-Key = tuple[str, str, str]
-"""Dataset, model and backend."""
 
 
 class LostError(Exception):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bench.deciding.decide import Key
 from bench.deciding.environments import make_environments
-from bench.deciding.fitter import Fitter, Key, LostError
+from bench.deciding.fitter import Fitter, LostError
 from bench.deciding.matrix import Combination, Matrix
 from bench.records import Journal, Record, RunError, read_records, read_run
 from bench.report.page import write_report
@@ -159,6 +160,24 @@ class TurnsHere(Turns):
         self._fitters.pop(combination, None)
 
 
+def cluster_for(matrix: Matrix, address: str, say: Callable[[str], None]) -> Cluster:
+    """Connect to a cluster whose machines can run as many chains at once as the fits have.
+
+    Parameters
+    ----------
+    matrix, say : Matrix, callable
+        As in `Turns`.
+    address : str
+        As in `Cluster`.
+
+    Raises
+    ------
+    RunError
+        If there is no such cluster.
+    """
+    return Cluster(address, [], chains=Settings().override(**matrix.overrides).parallel_chains, say=say)
+
+
 class TurnsElsewhere(Turns):
     """Turns on the machines of a cluster: all environments of a replicate on one machine, so that they compare.
 
@@ -168,29 +187,28 @@ class TurnsElsewhere(Turns):
     ----------
     matrix, folder, say : Matrix, Path, callable
         As in `Turns`; the records of each machine are a run of their own.
-    address : str
-        As in `Cluster`.
+    cluster : Cluster
+        That of `cluster_for`; it is closed with the turns.
 
     Raises
     ------
     RunError
-        If there is no such cluster, or it can't make the environments.
+        If it can't make the environments.
     """
 
-    def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], address: str) -> None:
-        """Connect, and have the environments made on one machine; the others make them when it is their turn."""
+    def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], cluster: Cluster) -> None:
+        """Have the environments made on one machine; the others make them when it is their turn."""
         super().__init__(matrix, folder, say)
         self._journals: dict[Path, Journal] = {}
         self._made_with: dict[Combination, Any] = {}
         self._machines: dict[Key, str] = {}
-        for combination in matrix.combinations:
-            for run in runs_of(folder / combination.folder):
-                self._made_with.setdefault(combination, read_run(run)["backends"])
-                self._machines |= {r.key[:3]: str(r.environment.get("machine")) for r in read_records(run)}
-        chains = Settings().override(**matrix.overrides).parallel_chains
-        self._cluster = Cluster(address, [], chains=chains, say=say)
+        self._cluster = cluster
         self._cases: dict[Combination, list[Key]] = {}
         try:
+            for combination in matrix.combinations:
+                for run in runs_of(folder / combination.folder):
+                    self._made_with.setdefault(combination, read_run(run)["backends"])
+                    self._machines |= {r.key[:3]: str(r.environment.get("machine")) for r in read_records(run)}
             self._cluster.add([Job("environments", environments_there, (matrix,))])
             (answer,) = self._cluster
             if answer.status != "ok":

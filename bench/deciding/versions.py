@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.deciding.decide import Case, Decide, in_rounds
+from bench.deciding.decide import Decide, Key, in_rounds
 from bench.deciding.environments import CHECKOUT, ROOT
 from bench.deciding.matrix import Combination, Matrix
-from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, records_of
+from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, cluster_for, records_of
 from bench.files import write
 from bench.records import Record, RunError, new_run_id
 from bench.report.compare import ALPHA, compare_runs
@@ -49,9 +49,10 @@ def try_versions(
     RunError
         If no environment could be made or none gave records, or there is no such cluster.
     """
+    cluster = None if dask is None else cluster_for(matrix, dask, say)  # before a folder is made that would stay empty
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
-    turns = TurnsHere(matrix, folder, say) if dask is None else TurnsElsewhere(matrix, folder, say, dask)
+    turns = TurnsHere(matrix, folder, say) if cluster is None else TurnsElsewhere(matrix, folder, say, cluster)
     trial = _Trial(matrix, turns, decide)
     try:
         if decide is None:
@@ -80,7 +81,7 @@ class _Trial:
     def __init__(self, matrix: Matrix, turns: Turns, decide: Decide | None) -> None:
         self._matrix, self._turns, self._decide = matrix, turns, decide
         self._most = matrix.replicates if decide is None else decide.rounds
-        self._open: dict[Combination, set[Case]] | None = None
+        self._open: dict[Combination, set[Key]] | None = None
 
     def ask(self, number: int) -> bool:
         """Find the cases that need more replicates, by environment; before the first look all do."""
@@ -100,7 +101,7 @@ class _Trial:
 
     def fit(self, number: int) -> None:
         """Make a replicate of each case, in all environments in turn: of the open cases, where it is known which."""
-        turns: dict[Case, list[Combination]] = {}
+        turns: dict[Key, list[Combination]] = {}
         for combination in self._turns.ready:
             for case in self._lacking(combination, number):
                 turns.setdefault(case, []).append(combination)
@@ -111,7 +112,7 @@ class _Trial:
         self._turns.say(f"{which}: {len(turns)} cases, {fits} fits")
         self._turns.take(turns, number - 1)
 
-    def _lacking(self, combination: Combination, number: int) -> list[Case]:
+    def _lacking(self, combination: Combination, number: int) -> list[Key]:
         """Return the cases of an environment that lack a replicate."""
         made = {record.key for record in records_of(self._turns.folder / combination.folder)}
         if self._open is not None and all((*case, number - 1) in made for case in self._open[combination]):

@@ -3,6 +3,7 @@
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -253,11 +254,14 @@ class Family(ABC):
         The posteriors they target, by name.
     grids : tuple of str
         Names that `datasets` knows, the default one first.
+    default_models : tuple of str
+        Models that the default grid is measured with where none are named; empty: all.
     kind : str
         What kind of model they are, such as `hierarchical`; pages over many models sum up by it. Empty: not said.
     """
 
     kind: str = ""
+    default_models: tuple[str, ...] = ()
     name: str
     models: Mapping[str, Model]
     targets: Mapping[str, Target]
@@ -266,6 +270,12 @@ class Family(ABC):
     @abstractmethod
     def datasets(self, grid: str) -> Sequence[Dataset]:
         """Return the datasets of a grid, one of `grids`."""
+
+    def by_default(self) -> "Family":
+        """Return the same family with its default models alone."""
+        found = copy(self)
+        found.models = {name: self.models[name] for name in self.default_models or self.models}
+        return found
 
     def target(self, model: Model) -> Target:
         """Return what a model targets."""

@@ -15,7 +15,7 @@ from bench.report.svg import HEADING, Curve, Dot, Panel, Scale, curves, short, t
 from bench.report.tables import NOTHING, Row, number
 from bench.report.words import league_words
 
-WIDTH, HEIGHT = 340, 240
+WIDTH, HEIGHT = 314, 240
 HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
 MAX_COLUMNS, MAX_LINES = 12, 24
 """Datasets and models of a matrix."""
@@ -169,9 +169,11 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
     top = 32 + HEADING
     parts = [text(4, 13, title, "title"), text(NAMES - 6, top - 5, sizes, "tick", "end")]
     groups = [group for group, _ in columns]
+    width = NAMES + CELL * len(columns)
     for i, (group, (head, _)) in enumerate(columns):
         if group and (i == 0 or groups[i - 1] != group):
             parts.append(text(NAMES + CELL * i + 2, top - 19, group, "heading"))
+            width = max(width, NAMES + CELL * i + 8 * len(group))
         parts.append(text(NAMES + CELL * (i + 0.5), top - 5, head, "tick", "middle"))
     y = float(top)
     for league in leagues:
@@ -184,7 +186,7 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
                 inside += _cell(model, [row for row in here if row.league == league], NAMES + CELL * i, y)
             parts.append(tag("g", *inside, data_model=model))
             y += TALL
-    return Panel(title, NAMES + CELL * len(columns) + 6, round(y) + 6, Markup("").join(parts))
+    return Panel(title, width + 6, round(y) + 6, Markup("").join(parts))
 
 
 def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Markup]:

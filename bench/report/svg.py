@@ -312,7 +312,7 @@ def curves(
             shape = marker(one.style, across_at, down_at)
             drawn.append(tag("path", d=shape, class_="hollow" if dot.hollow else "dot"))
             if dot.words:
-                words.append((across_at, down_at - 7, dot.words))
+                words.append((min(across_at, width - 3.5 * len(dot.words) - 1), down_at - 7, dot.words))
             inside.append(tag("g", *drawn, data_tip=dot.tip))
         colour = f"{'b' if one.backend else 's'}{one.style % 8}"
         parts.append(

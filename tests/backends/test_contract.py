@@ -30,7 +30,7 @@ DATASETS = {
     "small omega": normal_means(0.01, [20] * G),
 }
 DATASET = DATASETS["balanced"]
-SETTINGS = Settings(chains=2, warmup=150, draws=100, target_accept=0.9, max_treedepth=8, cores=2)
+SETTINGS = Settings(chains=2, warmup=150, draws=100, target_accept=0.9, max_treedepth=8, cores=1)
 TOLERANCE = 1e-9
 
 MODEL_NAMES = pytest.mark.parametrize("name", MODELS)
@@ -376,8 +376,8 @@ def test_own_starts_work(name: str, worker: Worker, fits: Fits) -> None:
     assert worker.fetch() is None
 
 
-def test_clocks(fits: Fits) -> None:
-    fit, seconds = fits.make("zerosum_centered", 9)
+def test_clocks_and_two_chains_at_once(fits: Fits) -> None:
+    fit, seconds = fits.make("zerosum_centered", 9, replace(SETTINGS, cores=2))
     assert 0 <= fit.extraction_seconds < seconds
     assert (fit.warmup_seconds is None) == (fit.sampling_seconds is None)
     for clock in (fit.warmup_seconds, fit.sampling_seconds):

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import psutil
 import pytest
@@ -20,9 +20,11 @@ from bench.deciding.environments import COMMITS
 from bench.deciding.fitter import LostError
 from bench.deciding.matrix import Combination, read_matrix
 from bench.deciding.turns import TurnsElsewhere, records_of
+from bench.deciding.versions import try_versions
 from bench.records import Journal, Record, RunError, read_records, read_run
 from bench.report.aa import simulated_record
-from bench.running.cluster import Answer, Job
+from bench.running import cluster
+from bench.running.cluster import Answer, Cluster, Job
 from bench.running.environment import usable_cores
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
@@ -110,13 +112,19 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], tuple[TurnsEl
     """Turns on two machines."""
     fake_environments(monkeypatch)
     monkeypatch.setattr(turns, "Fitter", OneSide)
-    monkeypatch.setattr(turns, "Cluster", Machines)
 
     def made(folder: Path) -> tuple[TurnsElsewhere, list[str]]:
         said: list[str] = []
-        return TurnsElsewhere(MATRIX, folder, said.append, "tcp://head:8786"), said
+        return TurnsElsewhere(MATRIX, folder, said.append, cast(Cluster, Machines())), said
 
     return made
+
+
+def test_a_cluster_that_is_not_there_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECTING", 0.5)
+    with pytest.raises(RunError, match=r"no Dask scheduler answers at 127\.0\.0\.1:9"):
+        try_versions(MATRIX, tmp_path / "x", print, dask="127.0.0.1:9")
+    assert not (tmp_path / "x").exists()
 
 
 Made = Callable[[Path], tuple[TurnsElsewhere, list[str]]]

@@ -34,6 +34,7 @@ class NormalMeans(Family):
     kind = "hierarchical"
     models = MODELS
     targets = TARGETS
+    default_models = ("marginal", "centered", "noncentered", "zerosum_centered", "finite_marginal")
     grids = ("quick", *(name for name in GRIDS if name != "quick"))
 
     def datasets(self, grid_name: str) -> Sequence[Dataset]:
