@@ -1,25 +1,32 @@
-"""How often verdicts are wrong on real records: halves of the replicates of one run, and two runs of the same thing.
+"""How often verdicts are wrong on real records: halves of the replicates of one run, and a version tried twice.
 
-Run it with ``python -m bench.report.aa_real RUN AGAIN``, two runs with the same seeds; it writes
-`reports/reference/aa-real.md`.
+Run it with ``python -m bench.report.aa_real RUN FOLDER...``: a run, and folders of `hierbench versions` in which one
+version was tried under two names (`--try stanli==0.24.0,FILE.whl`); it writes `reports/reference/aa-real.md`.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
 from bench.cells import cells, key_of
+from bench.deciding.matrix import Matrix
+from bench.deciding.turns import records_of
+from bench.deciding.versions import read_folder
 from bench.records import Record, find_run, read_records
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, TABLES, Count, Power, claims
-from bench.report.aa_looks import in_turn
+from bench.report.aa_looks import WITHIN, in_turn
 from bench.report.compare import compare_runs
 from bench.report.outcome import outcome
+from bench.report.sequential import decide_runs
 
 OUTPUT = SIMULATED.with_name("aa-real.md")
+EARLY = 5
+"""Replicates after which a slow-down should be found."""
 
 
 def halves(records: Sequence[Record], rng: np.random.Generator) -> tuple[list[Record], list[Record]]:
@@ -104,41 +111,55 @@ def compare_halves(
 
 @dataclass(frozen=True)
 class Decided:
-    """What was said of two runs of the same thing that were looked at as `hierbench versions --decide 5%` does.
+    """What was said of a version that was tried twice, looked at as `hierbench versions --decide 5%` does.
 
     Attributes
     ----------
+    backend : str
+        Whose version it is.
+    cases, made : int
+        Of each table; the replicates of a case that there are.
     tables, wrong : int
         How many; those with any false claim.
-    cases, decided : int
-        In all of them; those that got a verdict.
+    decided : float
+        Share of the cases that got a verdict.
     replicates : float
         Of a case, on average.
+    found : int
+        Tables in which a case that was made slower was called so after at most 5 replicates.
     """
 
+    backend: str
+    cases: int
+    made: int
     tables: int
     wrong: int
-    cases: int
-    decided: int
+    decided: float
     replicates: float
+    found: int
 
 
-def decide_again(a: Sequence[Record], b: Sequence[Record], seed: int, tables: int) -> Decided:
-    """Look at two runs of the same thing again and again, until each case is decided or no replicate is left.
+def decide_twins(
+    a: Sequence[Record], b: Sequence[Record], seed: int, tables: int, factor: float = 1 + WITHIN
+) -> Decided:
+    """Look at a version that was tried twice again and again, until each case is decided or no replicate is left.
 
     Parameters
     ----------
     a, b : sequence of Record
-        Of two runs with the same seeds, and so with the same draws. The two fits of a pair change sides by chance.
+        Of both, with the same seeds, and so with the same draws. The two fits of a pair change sides by chance.
     seed : int
-        Of that chance.
+        Of that chance, and of the choice of the case that is slowed down.
     tables : int
         How many such tables.
+    factor : float
+        On the time of that case.
     """
     rng = np.random.default_rng(seed)
     twins = {record.key: record for record in b}
     pairs = [(record, twins[record.key]) for record in a if record.key in twins]
-    wrong = cases = decided = 0
+    every = [cell.key for cell in cells(a) if cell.healthy]
+    wrong = decided = cases = hits = 0
     replicates = []
     for _ in range(tables):
         first = rng.integers(0, 2, len(pairs))
@@ -148,29 +169,51 @@ def decide_again(a: Sequence[Record], b: Sequence[Record], seed: int, tables: in
         cases += len(found.rows)
         decided += sum(row.kind != "not enough" for row in found.rows)
         replicates.append(made)
-    return Decided(tables, wrong, cases, decided, fmean(replicates))
+        slow = every[rng.integers(len(every))]
+        few, others = ([record for record in side if record.replicate < EARLY] for side in (x, y))
+        planted = decide_runs(
+            few, [slowed(record, factor) if key_of(record) == slow else record for record in others], within=WITHIN
+        )
+        hits += any(
+            row.kind == "slower" and (row.family, row.dataset, row.model, row.backend) == slow for row in planted.rows
+        )
+    made_of_each = round(len(pairs) / len({key_of(record) for record, _ in pairs}))
+    backends = ", ".join(dict.fromkeys(record.backend for record, _ in pairs))
+    return Decided(backends, cases // tables, made_of_each, tables, wrong, decided / cases, fmean(replicates), hits)
 
 
-def report(records: Sequence[Record], again: Sequence[Record], seed: int = SEED, tables: int = TABLES) -> Iterator[str]:
+def report(
+    records: Sequence[Record],
+    twins: Sequence[tuple[Sequence[Record], Sequence[Record]]],
+    seed: int = SEED,
+    tables: int = TABLES,
+) -> Iterator[str]:
     """Yield the lines of `reports/reference/aa-real.md`.
 
     Parameters
     ----------
-    records, again : sequence of Record
-        Of two runs of the same thing, with the same seeds.
+    records : sequence of Record
+        Of a run.
+    twins : sequence of (sequence of Record, sequence of Record)
+        Of versions that were tried twice.
     seed, tables : int
-        As in `compare_halves` and `decide_again`.
+        As in `compare_halves` and `decide_twins`.
     """
     first, table = records[0], cells(records)
     count, power = compare_halves(records, seed, tables=tables)
     versions = dict.fromkeys(f"{name} {number}" for cell in table for name, number in cell.records[0].versions.items())
     cores, cpu = (first.environment.get(name, "unknown") for name in ("cores", "cpu"))
-    yield "# How often `hierbench compare` is wrong, with real records"
+    yield "# How often verdicts are wrong, with real records"
     yield ""
-    yield f"Made with `python -m bench.report.aa_real RUN AGAIN` (seed {seed}) from a run of {len(table)} cases with"
-    yield f"{2 * count.replicates} replicates each on {', '.join(dict.fromkeys(cell.dataset for cell in table))}."
-    yield f"{tables} times the replicates of each case were divided by chance into halves of {count.replicates},"
-    yield f"and these compared. {', '.join(versions)}; {cpu}, {cores} cores."
+    yield f"Made with `python -m bench.report.aa_real RUN FOLDER...` (seed {seed}). {', '.join(versions)}; {cpu},"
+    yield f"{cores} cores, on which the test suite ran at the same time."
+    yield ""
+    yield "## A run compared with itself: `hierbench compare`"
+    yield ""
+    yield f"A run of {len(table)} cases with {2 * count.replicates} replicates each on"
+    yield f"{', '.join(dict.fromkeys(cell.dataset for cell in table))}. {tables} times the replicates of each case were"
+    yield f"divided by chance into halves of {count.replicates}, and these compared. A fit takes 0.05 to 0.3 seconds,"
+    yield "one after the other, so that a busy moment of the machine hits one and not the next."
     yield ""
     yield "| what | result |"
     yield "|---|---|"
@@ -182,20 +225,45 @@ def report(records: Sequence[Record], again: Sequence[Record], seed: int = SEED,
     yield f"| a healthy case of B slowed down {power.factor} times: found | {power.found / power.planted:.1%} |"
     yield f"| tables that then fail on `slower:10%` | {power.failed / power.tables:.1%} |"
     yield f"| false claims on other cases then | {power.wrong} |"
-    looks = decide_again(records, again, seed, tables)
     yield ""
-    yield "The same run was made again, with the same draws. The two fits of each pair change sides by chance, and the"
-    yield "table is looked at as `hierbench versions --decide 5%` does, with at most 20 replicates."
+    yield "## A version against itself: `hierbench versions --decide 5%`"
     yield ""
-    yield "| what | result |"
-    yield "|---|---|"
-    yield f"| tables with a false claim | {looks.wrong} of {looks.tables} |"
-    yield f"| cases that are decided | {looks.decided / looks.cases:.1%} |"
-    yield f"| replicates of a case, on average | {looks.replicates:.1f} |"
+    yield "The same version was tried under two names, from the index and from a file, in turn as the command does it."
+    yield "Both give the same draws. The two fits of each pair change sides by chance, and the table is looked at until"
+    yield f"its cases are decided. Then one case of B is slowed down by {WITHIN:.0%}: is it found in {EARLY} replicates?"
+    yield ""
+    yield (
+        "| backend | cases | replicates there are | tables | with a false claim | cases decided "
+        f"| replicates of a case | slower by {WITHIN:.0%}: found |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for a, b in twins:
+        each = decide_twins(a, b, seed, tables)
+        found = f"{each.found / each.tables:.1%}"
+        yield (
+            f"| {each.backend} | {each.cases} | {each.made} | {each.tables} | {each.wrong} | {each.decided:.1%} "
+            f"| {each.replicates:.1f} | {found} |"
+        )
+
+
+def read_twins(folder: Path) -> Iterator[tuple[list[Record], list[Record]]]:
+    """Yield the records of each pair of environments of a comparison of versions.
+
+    Parameters
+    ----------
+    folder : Path
+        That of `hierbench versions`.
+    """
+    for a, b in Matrix.pairs(read_folder(folder).combinations):
+        yield records_of(folder / a.folder), records_of(folder / b.folder)
 
 
 if __name__ == "__main__":
-    runs = [read_records(find_run(run)) for run in sys.argv[1:3]]
-    text = "\n".join(report(runs[0], runs[1])) + "\n"
-    OUTPUT.write_text(text)
-    sys.stdout.write(text)
+    text = "\n".join(
+        report(
+            read_records(find_run(sys.argv[1])),
+            [pair for folder in sys.argv[2:] for pair in read_twins(Path(folder))],
+        )
+    )
+    OUTPUT.write_text(text + "\n")
+    print(text)

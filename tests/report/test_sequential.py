@@ -9,7 +9,7 @@ import pytest
 
 from bench.records import Record
 from bench.report.aa_looks import in_turn, look_again, two_versions
-from bench.report.aa_real import decide_again
+from bench.report.aa_real import decide_twins
 from bench.report.compare import compare_runs
 from bench.report.effect import Effect
 from bench.report.outcome import asks_for_more, outcome
@@ -160,9 +160,10 @@ def test_a_gradient_that_costs_5_percent_more_is_found_with_five_replicates() ->
     assert count.wrong <= 4
 
 
-def test_two_runs_of_the_same_thing_are_decided_and_not_told_apart() -> None:
+def test_a_version_that_was_tried_twice_is_decided_not_told_apart_and_found_when_it_is_made_slower() -> None:
     a, b = two_versions(np.random.default_rng(2), 3)
-    found = decide_again(a, b, 3, tables=4)
-    assert (found.tables, found.wrong, found.cases) == (4, 0, 12)
-    assert found.decided > 6
+    found = decide_twins(a, b, 3, tables=4, factor=1.1)
+    assert (found.backend, found.cases, found.made, found.tables, found.wrong) == ("cmdstan", 3, 20, 4, 0)
+    assert found.decided > 0.5
     assert 3 <= found.replicates <= 20
+    assert found.found == 4
