@@ -230,7 +230,7 @@ def report(
     yield ""
     yield "The same version was tried under two names, from the index and from a file, in turn as the command does it."
     yield "Both give the same draws. The two fits of each pair change sides by chance, and the table is looked at until"
-    yield f"its cases are decided. Then one case of B is slowed down by {WITHIN:.0%}: is it found in {EARLY} replicates?"
+    yield f"its cases are decided. Then one case of B is slowed down by {WITHIN:.0%}: is it found in {EARLY} fits?"
     yield ""
     yield (
         "| backend | cases | replicates there are | tables | with a false claim | cases decided "
