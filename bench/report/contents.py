@@ -27,7 +27,7 @@ from bench.report.tables import (
     summarise,
 )
 from bench.report.verdict import limits, trust, verdict
-from bench.report.words import listed
+from bench.report.words import commands, listed
 
 MAX_ROWS = 10_000
 MAX_PICTURED = 200
@@ -258,7 +258,7 @@ class Report:
         return [
             {
                 "name": f"{run_letter(i)}: {run.get('run', '')}" if letters else str(run.get("run", "")),
-                "command": "\n".join(dict.fromkeys(map(_typed, (run.get("command", ()), *run.get("then", ()))))),
+                "command": "\n".join(commands(run)),
                 "facts": {
                     "Asked": _pairs(run.get("asked")),
                     "Settings": _pairs(run.get("settings")),
@@ -276,12 +276,6 @@ HEALTHY = (
     "Healthy: no sign that the sampler missed part of the posterior; the glossary at the end of the page has the rules."
 )
 """What stands below the picture of models."""
-
-
-def _typed(words: Sequence[object], most: int = 40) -> str:
-    """Write a command line; of a long list of names, say how many there are: `run.json` has all."""
-    lists = [str(word).split(",") for word in words]
-    return shlex.join(",".join(names) if len(names) <= most else f"({len(names):,} names)" for names in lists)
 
 
 def _named(names: Sequence[str], what: str, most: int = 3) -> str:

@@ -16,7 +16,7 @@ from bench.report.layout import Table
 from bench.report.map_figure import pictures, verdict
 from bench.report.map_table import NAME, Entry, entries, written
 from bench.report.tables import NOTHING, number, span
-from bench.report.words import listed
+from bench.report.words import commands, listed
 
 SCRIPT = Path(__file__).with_name("map.js")
 
@@ -224,7 +224,7 @@ def how(records: Sequence[Record], asked: Mapping[str, Any]) -> list[tuple[str, 
     kinds = sorted({(each["imbalance"], each["size"]) for each in made})
     sizes = listed([f"{size:g}" if most == 1 else f"1 to {most:g} (median {size:g})" for most, size in kinds])
     return [
-        ("commands", "; ".join(" ".join(words) for words in (asked.get("command", []), *asked.get("then", [])))),
+        ("commands", "; ".join(commands(asked))),
         ("data", f"every replicate has data of its own: sigma {sigmas}, groups of {sizes}"),
         ("settings", settings),
         ("versions", ", ".join(sorted(versions))),

@@ -1,6 +1,11 @@
 """Words that several sentences share."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST = 40
+"""Names that a command line shows; of more their number is shown, for `run.json` has them."""
 
 
 def league_words(league: tuple[str, str]) -> str:
@@ -23,3 +28,26 @@ def listed(parts: Sequence[str]) -> str:
     'a, b and c'
     """
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def commands(run: Mapping[str, Any]) -> list[str]:
+    """Write the command lines that made a run, each once.
+
+    Parameters
+    ----------
+    run : mapping of str to object
+        Its `run.json`.
+
+    Examples
+    --------
+    >>> commands({"command": ["pytest", "bench/"], "then": [["pytest", "bench/", "--resume", "latest"]]})
+    ['pytest bench/', 'pytest bench/ --resume latest']
+    >>> commands({"command": ["pytest", "--case", ",".join(map(str, range(1000)))]})
+    ["pytest --case '(1,000 names)'"]
+    """
+    found = []
+    for words in (run.get("command", ()), *run.get("then", ())):
+        lists = [str(word).split(",") for word in words]
+        short = [",".join(names) if len(names) <= MOST else f"({len(names):,} names)" for names in lists]
+        found.append(shlex.join(short))
+    return list(dict.fromkeys(found))
