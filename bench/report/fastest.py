@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from bench.report.statistics import Contrast, holm
 from bench.report.tables import number
+from bench.report.words import listed
 
 ALPHA = 0.05
 """Chance that a backend is called the fastest of even one group in which it is not."""
@@ -38,7 +39,7 @@ class Fastest(NamedTuple):
     @property
     def who(self) -> str:
         """The backends one of which is the fastest; empty if it may be any."""
-        return "" if len(self.rivals) == len(self.others) else " or ".join(sorted([self.engine, *self.rivals]))
+        return "" if len(self.rivals) == len(self.others) else listed(sorted([self.engine, *self.rivals]), "or")
 
     @property
     def lead(self) -> str:

@@ -19,15 +19,24 @@ def league_words(league: tuple[str, str]) -> str:
     return f"{league[1].replace('_', '-')} posterior"
 
 
-def listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str], joined_by: str = "and") -> str:
     """Write a list in words.
+
+    Parameters
+    ----------
+    parts : sequence of str
+        One or more.
+    joined_by : str, default "and"
+        What stands before the last of several.
 
     Examples
     --------
     >>> listed(["a", "b", "c"])
     'a, b and c'
+    >>> listed(["a", "b"], "or")
+    'a or b'
     """
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joined_by} {parts[-1]}"
 
 
 def commands(run: Mapping[str, Any]) -> list[str]:
