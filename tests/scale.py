@@ -8,6 +8,7 @@ import argparse
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ FAMILY = NormalMeans()
 PER_DATASET = 32
 
 
-def empty(bench: Bench, case: Case, record: Record, number: int) -> Measured:
+def empty(bench: Bench | None, case: Case, record: Record, number: int) -> Measured:
     """Return a record of its own for each number, of a dataset with a name of its own for every `PER_DATASET`."""
     dataset = f"{record.dataset}-{number // PER_DATASET}"
     return Measured(replace(record, dataset=dataset, replicate=number % PER_DATASET, draws_digest=f"{number:064x}"))
@@ -38,25 +39,18 @@ def main() -> None:
     """Measure, and print a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fits", type=int, default=10_000)
-    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=8, help="0: no cluster, for the journal and the page alone")
     options = parser.parse_args()
     (dataset,) = FAMILY.datasets("smoke")
     case = Case(FAMILY, dataset, FAMILY.models["centered"], BACKENDS["stanli"])
     with Workers() as workers:
         record = Replicates(case, Asked(overrides={"cores": 1}), workers, Equality(workers)).make(0).record
-    local = LocalCluster(options.workers, threads_per_worker=1, memory_limit=0, dashboard_address=None)
-    on = Cluster(local.scheduler_address, [], say=print)
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "run", {})
-        for first in range(0, options.fits, PER_DATASET):
-            numbers = range(first, min(first + PER_DATASET, options.fits))
-            on.add([Job(number, empty, (case, record, number)) for number in numbers])
         began, cpu = time.perf_counter(), time.process_time()
-        for answer in on:
-            keep(journal, answer.value)
+        for fit in _made(case, record, options.fits, options.workers):
+            keep(journal, fit)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-        on.close()
-        local.close()
         size = (journal.folder / "records.jsonl").stat().st_size
         print(f"{options.fits:,} fits, {options.workers} workers: {1000 * seconds / options.fits:.1f} ms a fit,")
         print(f"of these {1000 * cpu / options.fits:.1f} ms of the client's CPU (its scheduler's with it)")
@@ -67,6 +61,20 @@ def main() -> None:
         print(f"page: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU")
         print(f"largest memory with the page: {_largest():.2f} GiB")
         journal.close()
+
+
+def _made(case: Case, record: Record, fits: int, workers: int) -> Iterator[Measured]:
+    """Yield empty fits: of a cluster, or of this process."""
+    if workers == 0:
+        yield from (empty(None, case, record, number) for number in range(fits))
+        return
+    local = LocalCluster(workers, threads_per_worker=1, memory_limit=0, dashboard_address=None)
+    on = Cluster(local.scheduler_address, [], say=print)
+    for first in range(0, fits, PER_DATASET):
+        on.add([Job(number, empty, (case, record, number)) for number in range(first, min(first + PER_DATASET, fits))])
+    yield from (answer.value for answer in on)
+    on.close()
+    local.close()
 
 
 def _largest() -> float:
