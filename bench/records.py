@@ -109,8 +109,9 @@ class Record:
         From the call to all draws of all chains in memory as arrays, those that are drawn after sampling too.
     cpu_seconds : float, optional
         User and system seconds of the worker and all that it starts, over the same time; None where no clock ran.
-    repeats : int
-        How many fits, all with the same seed, these two are the mean of; `hierbench versions` repeats short fits.
+    wall_repeats, cpu_repeats : list of float, optional
+        The seconds of each of the fits, all with the same seed, that these two are the mean of: `hierbench versions`
+        repeats short fits, in turn with those of the other versions. None where there was one fit.
     prepare_seconds, prepare_cpu_seconds, prepare_cache : float, float, str
         What the build of this posterior cost, with all that its engine compiles for the settings of the fit, and what
         served it (see `Posterior.cache`).
@@ -182,7 +183,8 @@ class Record:
     health: list[str] = field(default_factory=list)
     wall_seconds: float | None = None
     cpu_seconds: float | None = None
-    repeats: int = 1
+    wall_repeats: list[float] | None = None
+    cpu_repeats: list[float] | None = None
     prepare_seconds: float | None = None
     prepare_cpu_seconds: float | None = None
     prepare_cache: str | None = None
@@ -229,6 +231,11 @@ class Record:
             return True
         taken = (self.warmup_gradients, self.gradients)
         return None not in taken and taken == (other.warmup_gradients, other.gradients)
+
+    @property
+    def repeats(self) -> int:
+        """How many fits with the same seed its times are the mean of."""
+        return len(self.wall_repeats or [0.0])
 
     @property
     def cpu_per_gradient(self) -> float | None:

@@ -19,7 +19,7 @@ from bench.running.measure import Measured, keep
 from bench.running.place import Bench
 from bench.settings import Settings
 
-TOGETHER, REPEATS = 1.5, 10
+TOGETHER, REPEATS = 2.0, 20
 """A short fit is repeated in all environments in turn, until it took so many seconds in each or was made so often.
 
 On a machine that others use, a fit of a tenth of a second tells how busy they were just then; turns that are as short

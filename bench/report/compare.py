@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from statistics import fmean
+from statistics import fmean, median
 
 from bench.cells import cells, printable
 from bench.records import Record
@@ -13,10 +13,12 @@ from bench.report.crossing import crossings, sentences
 from bench.report.difference import Difference
 from bench.report.effect import COSTS, HEADS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
-from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, paired, rate_ratio, welch
+from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, rate_ratio, welch
 
 ALPHA = 0.01
 """Chance of even one false alarm in a whole table."""
+CLOCKS = {"wall_seconds": "wall", "ess_per_second": "wall", "cpu_per_gradient": "cpu"}
+"""What the time in a measure was taken with."""
 MIN_POOL_AT_LOOKS = 4
 """As `MIN_POOL`, where verdicts are looked for again and again; `adjust.SHARES` leaves room for it."""
 
@@ -114,6 +116,41 @@ def compare_runs(
     )
 
 
+def log_ratio(measure: str, a: Record, b: Record) -> float:
+    """Log of the ratio B/A of a pair of fits in a measure.
+
+    Where both were repeated in turn, the ratio of their times is the median over the pairs of neighbours: a busy moment
+    of the machine is then a pair or two of many, where it would be most of what the means differ by.
+
+    Parameters
+    ----------
+    measure : str
+        A positive number of both: key of `MEASURES`.
+    a, b : Record
+        Of the same replicate.
+
+    Examples
+    --------
+    Of three times as many seconds in one of three turns nothing is left.
+
+    >>> from bench.report.aa import simulated_record
+    >>> a = simulated_record(wall_seconds=1.0, wall_repeats=[1.0, 1.0, 1.0])
+    >>> b = simulated_record(wall_seconds=2.0, wall_repeats=[1.5, 3.0, 1.5])
+    >>> round(math.exp(log_ratio("wall_seconds", a, b)), 6)
+    1.5
+    """
+    found = math.log(getattr(b, measure) / getattr(a, measure))
+    clock = CLOCKS.get(measure)
+    if clock is None:
+        return found
+    x, y = (getattr(record, f"{clock}_repeats") or [] for record in (a, b))
+    if not x or len(x) != len(y) or min(x + y) <= 0:
+        return found
+    means = math.log(getattr(b, f"{clock}_seconds") / getattr(a, f"{clock}_seconds"))
+    times = median(math.log(v / u) for u, v in zip(x, y, strict=True))
+    return found + (times - means if measure in COSTS else means - times)
+
+
 def _apart(matches: Sequence[Match], by: By) -> list[str]:
     """Say how many pairs are left out for their two machines."""
     count = sum(len(match.apart) for match in matches if match.paired and not match.across(by))
@@ -137,8 +174,11 @@ def _row(match: Match, by: By) -> Difference:
                 continue  # what can't differ is not tested
             x, y = ([getattr(record, measure) or 0.0 for record in side] for side in sides)
             if min(x, default=0) > 0 and min(y, default=0) > 0:
-                rounds = {r.replicate: math.log(v / u) for r, u, v in zip(sides[0], x, y, strict=True)} if pairs else {}
-                effects.append(Effect(measure, (paired if pairs else welch)(x, y), pairs=rounds))
+                if pairs:
+                    rounds = {p.replicate: log_ratio(measure, p, q) for p, q in zip(*sides, strict=True)}
+                    effects.append(Effect(measure, mean_of(list(rounds.values())), pairs=rounds))
+                else:
+                    effects.append(Effect(measure, welch(x, y)))
     sick = [(sum(not record.healthy for record in cell.records), len(cell.records)) for cell in (a, b)]
     health = "; ".join(f"{side}: {cell.verdict}" for side, cell in (("A", a), ("B", b)) if not cell.healthy)
     rate = None

@@ -227,7 +227,6 @@ class Replicates:
         measured: dict[str, Any] = {
             "wall_seconds": fmean(spent.seconds for spent in self._spent),
             "cpu_seconds": advanced(fmean(spent.cpu_seconds for spent in self._spent)),
-            "repeats": len(self._spent),
             "peak_memory": peak or None,
             "draws_digest": digest(fit),
             "environment": {**environment(), "device": fit.device},
@@ -242,6 +241,9 @@ class Replicates:
             draws = case.family.derive(case.model, case.dataset, fit.draws, rngs[0])
             measured["derive_seconds"] = time.perf_counter() - began
             measured["wall_seconds"] += measured["derive_seconds"]
+            if len(self._spent) > 1:
+                measured["wall_repeats"] = [each.seconds + measured["derive_seconds"] for each in self._spent]
+                measured["cpu_repeats"] = [each.cpu_seconds for each in self._spent]
             wanted = target.quantities or tuple(self._equality.common(case.model, case.dataset))
             shown = {name: draws[name] for name in wanted if name in draws}
             truth = case.family.truth(case.model.target, case.dataset)

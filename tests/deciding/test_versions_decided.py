@@ -10,7 +10,7 @@ import pytest
 
 from bench.cli import main
 from bench.deciding import turns
-from bench.deciding.decide import Case
+from bench.deciding.decide import Key
 from bench.deciding.fitter import LostError
 from bench.records import Journal, Record, read_records
 from bench.report.aa_looks import two_versions
@@ -57,7 +57,7 @@ class OneSide:
         self._records = [replace(each, backend="stanli", versions={"stanli": f"0.0.{self._side}"}) for each in of_side]
         self.cases = list(dict.fromkeys(record.key[:3] for record in self._records))
 
-    def begin(self, case: Case, number: int) -> float | None:
+    def begin(self, case: Key, number: int) -> float | None:
         now = (self._side, number + 1)
         if self._stand_in.stop_at == now:
             self._stand_in.stop_at = None
@@ -118,7 +118,7 @@ def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
     assert "geometric mean over all 6 cases" in (folder / "versions.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(0.4, 4), (0.001, turns.REPEATS), (60.0, 1), (None, 1)])
+@pytest.mark.parametrize(("seconds", "times"), [(0.4, 5), (0.001, turns.REPEATS), (60.0, 1), (None, 1)])
 def test_short_fits_are_repeated_on_both_sides_in_turn(
     seconds: float | None, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

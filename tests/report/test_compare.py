@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from bench.cells import cells
 from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
 from bench.report.aa_real import compare_halves, halves
-from bench.report.compare import compare_runs
+from bench.report.compare import compare_runs, log_ratio
 from bench.report.comparison import Comparison
 from bench.report.difference import Difference
 from bench.report.effect import MEASURES, Effect
@@ -461,3 +462,21 @@ def test_within_a_run_pairs_on_two_machines_are_left_out() -> None:
     assert "1 pairs of fits were made on different machines and are left out" in result.notes
     with pytest.raises(IncomparableError, match="machines: "):
         compare_runs([*a, *on_machines(b, "two", "one")], by="backend")
+
+
+@pytest.mark.parametrize(
+    ("measure", "ratio"), [("wall_seconds", 1.5), ("ess_per_second", 1 / 1.5), ("cpu_per_gradient", 1.25)]
+)
+def test_fits_that_were_repeated_in_turn_are_compared_turn_by_turn(measure: str, ratio: float) -> None:
+    gradients: dict[str, Any] = {"warmup_gradients": 10, "gradients": 10}
+    a = simulated_record(wall_seconds=1.0, cpu_seconds=2.0, wall_repeats=[1.0] * 3, cpu_repeats=[2.0] * 3, **gradients)
+    busy: dict[str, Any] = {
+        "wall_repeats": [1.5, 9.0, 1.5],
+        "cpu_repeats": [2.5, 7.0, 2.5],
+        "wall_seconds": 4.0,
+        "cpu_seconds": 4.0,
+    }
+    assert math.exp(log_ratio(measure, a, simulated_record(**busy, **gradients))) == pytest.approx(ratio)
+    once = simulated_record(wall_seconds=4.0, cpu_seconds=4.0, **gradients)
+    of_means = {"wall_seconds": 4.0, "ess_per_second": 1 / 4, "cpu_per_gradient": 2.0}[measure]
+    assert math.exp(log_ratio(measure, a, once)) == pytest.approx(of_means)

@@ -186,9 +186,11 @@ def test_a_repeated_fit_has_the_mean_of_all_times_and_the_draws_of_one(
     replicates.again()
     record = replicates.end().record
     assert (record.repeats, record.cpu_seconds) == (3, 6.0)
+    assert record.cpu_repeats == [2.0, 4.0, 12.0]
+    assert record.wall_repeats == pytest.approx([took + (record.derive_seconds or 0.0) for took in (1.0, 2.0, 6.0)])
     assert record.wall_seconds == pytest.approx(3.0 + (record.derive_seconds or 0.0))
     once = replicates.make(0).record
-    assert (once.repeats, once.cpu_seconds) == (1, 10.0)
+    assert (once.repeats, once.cpu_seconds, once.cpu_repeats) == (1, 10.0, None)
     assert once.draws_digest == record.draws_digest
 
 
