@@ -4,11 +4,12 @@ Run it with ``python -m bench.report.aa_real RUN FOLDER...``: a run, and folders
 version was tried under two names (`--try stanli==0.24.0,FILE.whl`); it writes `reports/reference/aa-real.md`.
 """
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median, stdev
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from bench.records import Record, find_run, read_records
 from bench.report.aa import OUTPUT as SIMULATED
 from bench.report.aa import SEED, TABLES, Count, Power, claims
 from bench.report.aa_looks import WITHIN, in_turn
-from bench.report.compare import compare_runs
+from bench.report.compare import compare_runs, log_ratio
 from bench.report.outcome import outcome
 from bench.report.sequential import decide_runs
 
@@ -64,6 +65,8 @@ def slowed(record: Record, factor: float) -> Record:
         record,
         wall_seconds=factor * record.wall_seconds,
         cpu_seconds=record.cpu_seconds and factor * record.cpu_seconds,
+        wall_repeats=record.wall_repeats and [factor * seconds for seconds in record.wall_repeats],
+        cpu_repeats=record.cpu_repeats and [factor * seconds for seconds in record.cpu_repeats],
         ess_per_second=record.ess_per_second / factor,
     )
 
@@ -119,6 +122,8 @@ class Decided:
         Whose version it is.
     cases, made : int
         Of each table; the replicates of a case that there are.
+    spread : float
+        Standard deviation of the log ratio of a pair, in the CPU time of a gradient: the median over cases.
     tables, wrong : int
         How many; those with any false claim.
     decided : float
@@ -132,6 +137,7 @@ class Decided:
     backend: str
     cases: int
     made: int
+    spread: float
     tables: int
     wrong: int
     decided: float
@@ -177,9 +183,30 @@ def decide_twins(
         hits += any(
             row.kind == "slower" and (row.family, row.dataset, row.model, row.backend) == slow for row in planted.rows
         )
-    made_of_each = round(len(pairs) / len({key_of(record) for record, _ in pairs}))
-    backends = ", ".join(dict.fromkeys(record.backend for record, _ in pairs))
-    return Decided(backends, cases // tables, made_of_each, tables, wrong, decided / cases, fmean(replicates), hits)
+    logs: dict[tuple[str, ...], list[float]] = {}
+    for x_record, y_record in pairs:
+        if key_of(x_record) in every:
+            logs.setdefault(key_of(x_record), []).append(log_ratio("cpu_per_gradient", x_record, y_record))
+    return Decided(
+        backend=", ".join(dict.fromkeys(record.backend for record, _ in pairs)),
+        cases=cases // tables,
+        made=round(len(pairs) / len({key_of(record) for record, _ in pairs})),
+        spread=_spread(list(logs.values())),
+        tables=tables,
+        wrong=wrong,
+        decided=decided / cases,
+        replicates=fmean(replicates),
+        found=hits,
+    )
+
+
+def _cost(record: Record) -> float:
+    return math.log(record.cpu_per_gradient or math.nan)
+
+
+def _spread(logs: Sequence[Sequence[float]]) -> float:
+    """Return the median over cases of the standard deviation."""
+    return median(stdev(each) for each in logs)
 
 
 def report(
@@ -205,15 +232,15 @@ def report(
     cores, cpu = (first.environment.get(name, "unknown") for name in ("cores", "cpu"))
     yield "# How often verdicts are wrong, with real records"
     yield ""
-    yield f"Made with `python -m bench.report.aa_real RUN FOLDER...` (seed {seed}). {', '.join(versions)}; {cpu},"
-    yield f"{cores} cores, on which the test suite ran at the same time."
+    yield f"Made with `python -m bench.report.aa_real RUN FOLDER...` (seed {seed}); {cpu}, {cores} cores;"
+    yield f"{', '.join(versions)}."
     yield ""
     yield "## A run compared with itself: `hierbench compare`"
     yield ""
     yield f"A run of {len(table)} cases with {2 * count.replicates} replicates each on"
     yield f"{', '.join(dict.fromkeys(cell.dataset for cell in table))}. {tables} times the replicates of each case were"
-    yield f"divided by chance into halves of {count.replicates}, and these compared. A fit takes 0.05 to 0.3 seconds,"
-    yield "one after the other, so that a busy moment of the machine hits one and not the next."
+    yield f"divided by chance into halves of {count.replicates}, and these compared. The CPU time of a gradient varied"
+    yield f"by {_spread([list(map(_cost, cell.counted)) for cell in table]):.0%} between the fits of a case."
     yield ""
     yield "| what | result |"
     yield "|---|---|"
@@ -231,18 +258,19 @@ def report(
     yield "The same version was tried under two names, from the index and from a file, in turn as the command does it."
     yield "Both give the same draws. The two fits of each pair change sides by chance, and the table is looked at until"
     yield f"its cases are decided. Then one case of B is slowed down by {WITHIN:.0%}: is it found in {EARLY} fits?"
+    yield "Spread: of the ratio of a pair, in the CPU time of a gradient. All spreads are standard deviations."
     yield ""
     yield (
-        "| backend | cases | replicates there are | tables | with a false claim | cases decided "
+        "| backend | cases | replicates there are | spread | tables | with a false claim | cases decided "
         f"| replicates of a case | slower by {WITHIN:.0%}: found |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for a, b in twins:
         each = decide_twins(a, b, seed, tables)
         found = f"{each.found / each.tables:.1%}"
         yield (
-            f"| {each.backend} | {each.cases} | {each.made} | {each.tables} | {each.wrong} | {each.decided:.1%} "
-            f"| {each.replicates:.1f} | {found} |"
+            f"| {each.backend} | {each.cases} | {each.made} | {each.spread:.1%} | {each.tables} | {each.wrong} "
+            f"| {each.decided:.1%} | {each.replicates:.1f} | {found} |"
         )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bench.records import Record
+from bench.report.aa import simulated_record
 from bench.report.aa_looks import in_turn, look_again, two_versions
-from bench.report.aa_real import decide_twins
-from bench.report.compare import compare_runs
+from bench.report.aa_real import decide_twins, slowed
+from bench.report.compare import compare_runs, log_ratio
 from bench.report.effect import Effect
 from bench.report.outcome import asks_for_more, outcome
 from bench.report.sequential import LOOKS, decide_runs, spent, undecided
@@ -167,3 +168,11 @@ def test_a_version_that_was_tried_twice_is_decided_not_told_apart_and_found_when
     assert found.decided > 0.5
     assert 3 <= found.replicates <= 20
     assert found.found == 4
+
+
+def test_a_fit_that_is_slowed_down_is_so_in_each_of_its_repeats() -> None:
+    made = simulated_record(wall_seconds=2.0, cpu_seconds=3.0, wall_repeats=[1.0, 3.0], cpu_repeats=[2.0, 4.0])
+    other = slowed(made, 2.0)
+    assert (other.wall_seconds, other.cpu_seconds) == (4.0, 6.0)
+    assert (other.wall_repeats, other.cpu_repeats) == ([2.0, 6.0], [4.0, 8.0])
+    assert log_ratio("cpu_per_gradient", made, other) == pytest.approx(np.log(2))
