@@ -62,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--data", type=Path, metavar="FILE", help="your own table instead of a grid, CSV or Parquet")
     add("--group-column", metavar="NAME", help="its column of group labels")
     add("--value-column", metavar="NAME", help="its column of observations")
-    add("--model", metavar="NAMES", help="names of models, separated by commas (default: all; of grid quick: five)")
+    add("--model", metavar="NAMES", help="names of models, separated by commas (default: all; five of normal_means)")
     add("--backend", metavar="NAMES", help=f"of {','.join(BACKENDS)} (default: all that run here, but JAX's)")
     option = "also run an engine with an option, e.g. nutpie:adaptation=low_rank; may be repeated"
     add("--engine-option", action="append", default=[], metavar="E:O=V", help=option)
@@ -150,10 +150,12 @@ def _families(option: Callable[[str], Any]) -> tuple[list[tuple[Family, Sequence
         grid = option("grid") if option("grid") is not None and len(family.grids) > 1 else family.grids[0]
         if grid not in family.grids:
             raise UsageError(f"{family.name} has no grid {grid!r}; its grids are: {', '.join(family.grids)}")
-        short = family.by_default() if grid == family.grids[0] and option("model") is None else family
-        if others := [name for name in family.models if name not in short.models]:
-            notes.append(f"without {', '.join(others)}: left out by default; for these too: --model NAMES")
-        found.append((short, family.datasets(grid)))
+        if family.default_models and grid == family.grids[0] and option("model") is None:
+            called = [name for name in family.models if f"-{name}-" in (option("case") or "")]
+            every, family = family.models, family.only([*family.default_models, *called])
+            if others := [name for name in every if name not in family.models]:
+                notes.append(f"without {', '.join(others)}: left out unless --model names them")
+        found.append((family, family.datasets(grid)))
     return found, notes
 
 

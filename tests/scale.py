@@ -9,6 +9,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,13 +48,16 @@ def main() -> None:
         record = Replicates(case, Asked(overrides={"cores": 1}), workers, Equality(workers)).make(0).record
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "run", {})
-        began, cpu = time.perf_counter(), time.process_time()
-        for fit in _made(case, record, options.fits, options.workers):
-            keep(journal, fit)
-        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        with _empty_fits(case, record, options.fits, options.workers) as fits:
+            began, cpu = time.perf_counter(), time.process_time()
+            for fit in fits:
+                keep(journal, fit)
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         size = (journal.folder / "records.jsonl").stat().st_size
         print(f"{options.fits:,} fits, {options.workers} workers: {1000 * seconds / options.fits:.1f} ms a fit,")
-        print(f"of these {1000 * cpu / options.fits:.1f} ms of the client's CPU (its scheduler's with it)")
+        print(
+            f"of these {1000 * cpu / options.fits:.1f} ms of CPU in this process, that of a cluster's scheduler with it"
+        )
         print(f"journal: {size / options.fits:,.0f} bytes a fit")
         print(f"largest memory of the client: {_largest():.2f} GiB", flush=True)
         began, cpu = time.perf_counter(), time.process_time()
@@ -63,18 +67,21 @@ def main() -> None:
         journal.close()
 
 
-def _made(case: Case, record: Record, fits: int, workers: int) -> Iterator[Measured]:
-    """Yield empty fits: of a cluster, or of this process."""
+@contextmanager
+def _empty_fits(case: Case, record: Record, fits: int, workers: int) -> Iterator[Iterator[Measured]]:
+    """Give empty fits: of a cluster that has all jobs, or of this process."""
     if workers == 0:
-        yield from (empty(None, case, record, number) for number in range(fits))
+        yield (empty(None, case, record, number) for number in range(fits))
         return
-    local = LocalCluster(workers, threads_per_worker=1, memory_limit=0, dashboard_address=None)
-    on = Cluster(local.scheduler_address, [], say=print)
-    for first in range(0, fits, PER_DATASET):
-        on.add([Job(number, empty, (case, record, number)) for number in range(first, min(first + PER_DATASET, fits))])
-    yield from (answer.value for answer in on)
-    on.close()
-    local.close()
+    with LocalCluster(workers, threads_per_worker=1, memory_limit=0, dashboard_address=None) as local:
+        on = Cluster(local.scheduler_address, [], say=print)
+        try:
+            for first in range(0, fits, PER_DATASET):
+                numbers = range(first, min(first + PER_DATASET, fits))
+                on.add([Job(number, empty, (case, record, number)) for number in numbers])
+            yield (answer.value for answer in on)
+        finally:
+            on.close()
 
 
 def _largest() -> float:

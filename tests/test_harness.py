@@ -362,6 +362,8 @@ def test_the_default_run_is_60_fits_and_names_what_is_missing(tmp_path: Path) ->
     ids = [line for line in done.stdout.splitlines() if "<Function test_sample[" in line]
     assert len(ids) == len(set(ids))
     assert len([each for each in ids if "-pystan]" not in each]) == 60  # it is there where it is installed
+    case = "omega1-G50-n20-s41-finite_zerosum_centered-stanli"  # of a model that is left out, but named
+    assert f"<Function test_sample[{case}]" in bench(tmp_path, "--collect-only", "--case", case).stdout
 
 
 @pytest.mark.slow

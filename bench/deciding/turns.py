@@ -19,7 +19,7 @@ from bench.running.measure import Measured, keep
 from bench.running.place import Bench
 from bench.settings import Settings
 
-TOGETHER, REPEATS = 2.0, 20
+TOGETHER, FEWEST, REPEATS = 2.0, 3, 20
 """A short fit is repeated in all environments in turn, until it took so many seconds in each or was made so often.
 
 On a machine that others use, a fit of a tenth of a second tells how busy they were just then; turns that are as short
@@ -129,7 +129,8 @@ class TurnsHere(Turns):
         for case, there in turns.items():
             seconds = self._each(there, lambda fitter, case=case: fitter.begin(case, number))  # type: ignore[misc]
             longest = max((each for each in seconds.values() if each is not None), default=math.inf)
-            for _ in range(min(REPEATS, math.ceil(TOGETHER / longest)) - 1):
+            times = max(FEWEST, min(REPEATS, math.ceil(TOGETHER / longest))) if longest < TOGETHER else 1
+            for _ in range(times - 1):
                 self._each(there, lambda fitter: fitter.again())
             self._each(there, lambda fitter: fitter.end())
 

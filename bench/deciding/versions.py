@@ -50,8 +50,13 @@ def try_versions(
         If no environment could be made or none gave records, or there is no such cluster.
     """
     cluster = None if dask is None else cluster_for(matrix, dask, say)  # before a folder is made that would stay empty
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
+    except BaseException:
+        if cluster is not None:
+            cluster.close()
+        raise
     turns = TurnsHere(matrix, folder, say) if cluster is None else TurnsElsewhere(matrix, folder, say, cluster)
     trial = _Trial(matrix, turns, decide)
     try:

@@ -271,10 +271,16 @@ class Family(ABC):
     def datasets(self, grid: str) -> Sequence[Dataset]:
         """Return the datasets of a grid, one of `grids`."""
 
-    def by_default(self) -> "Family":
-        """Return the same family with its default models alone."""
+    def only(self, names: Collection[str]) -> "Family":
+        """Return the same family with some of its models alone.
+
+        Parameters
+        ----------
+        names : collection of str
+            Of these; the order stays that of the family.
+        """
         found = copy(self)
-        found.models = {name: self.models[name] for name in self.default_models or self.models}
+        found.models = {name: model for name, model in self.models.items() if name in names}
         return found
 
     def target(self, model: Model) -> Target:

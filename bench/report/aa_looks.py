@@ -25,7 +25,7 @@ Spread = Literal["alike", "mixed", "outliers", "shared"]
 
 OUTPUT = SIMULATED.with_name("aa-looks.md")
 CV = 0.01
-"""Spread of the CPU time of equal fits, on a busy machine with two cores."""
+"""Spread of the CPU time of equal fits on a quiet machine, and of the ratio of fits that were made in turn."""
 WITHIN = 0.05
 MOST = 20
 CONDITION = "slower:5%"

@@ -1,7 +1,8 @@
 """How often verdicts are wrong on real records: halves of the replicates of one run, and a version tried twice.
 
 Run it with ``python -m bench.report.aa_real RUN FOLDER...``: a run, and folders of `hierbench versions` in which one
-version was tried under two names (`--try stanli==0.24.0,FILE.whl`); it writes `reports/reference/aa-real.md`.
+version was tried under two names (``--try stanli==0.24.0,FILE.whl --replicates 20``, without `--decide`). It writes
+`reports/reference/aa-real.md`.
 """
 
 import math
@@ -13,7 +14,7 @@ from statistics import fmean, median, stdev
 
 import numpy as np
 
-from bench.cells import cells, key_of
+from bench.cells import Cell, cells, key_of
 from bench.deciding.matrix import Matrix
 from bench.deciding.turns import records_of
 from bench.deciding.versions import read_folder
@@ -124,8 +125,10 @@ class Decided:
         Of each table; the replicates of a case that there are.
     spread : float
         Standard deviation of the log ratio of a pair, in the CPU time of a gradient: the median over cases.
+    measured : int
+        False claims of the table as it was measured.
     tables, wrong : int
-        How many; those with any false claim.
+        How many tables of the same fits, the two of each pair having changed sides by chance; those with a false claim.
     decided : float
         Share of the cases that got a verdict.
     replicates : float
@@ -138,6 +141,7 @@ class Decided:
     cases: int
     made: int
     spread: float
+    measured: int
     tables: int
     wrong: int
     decided: float
@@ -153,7 +157,7 @@ def decide_twins(
     Parameters
     ----------
     a, b : sequence of Record
-        Of both, with the same seeds, and so with the same draws. The two fits of a pair change sides by chance.
+        Of both, with the same seeds, and so with the same draws. What is not healthy is left out.
     seed : int
         Of that chance, and of the choice of the case that is slowed down.
     tables : int
@@ -163,8 +167,13 @@ def decide_twins(
     """
     rng = np.random.default_rng(seed)
     twins = {record.key: record for record in b}
-    pairs = [(record, twins[record.key]) for record in a if record.key in twins]
     every = [cell.key for cell in cells(a) if cell.healthy]
+    pairs = [
+        (record, twin)
+        for record in a
+        if key_of(record) in every and (twin := twins.get(record.key)) is not None and _ranked(record) and _ranked(twin)
+    ]
+    measured, _ = in_turn([one for one, _ in pairs], [other for _, other in pairs])
     wrong = decided = cases = hits = 0
     replicates = []
     for _ in range(tables):
@@ -184,14 +193,14 @@ def decide_twins(
             row.kind == "slower" and (row.family, row.dataset, row.model, row.backend) == slow for row in planted.rows
         )
     logs: dict[tuple[str, ...], list[float]] = {}
-    for x_record, y_record in pairs:
-        if key_of(x_record) in every:
-            logs.setdefault(key_of(x_record), []).append(log_ratio("cpu_per_gradient", x_record, y_record))
+    for one, other in pairs:
+        logs.setdefault(key_of(one), []).append(log_ratio("cpu_per_gradient", one, other))
     return Decided(
         backend=", ".join(dict.fromkeys(record.backend for record, _ in pairs)),
         cases=cases // tables,
         made=round(len(pairs) / len({key_of(record) for record, _ in pairs})),
         spread=_spread(list(logs.values())),
+        measured=sum(claims([*measured.rows, *measured.pooled])),
         tables=tables,
         wrong=wrong,
         decided=decided / cases,
@@ -200,13 +209,19 @@ def decide_twins(
     )
 
 
-def _cost(record: Record) -> float:
-    return math.log(record.cpu_per_gradient or math.nan)
+def _ranked(record: Record) -> bool:
+    """Whether it is healthy and both clock and gradients were counted."""
+    return record.healthy and record.cpu_per_gradient is not None
+
+
+def _costs(cell: Cell) -> list[float]:
+    """Return the logs of the CPU seconds of a gradient."""
+    return [math.log(cost) for record in cell.counted if (cost := record.cpu_per_gradient)]
 
 
 def _spread(logs: Sequence[Sequence[float]]) -> float:
     """Return the median over cases of the standard deviation."""
-    return median(stdev(each) for each in logs)
+    return median(stdev(each) for each in logs if len(each) > 1)
 
 
 def report(
@@ -240,7 +255,7 @@ def report(
     yield f"A run of {len(table)} cases with {2 * count.replicates} replicates each on"
     yield f"{', '.join(dict.fromkeys(cell.dataset for cell in table))}. {tables} times the replicates of each case were"
     yield f"divided by chance into halves of {count.replicates}, and these compared. The CPU time of a gradient varied"
-    yield f"by {_spread([list(map(_cost, cell.counted)) for cell in table]):.0%} between the fits of a case."
+    yield f"by {_spread(list(map(_costs, table))):.0%} between the fits of a case."
     yield ""
     yield "| what | result |"
     yield "|---|---|"
@@ -256,21 +271,26 @@ def report(
     yield "## A version against itself: `hierbench versions --decide 5%`"
     yield ""
     yield "The same version was tried under two names, from the index and from a file, in turn as the command does it."
-    yield "Both give the same draws. The two fits of each pair change sides by chance, and the table is looked at until"
-    yield f"its cases are decided. Then one case of B is slowed down by {WITHIN:.0%}: is it found in {EARLY} fits?"
+    yield "Both give the same draws. The table is looked at until its cases are decided: as it was measured, and again"
+    yield f"{tables} times, with the two fits of each pair on sides that chance decides. In each of these one case of B"
+    yield f"is then slowed down by {WITHIN:.0%}: is it found in {EARLY} fits?"
     yield "Spread: of the ratio of a pair, in the CPU time of a gradient. All spreads are standard deviations."
     yield ""
+    made = dict.fromkeys(f"{name} {number}" for a, _ in twins for r in a[:1] for name, number in r.versions.items())
+    yield f"Versions: {', '.join(made)}."
+    yield ""
     yield (
-        "| backend | cases | replicates there are | spread | tables | with a false claim | cases decided "
+        "| backend | cases | replicates there are | spread | false claims, as measured | tables | with a false claim "
+        "| cases decided "
         f"| replicates of a case | slower by {WITHIN:.0%}: found |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for a, b in twins:
         each = decide_twins(a, b, seed, tables)
         found = f"{each.found / each.tables:.1%}"
         yield (
-            f"| {each.backend} | {each.cases} | {each.made} | {each.spread:.1%} | {each.tables} | {each.wrong} "
-            f"| {each.decided:.1%} | {each.replicates:.1f} | {found} |"
+            f"| {each.backend} | {each.cases} | {each.made} | {each.spread:.1%} | {each.measured} | {each.tables} "
+            f"| {each.wrong} | {each.decided:.1%} | {each.replicates:.1f} | {found} |"
         )
 
 

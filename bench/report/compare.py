@@ -116,22 +116,33 @@ def compare_runs(
     )
 
 
-def log_ratio(measure: str, a: Record, b: Record) -> float:
-    """Log of the ratio B/A of a pair of fits in a measure.
+def log_of_means(measure: str, a: Record, b: Record) -> float:
+    """Log of the ratio B/A of what two records have in a measure.
 
-    Where both were repeated in turn, the ratio of their times is the median over the pairs of neighbours: a busy moment
-    of the machine is then a pair or two of many, where it would be most of what the means differ by.
+    Parameters
+    ----------
+    measure, a, b : str, Record, Record
+        As in `log_ratio`; the fits may be of different cases.
+    """
+    return math.log(getattr(b, measure) / getattr(a, measure))
+
+
+def log_ratio(measure: str, a: Record, b: Record) -> float:
+    """Log of the ratio B/A of a pair of fits of two versions, in a measure.
+
+    Where both were made equally often, it was in turn. Then the ratio of their times is the median over the turns: a
+    busy moment of the machine is one or two turns of many, where it would be most of what the means differ by.
 
     Parameters
     ----------
     measure : str
-        A positive number of both: key of `MEASURES`.
+        Key of `MEASURES`; positive in both.
     a, b : Record
         Of the same replicate.
 
     Examples
     --------
-    Of three times as many seconds in one of three turns nothing is left.
+    A turn that took twice as long as the others changes nothing.
 
     >>> from bench.report.aa import simulated_record
     >>> a = simulated_record(wall_seconds=1.0, wall_repeats=[1.0, 1.0, 1.0])
@@ -139,7 +150,7 @@ def log_ratio(measure: str, a: Record, b: Record) -> float:
     >>> round(math.exp(log_ratio("wall_seconds", a, b)), 6)
     1.5
     """
-    found = math.log(getattr(b, measure) / getattr(a, measure))
+    found = log_of_means(measure, a, b)
     clock = CLOCKS.get(measure)
     if clock is None:
         return found
@@ -175,7 +186,8 @@ def _row(match: Match, by: By) -> Difference:
             x, y = ([getattr(record, measure) or 0.0 for record in side] for side in sides)
             if min(x, default=0) > 0 and min(y, default=0) > 0:
                 if pairs:
-                    rounds = {p.replicate: log_ratio(measure, p, q) for p, q in zip(*sides, strict=True)}
+                    ratio = log_ratio if by == "version" else log_of_means
+                    rounds = {p.replicate: ratio(measure, p, q) for p, q in zip(*sides, strict=True)}
                     effects.append(Effect(measure, mean_of(list(rounds.values())), pairs=rounds))
                 else:
                     effects.append(Effect(measure, welch(x, y)))

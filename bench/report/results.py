@@ -156,7 +156,7 @@ def fields(every: Records) -> Iterator[Field]:
     )
     yield _own("wall_seconds", REAL, "s", "from the call to all draws of all chains in memory")
     yield _own("cpu_seconds", REAL, "s", "user and system seconds of the worker and all that it starts, over that time")
-    yield _each("repeats", WHOLE, "", "fits with the same seed that both are the mean of", lambda r: r.repeats)
+    yield _each("repeats", WHOLE, "", "fits with the same seed that both times are the mean of", lambda r: r.repeats)
     yield _own("prepare_seconds", REAL, "s", "the build of this posterior, not part of the wall time")
     yield _own("prepare_cpu_seconds", REAL, "s", "CPU seconds of the build")
     yield _own("prepare_cache", TEXT, "", "what served the build")

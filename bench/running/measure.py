@@ -216,6 +216,15 @@ class Replicates:
         except WorkerError as error:
             self._status, self._reason = error.status, str(error)
 
+    def _repeats(self) -> dict[str, list[float]]:
+        """Return the times of each fit, where one was made several times."""
+        if len(self._spent) == 1:
+            return {}
+        return {
+            "wall_repeats": [each.seconds for each in self._spent],
+            "cpu_repeats": [each.cpu_seconds for each in self._spent],
+        }
+
     def _measured(self) -> tuple[Fit, dict[str, Any]]:
         """Fetch the fit and return it, with the fields of its record."""
         case, number, peak = self.case, self._number, self._worker.peak_memory
@@ -227,6 +236,7 @@ class Replicates:
         measured: dict[str, Any] = {
             "wall_seconds": fmean(spent.seconds for spent in self._spent),
             "cpu_seconds": advanced(fmean(spent.cpu_seconds for spent in self._spent)),
+            **self._repeats(),
             "peak_memory": peak or None,
             "draws_digest": digest(fit),
             "environment": {**environment(), "device": fit.device},
@@ -241,9 +251,8 @@ class Replicates:
             draws = case.family.derive(case.model, case.dataset, fit.draws, rngs[0])
             measured["derive_seconds"] = time.perf_counter() - began
             measured["wall_seconds"] += measured["derive_seconds"]
-            if len(self._spent) > 1:
-                measured["wall_repeats"] = [each.seconds + measured["derive_seconds"] for each in self._spent]
-                measured["cpu_repeats"] = [each.cpu_seconds for each in self._spent]
+            if "wall_repeats" in measured:
+                measured["wall_repeats"] = [each + measured["derive_seconds"] for each in measured["wall_repeats"]]
             wanted = target.quantities or tuple(self._equality.common(case.model, case.dataset))
             shown = {name: draws[name] for name in wanted if name in draws}
             truth = case.family.truth(case.model.target, case.dataset)

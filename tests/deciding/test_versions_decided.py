@@ -118,7 +118,7 @@ def test_only_undecided_cases_are_fitted_again_and_the_sides_take_turns(
     assert "geometric mean over all 6 cases" in (folder / "versions.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("seconds", "times"), [(0.4, 5), (0.001, turns.REPEATS), (60.0, 1), (None, 1)])
+@pytest.mark.parametrize(("seconds", "times"), [(0.4, 5), (1.5, 3), (0.001, turns.REPEATS), (60.0, 1), (None, 1)])
 def test_short_fits_are_repeated_on_both_sides_in_turn(
     seconds: float | None, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -480,3 +480,27 @@ def test_fits_that_were_repeated_in_turn_are_compared_turn_by_turn(measure: str,
     once = simulated_record(wall_seconds=4.0, cpu_seconds=4.0, **gradients)
     of_means = {"wall_seconds": 4.0, "ess_per_second": 1 / 4, "cpu_per_gradient": 2.0}[measure]
     assert math.exp(log_ratio(measure, a, once)) == pytest.approx(of_means)
+
+
+def test_a_busy_turn_moves_no_verdict_of_versions_and_none_is_a_turn_of_another_case() -> None:
+    runs = {}
+    for run, factor in (("a", 1.0), ("b", 1.2)):
+        times = [
+            [factor * (9.0 if run == "b" and turn == number % 3 else 1.0) for turn in range(3)] for number in range(5)
+        ]
+        runs[run] = [
+            simulated_record(
+                run=run, model=model, replicate=number, seed=number, draws_digest=str(number),
+                wall_seconds=sum(each) / 3, cpu_seconds=sum(each) / 3, wall_repeats=each, cpu_repeats=each,
+            )
+            for model in ("m", "n")
+            for number, each in enumerate(times)
+        ]  # fmt: skip
+    for row in compare_runs(runs["a"], runs["b"]).rows:
+        assert {effect.measure: effect.ratio for effect in row.effects} == pytest.approx(
+            {"wall_seconds": 1.2, "cpu_per_gradient": 1.2}
+        )
+        assert all(list(effect.pairs.values()) == pytest.approx([math.log(1.2)] * 5) for effect in row.effects)
+    mixed = [record for record in runs["a"] if record.model == "m"] + [r for r in runs["b"] if r.model == "n"]
+    (row,) = compare_runs(mixed, by="model", reference="m", anyway=True).rows
+    assert row.effects[0].ratio == pytest.approx(1.2 * 11 / 3)
