@@ -45,7 +45,7 @@ def only_run(runs: Path) -> Path:
 EVERY = ",".join(MODELS)
 
 
-@pytest.mark.parametrize("models", ["marginal,centered", pytest.param(EVERY, marks=pytest.mark.slow, id="every one")])
+@pytest.mark.parametrize("models", ["centered", pytest.param(EVERY, marks=pytest.mark.slow, id="every one")])
 def test_a_smoke_run_measures_models_prints_and_records(models: str, tmp_path: Path) -> None:
     runs, stored = tmp_path / "runs", tmp_path / "stored.json"
     asked = ("--grid", "smoke", *FAST, *(() if models == EVERY else ("--model", models)))

@@ -127,6 +127,7 @@ def test_planted_defect_is_refused_by_nutpie(check: Check) -> None:
     assert_refused(check(plant(defect, MODELS[defect.models[0]]), UNBALANCED, "nutpie"), defect)
 
 
+@pytest.mark.slow
 def test_defect_in_the_leading_program_is_refused_without_a_reference(check: Check) -> None:
     defect = next(defect for defect in DEFECTS if (defect.language, defect.name) == ("stan", "lost log(omega)"))
     broken = plant(defect, MODELS["zerosum_centered"])

@@ -240,8 +240,9 @@ def grid(name: str) -> tuple[Groups, ...]:
     Parameters
     ----------
     name : str
-        One of `GRIDS`: `smoke` (one dataset), `quick` (three), `thread` (the nine of the public forum thread that
-        this project starts from), `full` (those, unbalanced groups, other group sizes and other data seeds).
+        One of `GRIDS`: `smoke` (one dataset), `quick` (that, 50 groups, and 50 groups with a small omega), `thread`
+        (the nine of the public forum thread that this project starts from), `full` (those, unbalanced groups, other
+        group sizes and other data seeds).
 
     Raises
     ------
@@ -251,7 +252,7 @@ def grid(name: str) -> tuple[Groups, ...]:
     if name == "smoke":
         return (normal_means(1.0, [20] * 5),)
     if name == "quick":
-        return tuple(normal_means(omega, [20] * n_groups) for omega, n_groups in ((0.1, 5), (0.1, 50), (1.0, 50)))
+        return tuple(normal_means(omega, [20] * n_groups) for omega, n_groups in ((1.0, 5), (0.1, 50), (1.0, 50)))
     if name == "thread":
         return tuple(normal_means(omega, [20] * n_groups) for omega in (0.1, 1.0, 10.0) for n_groups in (5, 50, 500))
     if name == "full":

@@ -78,7 +78,7 @@ def test_one_id_is_one_dataset_over_all_grids() -> None:
 
 def test_ids_are_stable() -> None:
     assert [dataset.id for dataset in grid("quick")] == [
-        "omega0.1-G5-n20-s41",
+        "omega1-G5-n20-s41",
         "omega0.1-G50-n20-s41",
         "omega1-G50-n20-s41",
     ]
