@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.cells import Cell, cells, geometric_mean
 from bench.deciding.pages import BOLD, CPU, best, cpu_seconds, listing, origin, ratio, show_ess, show_rate
-from bench.families.varying_slopes.data import ALPHA, BETA, GAMMA, SIGMA, TAU_ALPHA, TAU_BETA, Lines, grid
+from bench.families.varying_slopes.data import ALPHA, BETA, GAMMA, SIGMA, TAU_ALPHA, TAU_BETA, X_SD, Lines, grid
 from bench.families.varying_slopes.exact import KNOWN, exact_lines
 from bench.families.varying_slopes.forms import FORMS, MODELS
 from bench.records import Record
@@ -71,7 +71,9 @@ def _two_slopes() -> Iterator[str]:
         "Least-squares slopes of one line through all observations, and within groups; then exact posterior means of "
         "beta with 94 % intervals, by quadrature, no sampler involved. `independent` takes the intercepts to have "
         "nothing to do with x; `between` has a slope gamma for the groups' means of x, so that beta is the slope "
-        f"within groups ({BETA:g} in the data) and beta + gamma that between them ({BETA + GAMMA:g})."
+        f"within groups ({BETA:g} in the data) and beta + gamma that between them. The data have {BETA + GAMMA:g} "
+        f"between the true means of the groups, which is a gamma of {GAMMA:g}. The model sees means of 20 values of x, "
+        f"whose errors make that {GAMMA / (1 + X_SD**2 / 20):.2f}."
     )
     yield ""
     yield "| G | through all | within groups | beta, `independent` | beta, `between` | gamma, `between` |"
@@ -138,8 +140,9 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
     yield (
         "Given the scales all lines are jointly normal, so they integrate out: the sizes, means and least-squares "
         "slopes of the groups and the residuals are all that the likelihood needs. The lines are drawn afterwards, "
-        "exactly. Effective draws of the slowest quantity by second, of the best other form that targets the same "
-        f"posterior and of `{MARGINAL}`, and the seconds that {ENOUGH} of them take:"
+        "exactly. Effective draws of the slowest quantity by second of a whole fit, of the best other form that "
+        f"targets the same posterior and of `{MARGINAL}`; then the seconds from the start of a fit until there are "
+        f"{ENOUGH}, the whole warm-up included:"
     )
     yield ""
     heads = ("best other form", f"`{MARGINAL}`", "ratio", f"s to {ENOUGH}, other", f"s to {ENOUGH}, `{MARGINAL}`")

@@ -116,6 +116,8 @@ class Lines(Groups):
 
 TAU_ALPHA, TAU_BETA, SIGMA = 0.3, 0.3, 0.5
 ALPHA, BETA, GAMMA = 1.0, -0.6, 1.4
+X_SD = 0.7
+"""Of x within groups."""
 
 
 def simpson(sizes: Sequence[int], seed: int = 17, *, centred: bool = False) -> Lines:
@@ -150,7 +152,7 @@ def simpson(sizes: Sequence[int], seed: int = 17, *, centred: bool = False) -> L
     x, y = [], []
     for size in sizes:
         mean, z_alpha, z_beta = rng.standard_normal(3)
-        at = mean + 0.7 * rng.standard_normal(size)
+        at = mean + X_SD * rng.standard_normal(size)
         line = ALPHA + GAMMA * mean + TAU_ALPHA * z_alpha + (BETA + TAU_BETA * z_beta) * at
         y.append(line + SIGMA * rng.standard_normal(size))
         x.append(at - at.mean() if centred else at)
