@@ -278,7 +278,7 @@ def report(
     yield "Both give the same draws. The table is looked at until its cases are decided: as it was measured, and again"
     yield f"{tables} times, with the two fits of each pair on sides that chance decides. These tables share one set of"
     yield "fits, so that they agree with a chance of 1 % but can't prove it. In each of them one case of B is then made"
-    yield f"slower by {WITHIN:.0%}; the last column says how often it was called so by the look after {EARLY} replicates."
+    yield f"slower by {WITHIN:.0%}; the last column says how often it was called so in the look at {EARLY} replicates."
     yield "Spread: of the ratio of a pair, in the CPU time of a gradient. All spreads are standard deviations."
     yield ""
     made = dict.fromkeys(f"{name} {number}" for a, _ in twins for r in a[:1] for name, number in r.versions.items())
