@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -21,8 +22,8 @@ MAX_COLUMNS, MAX_LINES = 12, 24
 """Datasets and models of a matrix."""
 MAX_NUMBERS = 12
 """Marks of a panel that have room for their numbers."""
-CELL, TALL, NAMES = 47, 27, 168
-"""Width and height of a cell, and the room for the names of models."""
+CELL, TALL, NAMES, LETTER = 47, 27, 168, 8
+"""Width and height of a cell, and the room for the names of models and for a letter of a heading."""
 
 
 def backends(answer: Answer) -> Figure | None:
@@ -168,25 +169,27 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
     }
     top = 32 + HEADING
     parts = [text(4, 13, title, "title"), text(NAMES - 6, top - 5, sizes, "tick", "end")]
-    groups = [group for group, _ in columns]
-    width = NAMES + CELL * len(columns)
-    for i, (group, (head, _)) in enumerate(columns):
-        if group and (i == 0 or groups[i - 1] != group):
-            parts.append(text(NAMES + CELL * i + 2, top - 19, group, "heading"))
-            width = max(width, NAMES + CELL * i + 8 * len(group))
-        parts.append(text(NAMES + CELL * (i + 0.5), top - 5, head, "tick", "middle"))
+    left, lefts = float(NAMES), []
+    for group, inside in groupby(columns, key=lambda column: column[0]):
+        heads = [head for _, (head, _) in inside]
+        if group:
+            parts.append(text(left + 2, top - 19, group, "heading"))
+        for i, head in enumerate(heads):
+            lefts.append(left + CELL * i)
+            parts.append(text(left + CELL * (i + 0.5), top - 5, head, "tick", "middle"))
+        left += max(CELL * len(heads), LETTER * len(group))
     y = float(top)
     for league in leagues:
         if len(leagues) > 1:
             parts.append(text(4, y + 12.5, league_words(league), "heading"))
             y += HEADING
         for model in names[league]:
-            inside = [text(NAMES - 6, y + TALL / 2 + 3.5, model, "row")]
-            for i, (_, (_, here)) in enumerate(columns):
-                inside += _cell(model, [row for row in here if row.league == league], NAMES + CELL * i, y)
-            parts.append(tag("g", *inside, data_model=model))
+            cells = [text(NAMES - 6, y + TALL / 2 + 3.5, model, "row")]
+            for x, (_, (_, here)) in zip(lefts, columns, strict=True):
+                cells += _cell(model, [row for row in here if row.league == league], x, y)
+            parts.append(tag("g", *cells, data_model=model))
             y += TALL
-    return Panel(title, width + 6, round(y) + 6, Markup("").join(parts))
+    return Panel(title, round(left) + 6, round(y) + 6, Markup("").join(parts))
 
 
 def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Markup]:
