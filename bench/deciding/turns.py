@@ -1,5 +1,6 @@
 """Environments that fit in turn: those of this machine, or of the machines of a cluster."""
 
+import json
 import math
 import tempfile
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from bench.deciding.decide import Key
 from bench.deciding.environments import make_environments
 from bench.deciding.fitter import Fitter, LostError
 from bench.deciding.matrix import Combination, Matrix
+from bench.files import write
 from bench.records import Journal, Record, RunError, read_records, read_run
 from bench.report.page import write_report
 from bench.running.cluster import Cluster, Job
@@ -20,7 +22,10 @@ from bench.running.place import Bench
 from bench.settings import Settings
 
 TOGETHER, FEWEST, REPEATS = 2.0, 3, 20
-"""A short fit is repeated in all environments in turn, until it took so many seconds in each or was made so often.
+"""A fit of fewer seconds than the first is repeated in all environments in turn, until it took as many in each.
+
+It is made at least as often as the second says, so that a median can pass over a busy moment, and at most as often as
+the third.
 
 On a machine that others use, a fit of a tenth of a second tells how busy they were just then; turns that are as short
 as that hit all versions alike.
@@ -36,7 +41,8 @@ class Turns(ABC):
     matrix : Matrix
         What to try.
     folder : Path
-        Of the records, with a folder for each combination; what is there is gone on with.
+        Of the records, with a folder for each combination, and of `versions.json`, which says what is tried. Made if it
+        is missing; what is there is gone on with.
     say : callable
         Prints a line of progress.
 
@@ -48,6 +54,8 @@ class Turns(ABC):
 
     def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None]) -> None:
         self.matrix, self.folder, self.say = matrix, folder, say
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
         self.notes: list[str] = []
 
     @property
@@ -161,24 +169,6 @@ class TurnsHere(Turns):
         self._fitters.pop(combination, None)
 
 
-def cluster_for(matrix: Matrix, address: str, say: Callable[[str], None]) -> Cluster:
-    """Connect to a cluster whose machines can run as many chains at once as the fits have.
-
-    Parameters
-    ----------
-    matrix, say : Matrix, callable
-        As in `Turns`.
-    address : str
-        As in `Cluster`.
-
-    Raises
-    ------
-    RunError
-        If there is no such cluster.
-    """
-    return Cluster(address, [], chains=Settings().override(**matrix.overrides).parallel_chains, say=say)
-
-
 class TurnsElsewhere(Turns):
     """Turns on the machines of a cluster: all environments of a replicate on one machine, so that they compare.
 
@@ -188,24 +178,25 @@ class TurnsElsewhere(Turns):
     ----------
     matrix, folder, say : Matrix, Path, callable
         As in `Turns`; the records of each machine are a run of their own.
-    cluster : Cluster
-        That of `cluster_for`; it is closed with the turns.
+    address : str
+        As in `Cluster`.
 
     Raises
     ------
     RunError
-        If it can't make the environments.
+        If there is no such cluster, or it can't make the environments.
     """
 
-    def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], cluster: Cluster) -> None:
-        """Have the environments made on one machine; the others make them when it is their turn."""
-        super().__init__(matrix, folder, say)
+    def __init__(self, matrix: Matrix, folder: Path, say: Callable[[str], None], address: str) -> None:
+        """Connect, and have the environments made on one machine; the others make them when it is their turn."""
+        chains = Settings().override(**matrix.overrides).parallel_chains
+        self._cluster = Cluster(address, [], chains=chains, say=say)  # first: without it there is to be no folder
         self._journals: dict[Path, Journal] = {}
         self._made_with: dict[Combination, Any] = {}
         self._machines: dict[Key, str] = {}
-        self._cluster = cluster
         self._cases: dict[Combination, list[Key]] = {}
         try:
+            super().__init__(matrix, folder, say)
             for combination in matrix.combinations:
                 for run in runs_of(folder / combination.folder):
                     self._made_with.setdefault(combination, read_run(run)["backends"])

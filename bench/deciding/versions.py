@@ -7,8 +7,7 @@ from pathlib import Path
 from bench.deciding.decide import Decide, Key, in_rounds
 from bench.deciding.environments import CHECKOUT, ROOT
 from bench.deciding.matrix import Combination, Matrix
-from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, cluster_for, records_of
-from bench.files import write
+from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, records_of
 from bench.records import Record, RunError, new_run_id
 from bench.report.compare import ALPHA, compare_runs
 from bench.report.comparison import Comparison
@@ -49,15 +48,7 @@ def try_versions(
     RunError
         If no environment could be made or none gave records, or there is no such cluster.
     """
-    cluster = None if dask is None else cluster_for(matrix, dask, say)  # before a folder is made that would stay empty
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder / "versions.json", json.dumps(matrix.to_dict(), indent=1) + "\n")
-    except BaseException:
-        if cluster is not None:
-            cluster.close()
-        raise
-    turns = TurnsHere(matrix, folder, say) if cluster is None else TurnsElsewhere(matrix, folder, say, cluster)
+    turns = TurnsHere(matrix, folder, say) if dask is None else TurnsElsewhere(matrix, folder, say, dask)
     trial = _Trial(matrix, turns, decide)
     try:
         if decide is None:

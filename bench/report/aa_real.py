@@ -252,8 +252,9 @@ def report(
     yield ""
     yield "## A run compared with itself: `hierbench compare`"
     yield ""
-    yield "False verdicts are rare. But fits of 0.05 to 0.3 seconds that are made once each, on a machine that others"
-    yield "use, vary so much that a slow-down is rarely found. To compare versions, take `hierbench versions`, below."
+    took = sorted(fmean(record.wall_seconds or 0.0 for record in cell.counted) for cell in table if cell.counted)
+    yield f"Here each fit is made once, and takes {took[0]:.2g} to {took[-1]:.2g} seconds: too short for a machine that"
+    yield "others use. To compare versions, take `hierbench versions`, below, which repeats such fits in turn."
     yield ""
     yield f"A run of {len(table)} cases with {2 * count.replicates} replicates each on"
     yield f"{', '.join(dict.fromkeys(cell.dataset for cell in table))}. {tables} times the replicates of each case were"

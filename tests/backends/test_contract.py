@@ -376,7 +376,7 @@ def test_own_starts_work(name: str, worker: Worker, fits: Fits) -> None:
     assert worker.fetch() is None
 
 
-def test_two_chains_at_once_are_those_one_after_the_other(fits: Fits) -> None:
+def test_two_chains_at_once_are_those_one_after_the_other_and_every_clock_runs(fits: Fits) -> None:
     fit, seconds = fits.make("zerosum_centered", 7, replace(SETTINGS, cores=2))
     assert all(np.array_equal(draws, fits["zerosum_centered", 7].draws[name]) for name, draws in fit.draws.items())
     assert 0 <= fit.extraction_seconds < seconds

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -24,7 +24,7 @@ from bench.deciding.versions import try_versions
 from bench.records import Journal, Record, RunError, read_records, read_run
 from bench.report.aa import simulated_record
 from bench.running import cluster
-from bench.running.cluster import Answer, Cluster, Job
+from bench.running.cluster import Answer, Job
 from bench.running.environment import usable_cores
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
@@ -112,10 +112,11 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], tuple[TurnsEl
     """Turns on two machines."""
     fake_environments(monkeypatch)
     monkeypatch.setattr(turns, "Fitter", OneSide)
+    monkeypatch.setattr(turns, "Cluster", Machines)
 
     def made(folder: Path) -> tuple[TurnsElsewhere, list[str]]:
         said: list[str] = []
-        return TurnsElsewhere(MATRIX, folder, said.append, cast(Cluster, Machines())), said
+        return TurnsElsewhere(MATRIX, folder, said.append, "tcp://head:8786"), said
 
     return made
 
