@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.bias import bound, graded_together
 from bench.records import Record
-
-Floats = NDArray[np.float64]
 
 SD_ERROR = 10.0
 """How many times larger the error of an sd is taken than that of a normal sample with the same ESS.

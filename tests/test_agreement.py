@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from bench.agreement import judged
+from bench.arrays import Floats
 from bench.cells import cells
 from bench.records import Record
 from bench.report.aa import simulated_record
 from bench.report.compare import compare_runs
 from bench.report.tables import summarise
 
-Floats = NDArray[np.float64]
 ELEMENTS = 20
 ENGINES = ("stanli", "pymc", "nutpie", "cmdstan")
 

@@ -10,13 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bench.arrays import Bools, Floats, Ints
 from bench.families.base import Data, DataError, Model, Program, Values
 from bench.settings import Settings
 
-Floats = NDArray[np.float64]
 Cache = Literal["none", "built", "disk", "memory"]
 Default = Literal["always", "where installed", "never"]
 LANGUAGES = {"stan": "Stan", "pymc": "PyMC"}
@@ -75,15 +72,15 @@ class Fit:
     """
 
     draws: dict[str, Floats]
-    divergent: NDArray[np.bool_]
-    saturated: NDArray[np.bool_]
-    gradients: NDArray[np.int64]
-    depth: NDArray[np.int64]
+    divergent: Bools
+    saturated: Bools
+    gradients: Ints
+    depth: Ints
     energy: Floats
     log_density: Floats
     acceptance: Floats
     step_size: Floats
-    warmup_gradients: NDArray[np.int64]
+    warmup_gradients: Ints
     extraction_seconds: float
     warmup_seconds: Floats | None = None
     sampling_seconds: Floats | None = None

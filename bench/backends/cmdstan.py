@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Backend, Cache, EngineOption, Fit, compiler, installed
 from bench.backends.stan_program import StanPosterior, fortran
 from bench.families.base import Data, Model, Program, Values
@@ -23,8 +23,6 @@ from bench.settings import Settings
 
 if TYPE_CHECKING:
     import cmdstanpy
-
-Floats = NDArray[np.float64]
 
 
 class CmdStan(Backend):

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import EngineOption, Fit, installed
 from bench.backends.nutpie_sampler import OPTIONS, STOCK, NutpieSampled
 from bench.backends.pymc_engine import PyMCEngine
@@ -16,8 +16,6 @@ from bench.backends.pymc_program import PyMCMaps, build, swappable
 from bench.families.base import Data, Model, Values
 from bench.origin import package_version
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 
 class Nutpie(PyMCEngine):

@@ -11,13 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import EngineOption, Fit, Posterior
 from bench.families.base import Values
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 STOCK = Settings(chains=6, warmup=400, draws=1000, target_accept=0.8, max_treedepth=10)
 """nutpie's own defaults."""

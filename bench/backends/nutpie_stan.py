@@ -9,15 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Backend, Cache, Description, installed
 from bench.backends.nutpie_sampler import OPTIONS, STOCK, NutpieSampled
 from bench.backends.stan_program import StanPosterior, flat_shapes, fortran, to_json
 from bench.families.base import Data, Model, Program
 from bench.origin import package_version
-
-Floats = NDArray[np.float64]
 
 
 class NutpieStan(Backend):

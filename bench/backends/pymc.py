@@ -7,16 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import EngineOption, Fit, compiler, installed
 from bench.backends.pymc_engine import PyMCEngine
 from bench.backends.pymc_program import PyMCMaps, build, compiled_files, compiles_c, has_compiler, numba_for_c
 from bench.families.base import Data, Model, Values
 from bench.origin import package_version
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 MODES = {"NUMBA": "Numba", "C": "PyTensor C"}
 """PyTensor's modes, and what compiles in them.

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from packaging.requirements import Requirement
 
+from bench.arrays import Floats
 from bench.backends.base import EngineOption, Fit, installed
 from bench.backends.pymc_engine import PyMCEngine
 from bench.backends.pymc_program import PyMCMaps, build
@@ -20,7 +20,6 @@ from bench.families.base import Data, DataError, Model, Values
 from bench.origin import package_version
 from bench.settings import Settings
 
-Floats = NDArray[np.float64]
 LogDensity = Callable[[Any], Any]
 JAX = "jax>=0.10"
 """The oldest with which the engines here were seen to work."""

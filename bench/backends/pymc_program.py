@@ -11,8 +11,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Description, Posterior
 from bench.backends.stan_program import StanMaps, plain
 from bench.families.base import Data, DataError, Model, Program, Values
@@ -20,7 +20,6 @@ from bench.families.base import Data, DataError, Model, Program, Values
 if TYPE_CHECKING:
     import pymc as pm
 
-Floats = NDArray[np.float64]
 
 Compile = Callable[[list[Any], list[Any]], Callable[..., Any]]
 

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Backend, Fit, compiler, installed
 from bench.backends.stan_program import StanPosterior, natural, plain
 from bench.families.base import Data, Model, Program, Values
 from bench.origin import package_version
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 
 class PyStan(Backend):

@@ -7,12 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Description, Posterior
 from bench.families.base import Data, DataError, Program, Values
 
-Floats = NDArray[np.float64]
 Shape = tuple[int, ...]
 
 _BLOCK = re.compile(

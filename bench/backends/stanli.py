@@ -6,15 +6,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Backend, Cache, EngineOption, Fit, installed
 from bench.backends.stan_program import StanPosterior, plain
 from bench.families.base import Data, Model, Program, Values
 from bench.origin import package_version
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 
 class Stanli(Backend):

@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Fit
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 ACCEPTANCE = 0.1
 """How far below the target the mean acceptance may lie: adaptation is noisy, and misses by less."""

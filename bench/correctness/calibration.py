@@ -17,17 +17,14 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats, Ints
 from bench.backends.base import Backend
 from bench.correctness.truth import elements
 from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model
 from bench.files import write
 from bench.running.isolation import Worker
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 RANKED = 99
 """Draws of a posterior among which a parameter is ranked: 100 possible ranks."""

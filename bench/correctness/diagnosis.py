@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Fit
 from bench.bias import BIASED, bound
 from bench.correctness import diagnostics
@@ -15,8 +15,6 @@ from bench.correctness.grading import grade, seconds_to_error
 from bench.correctness.health import MAX_RHAT, health
 from bench.correctness.truth import PROBABILITIES, Truth, elements
 from bench.records import Quantity
-
-Floats = NDArray[np.float64]
 
 STATED_ERROR = 0.01
 """Monte Carlo error of a posterior mean, in posterior standard deviations, for `seconds_to_error`."""

@@ -8,10 +8,9 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtri
 
-Floats = NDArray[np.float64]
+from bench.arrays import Bools, Floats
 
 TAIL = (0.05, 0.95)
 ROUNDING = 1e-13
@@ -20,7 +19,7 @@ ROUNDING = 1e-13
 _ARVIZ_1 = int(version("arviz").split(".")[0]) >= 1
 
 
-def constant(draws: Floats) -> NDArray[np.bool_]:
+def constant(draws: Floats) -> Bools:
     """Tell which elements never vary, but for rounding, as the diagonal of a correlation matrix.
 
     They say nothing of convergence. One that is constant within each chain and differs between chains does vary.

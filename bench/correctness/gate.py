@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Bools, Floats
 from bench.correctness.places import Found, Place
 from bench.families.base import Values
 
-Floats = NDArray[np.float64]
 Kind = Literal["same", "numerics", "different", "unknown"]
 
 TOLERANCE = 1e-9
@@ -83,7 +82,7 @@ class Visits:
     """
 
     positions: Floats
-    typical: NDArray[np.bool_]
+    typical: Bools
     places: list[Place]
     found: list[Found]
     reached: list[Values]
@@ -150,7 +149,7 @@ class Verdict:
         return f"{told}: {'; '.join(self.reasons)}"
 
 
-def positions(dimension: int, typical: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def positions(dimension: int, typical: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Bools]:
     """Choose positions and directions.
 
     Parameters
@@ -451,7 +450,7 @@ def _depends(
     visits: Visits,
     at: int,
     densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
-    usable: NDArray[np.bool_],
+    usable: Bools,
 ) -> dict[str, float]:
     """Vary one parameter at a time and return those that the difference depends on, the largest change first."""
     pool = [i for i in np.flatnonzero(usable & visits.typical) if i != at][:4] or [
@@ -468,7 +467,7 @@ def _depends(
     return dict(sorted(change.items(), key=lambda item: -item[1]))
 
 
-def _empty(a: Floats, b: Floats, typical: NDArray[np.bool_], names: tuple[str, str]) -> list[str]:
+def _empty(a: Floats, b: Floats, typical: Bools, names: tuple[str, str]) -> list[str]:
     """Say where one side has no density among the typical places of the other one."""
     reasons = []
     for mine, other, (has, lacks) in ((a, b, names), (b, a, names[::-1])):

@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.bias import bound
 from bench.correctness.diagnostics import ROUNDING, constant, ess
 from bench.correctness.truth import PROBABILITIES, Truth, elements
-
-Floats = NDArray[np.float64]
 
 MOST_KURTOSIS = 5.0  # of a quantity whose sd is graded
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.families.base import Values
-
-Floats = NDArray[np.float64]
 
 STEP = 1e-3
 """Distance of the values on a line, on the unconstrained scale: the error of the derivative is of its fourth power."""

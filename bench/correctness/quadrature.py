@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr, sici, wrightomega
 
-Floats = NDArray[np.float64]
+from bench.arrays import Floats
 
 DROP = 40.0  # a grid ends where the log density is this far below its maximum
 REACH = (-5.0, 30.0)  # of t: a scale from exp(-153) to exp(30) units

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.correctness.diagnostics import constant, ess
 from bench.correctness.truth import PROBABILITIES, Truth
-
-Floats = NDArray[np.float64]
 
 
 def truth_from_draws(draws: Mapping[str, Floats], source: str = "") -> Truth:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bench.arrays import Floats
 
 PROBABILITIES = (0.03, 0.5, 0.97)
 

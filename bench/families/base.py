@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.correctness.truth import Truth
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,7 +20,6 @@ STAN = next(path for path in (Path(__file__).parent.parent / "stan", ROOT / "sta
 """The Stan programs: inside the package where it was installed from a wheel, beside it in a checkout."""
 PYMC = ROOT / "pymc_models"
 
-Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
 """Parameters by the names that the Stan program gives them, in constrained space, in their declared shapes."""
 Data = Mapping[str, Any]

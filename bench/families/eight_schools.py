@@ -18,7 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.correctness.quadrature import Axis, Floats, Marginal, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
+from bench.arrays import Floats
+from bench.correctness.quadrature import Axis, Marginal, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
 from bench.correctness.truth import PROBABILITIES, Truth
 from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model, Target, Values
 

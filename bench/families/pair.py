@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.correctness.reference_draws import truth_from_draws
 from bench.correctness.truth import Truth
 from bench.families.base import Data, DataError, Dataset, Family, Model, Program, Target, check_file
-
-Floats = NDArray[np.float64]
 
 FILES = ("model.stan", "model.py", "data.json", "pair.toml")
 FEWEST_DRAWS = 4

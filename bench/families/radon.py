@@ -22,13 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.correctness.diagnostics import ess, mcse, rhat
 from bench.correctness.truth import PROBABILITIES, Truth, elements
 from bench.families.base import LOG_LIKELIHOOD, Data, Dataset, Family, Model, Target, Values
-
-Floats = NDArray[np.float64]
 
 FOLDER = Path(__file__).parent / "data"
 REFERENCE = FOLDER / "radon_reference.json"

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
-from numpy.typing import NDArray
 
-from bench.families.base import DataError, Dataset, Floats, check_file
-
-Ints = NDArray[np.int64]
+from bench.arrays import Floats, Ints
+from bench.families.base import DataError, Dataset, check_file
 
 MAX_ROWS = 5_000_000
 MAX_BYTES = 2 * 2**30

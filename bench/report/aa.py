@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.records import Record
 from bench.report.compare import ALPHA, compare_runs
 from bench.report.comparison import Comparison
@@ -20,7 +20,6 @@ from bench.report.difference import Difference
 from bench.report.outcome import outcome
 from bench.report.statistics import Contrast, holm, moderate
 
-Floats = NDArray[np.float64]
 Noise = Literal["log-normal", "Student t, 3 df", "outliers"]
 
 OUTPUT = Path(__file__).parents[2] / "reports" / "reference" / "aa.md"

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from bench.arrays import Floats
 from bench.cells import Cell, cells
 from bench.records import Record
 from bench.report.effect import LEVEL
 from bench.report.matching import conditions
 from bench.report.statistics import mean_of, welch
-
-Floats = NDArray[np.float64]
 
 SHORTEST = 3
 """Runs on each side of a step: one odd run, or two, are none."""

@@ -13,11 +13,11 @@ from itertools import combinations
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import chdtri, fdtrc, fdtri, ndtri, polygamma, psi, stdtr, stdtrit
 
-Floats = NDArray[np.float64]
+from bench.arrays import Floats, Ints
 
 MIN_POOL = 6
 """Contrasts that must be there before one may borrow the spread of the others."""
@@ -364,7 +364,7 @@ def _permutation_p(a: Floats, b: Floats) -> float:
 
 
 @cache
-def _divisions(n: int, total: int) -> NDArray[np.int64]:
+def _divisions(n: int, total: int) -> Ints:
     """Return the indices of the first part, in all divisions or, where they are many, in `PERMUTATIONS` random ones."""
     if math.comb(total, n) <= 10 * PERMUTATIONS:
         return np.array(list(combinations(range(total), n)))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Bools, Floats
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
@@ -132,7 +132,7 @@ def write_unhealthy(source: Path, records: Sequence[Record], folder: Path, say: 
         write(page_of(folder, record), text)
 
 
-def read_worst(path: Path, record: Record) -> tuple[str, NDArray[np.float64], NDArray[np.bool_]]:
+def read_worst(path: Path, record: Record) -> tuple[str, Floats, Bools]:
     """Return the name of the slowest element, its draws, and which transitions were divergent, of shape (chain, draw).
 
     It is the one that the record names. Where its draws were not kept, since it is drawn after sampling, it is the
@@ -179,7 +179,7 @@ def _slowest(posterior: "xarray.Dataset") -> tuple[str, tuple[int, ...]]:
     return min(found)[1:]
 
 
-def picture(title: str, name: str, draws: NDArray[np.float64], divergent: NDArray[np.bool_]) -> Picture:
+def picture(title: str, name: str, draws: Floats, divergent: Bools) -> Picture:
     """Draw one quantity.
 
     Parameters
@@ -210,7 +210,7 @@ def picture(title: str, name: str, draws: NDArray[np.float64], divergent: NDArra
     return Picture(title, PLOTS[title], f"data:image/png;base64,{data}", "")
 
 
-def _plot(title: str, name: str, draws: NDArray[np.float64], divergent: NDArray[np.bool_]) -> None:
+def _plot(title: str, name: str, draws: Floats, divergent: Bools) -> None:
     """Make the figure, with ArviZ 0.23 or 1.x."""
     arviz = _arviz()
     groups: dict[str, Any] = {"posterior": {name: draws}, "sample_stats": {"diverging": divergent}}

@@ -7,16 +7,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends import BACKENDS
 from bench.backends.base import LANGUAGES, Backend, Description
 from bench.correctness.gate import TYPICAL, Verdict, Visits, beyond, jacobians, judge, supports, visit, written
 from bench.correctness.places import Found, Place, follow_reference
 from bench.families.base import DataError, Dataset, Family, Model, Values
 from bench.running.isolation import Worker, WorkerError, Workers
-
-Floats = NDArray[np.float64]
 
 LEADERS = ("stanli", "pymc")
 """The backends that lead for their language, and the order in which they are asked."""

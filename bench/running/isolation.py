@@ -17,17 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, cast
 
-import numpy as np
 import psutil
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Backend, Description, Fit
 from bench.correctness.places import Found, Place
 from bench.families.base import Dataset, Model, Values
 from bench.running.worker import Prepared, Spent
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 

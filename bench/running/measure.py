@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.backends.base import Backend, Fit
 from bench.correctness.audit import audit, malformed, permuted, replayed
@@ -21,8 +20,6 @@ from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
 from bench.running.worker import Spent
 from bench.settings import Asked, fit_seed
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,14 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Backend, Cache, Description, Fit, Posterior
 from bench.correctness import places
 from bench.correctness.places import Found, Place
 from bench.families.base import Data, Model, Values
 from bench.running.cpu import cpu_seconds
 from bench.settings import Settings
-
-Floats = NDArray[np.float64]
 
 TRIES = 100
 """Starts that are tried until one has a finite density, as Stan does."""

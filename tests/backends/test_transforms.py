@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends.base import Posterior
 from bench.backends.pymc import PyMC
 from bench.backends.stanli import Stanli
@@ -15,8 +15,6 @@ from bench.correctness import places
 from bench.correctness.gate import Verdict, jacobians, judge, supports, visit
 from bench.correctness.places import Found, Place
 from bench.families.base import Model, Program, Values
-
-Floats = NDArray[np.float64]
 
 
 class Side:

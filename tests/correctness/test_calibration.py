@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.backends import BACKENDS
 from bench.backends.base import Backend, Description
 from bench.correctness import calibration
@@ -135,7 +135,7 @@ def test_the_log_likelihood_of_draws_is_that_of_each(family: Family) -> None:
         assert every[at] - every[0, 0] == pytest.approx(direct - first)
 
 
-def density(family: Family, dataset: Dataset, values: Mapping[str, NDArray[np.float64]]) -> float:
+def density(family: Family, dataset: Dataset, values: Mapping[str, Floats]) -> float:
     """Log density of the data, observation by observation."""
     if isinstance(dataset, Groups):
         return float(stats.norm.logpdf(dataset.y, values["mu_g"][dataset.group], values["sigma"]).sum())

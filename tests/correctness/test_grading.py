@@ -5,17 +5,15 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.bias import bound
 from bench.correctness.grading import Grade, grade, seconds_to_error
 from bench.correctness.truth import Truth
 from bench.families.normal_means import SCALARS, NormalMeans
 from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import ExactPosterior, exact_posterior
-
-Floats = NDArray[np.float64]
 
 DATASET = normal_means(1.0, [20] * 5)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from bench.arrays import Floats
 from bench.backends.stanli import Stanli, StanliPosterior
 from bench.correctness.places import (
     OFFSETS,
@@ -19,7 +20,7 @@ from bench.correctness.places import (
     inside,
     lead,
 )
-from bench.families.base import Floats, Model, Program, Values
+from bench.families.base import Model, Program, Values
 
 
 class Gamma:

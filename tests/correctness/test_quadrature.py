@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from bench.correctness.quadrature import REACH, Axis, Floats, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
+from bench.arrays import Floats
+from bench.correctness.quadrature import REACH, Axis, NormalMixture, ScaleMarginal, axis_of, log_density_of_t
 
 SCALES = {
     "half-normal": stats.halfnorm(scale=3.0),

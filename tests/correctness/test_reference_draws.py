@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.correctness.grading import bound, grade
 from bench.correctness.reference_draws import truth_from_draws
 from bench.correctness.truth import PROBABILITIES, Truth
-from bench.families.base import Floats
 
 NAMES = ("normal", "skewed", "tailed")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pymc as pm
 import stanli
 
-from bench.families.base import Dataset, Floats, Model, Values
+from bench.arrays import Floats
+from bench.families.base import Dataset, Model, Values
 
 
 def pymc_model(family: str, model: Model, dataset: Dataset) -> pm.Model:

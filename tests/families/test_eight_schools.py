@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.correctness.diagnostics import ess
 from bench.correctness.truth import PROBABILITIES
-from bench.families.base import LOG_LIKELIHOOD, Dataset, Floats
+from bench.families.base import LOG_LIKELIHOOD, Dataset
 from bench.families.eight_schools import SIGMA, EightSchools, Y
 from tests.families.densities import differences, pymc_model, shapes, stan_model
 

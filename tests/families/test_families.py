@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pytest
 
+from bench.arrays import Floats
 from bench.backends import BACKENDS
 from bench.backends.base import LANGUAGES, Description
 from bench.correctness.diagnosis import diagnose
 from bench.correctness.truth import elements
-from bench.families.base import LOG_LIKELIHOOD, PYMC, ROOT, STAN, Dataset, Family, Floats, Model, Values
+from bench.families.base import LOG_LIKELIHOOD, PYMC, ROOT, STAN, Dataset, Family, Model, Values
 from bench.families.registry import FAMILIES
 from bench.running.equality import Equality, compare_names
 from bench.running.isolation import Workers

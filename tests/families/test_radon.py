@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.correctness.quadrature import Marginal, NormalMixture, ScaleMarginal, axis_of
 from bench.correctness.truth import PROBABILITIES, Truth
-from bench.families.base import LOG_LIKELIHOOD, Data, Floats
+from bench.families.base import LOG_LIKELIHOOD, Data
 from bench.families.radon import (
     COEFFICIENT_SD,
     REFERENCE,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.backends import BACKENDS
 from bench.backends.base import Backend, Fit, Posterior
 from bench.backends.blackjax import BlackJAX
@@ -24,7 +24,7 @@ from bench.backends.stanli import Stanli
 from bench.families.base import Data, Model, Values
 from bench.settings import Settings
 
-Density = tuple[float, NDArray[np.float64]]
+Density = tuple[float, Floats]
 """A log density and its gradient."""
 
 STAGE_FILE = "HIERBENCH_TEST_STAGE"

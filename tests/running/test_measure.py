@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.arrays import Floats
 from bench.backends import BACKENDS
-from bench.families.base import Dataset, Family, Floats, Model
+from bench.families.base import Dataset, Family, Model
 from bench.families.eight_schools import EightSchools
 from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.arrays import Floats
 from bench.backends.base import Fit
 from bench.backends.stanli import Stanli
-from bench.families.base import Data, Floats, Model, Program, Values
+from bench.families.base import Data, Model, Program, Values
 from bench.running.worker import TRIES, Session
 from bench.settings import Settings
 from tests.running.processes import ROOT

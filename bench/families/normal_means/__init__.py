@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.correctness.truth import PROBABILITIES, Truth
 from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model, Target, Values
 from bench.families.normal_means.data import GRIDS, Groups, grid
@@ -15,8 +15,6 @@ from bench.families.normal_means.exact import ExactPosterior, exact_posterior
 from bench.families.normal_means.forms import FORMS, MODELS, standardised
 from bench.families.normal_means.recovered import recover_mu, recover_mu_g, reweighted_population_mean
 from bench.families.normal_means.reference import log_density_and_gradient
-
-Floats = NDArray[np.float64]
 
 SCALARS = ("mu", "sigma", "omega")
 TARGETS = {name: Target(name, (*SCALARS, "mu_g"), SCALARS) for name in ("superpopulation", "finite_population")}

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bench.arrays import Floats, Ints
 from bench.families.base import Data, DataError, Dataset
 from bench.families.tables import read_frame, sorted_columns, table_id
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 FURTHEST, NEAREST = 1e100, 1e-100
 """Observations beyond these overflow when they are squared, or vanish."""

@@ -14,12 +14,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from bench.arrays import Floats
 from bench.correctness.quadrature import REACH, Axis, Marginal, NormalMixture, ScaleMarginal, blocks, box
 from bench.families.normal_means.data import Groups
-
-Floats = NDArray[np.float64]
 
 SIGMA_PRIOR_SD, OMEGA_PRIOR_SD = 1.0, 10.0  # of the half-normals; the prior of mu is N(0, 1)
 TOLERANCE = 1e-6  # the grid is fine enough when the error it states is below this

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.families.base import Model, Values
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

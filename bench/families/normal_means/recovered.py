@@ -17,12 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.correctness.diagnostics import mcse
 from bench.families.normal_means.data import Groups
-
-Floats = NDArray[np.float64]
 
 PROBABILITIES = (0.03, 0.5, 0.97)
 

@@ -5,7 +5,8 @@ Independent of any sampler, written from the mathematics of the models and not f
 
 import numpy as np
 
-from bench.families.base import Floats, Values
+from bench.arrays import Floats
+from bench.families.base import Values
 from bench.families.normal_means.data import Groups
 from bench.families.normal_means.forms import Form
 

@@ -14,8 +14,9 @@ from typing import cast
 
 import numpy as np
 
+from bench.arrays import Floats
 from bench.correctness.truth import Truth
-from bench.families.base import Dataset, Family, Floats, Model, Target, Values
+from bench.families.base import Dataset, Family, Model, Target, Values
 from bench.families.varying_slopes.data import GRIDS, Lines, grid
 from bench.families.varying_slopes.exact import KNOWN, exact_lines
 from bench.families.varying_slopes.forms import EFFECTS, FORMS, MODELS, lines, standardised

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.families.base import DataError, Floats
+from bench.arrays import Floats
+from bench.families.base import DataError
 from bench.families.normal_means.data import FURTHEST, NEAREST, Groups
 from bench.families.tables import read_frame, sorted_columns, table_id
 

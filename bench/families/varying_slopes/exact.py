@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.correctness.quadrature import REACH, Axis, Floats, Marginal, NormalMixture, ScaleMarginal, blocks, box
+from bench.arrays import Floats
+from bench.correctness.quadrature import REACH, Axis, Marginal, NormalMixture, ScaleMarginal, blocks, box
 from bench.correctness.truth import PROBABILITIES, Truth, elements
 from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.recovered import recover_lines

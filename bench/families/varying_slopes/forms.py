@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.families.base import Floats, Model, Values
+from bench.arrays import Floats
+from bench.families.base import Model, Values
 
 Kind = Literal["centered", "noncentered", "marginal"]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bench.families.base import Floats
+from bench.arrays import Floats
 from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.reference import VARIANCE
 

@@ -6,7 +6,8 @@ of 2 x 2 for each group, where these condition one number on the other.
 
 import numpy as np
 
-from bench.families.base import Floats, Values
+from bench.arrays import Floats
+from bench.families.base import Values
 from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.forms import EFFECTS, Form
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.families.base import Floats
+from bench.arrays import Floats
 from bench.families.normal_means.theory import CLEAR, Estimate, Theory
 from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.exact import KNOWN, SCALES, exact_lines

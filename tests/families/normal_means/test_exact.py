@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.families.normal_means import exact
 from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import ExactPosterior, exact_posterior
-
-Floats = NDArray[np.float64]
 
 POSTERIORS = ("superpopulation", "finite_population")
 SCALARS = ("mu", "sigma", "omega")

@@ -5,14 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
+from bench.arrays import Floats
 from bench.families.base import Values
 from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.data import normal_means
 from bench.families.normal_means.forms import FORMS, MODELS, standardised
-
-Floats = NDArray[np.float64]
 
 FAMILY = NormalMeans()
 DATASET = normal_means(1.0, [3, 1, 4, 2, 20])

@@ -4,15 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import integrate, linalg, stats
 
+from bench.arrays import Floats
 from bench.families.normal_means.data import Groups, normal_means
 from bench.families.normal_means.exact import exact_posterior
 from bench.families.normal_means.forms import FORMS, Form, standardised
 from bench.families.normal_means.reference import log_density_and_gradient
-
-Floats = NDArray[np.float64]
 
 DATASETS = {
     "balanced": normal_means(1.0, [20] * 5),

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from bench.families.base import Floats
+from bench.arrays import Floats
 from bench.families.varying_slopes.data import Lines, simpson
 from bench.families.varying_slopes.exact import ExactLines, exact_lines
 

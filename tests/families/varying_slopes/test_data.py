@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.families.base import DataError, Floats
+from bench.arrays import Floats
+from bench.families.base import DataError
 from bench.families.varying_slopes.data import BETA, GAMMA, Lines, simpson
 
 GROUP = np.repeat(np.arange(3), 4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.arrays import Floats
 from bench.correctness.truth import PROBABILITIES
-from bench.families.base import Floats
 from bench.families.varying_slopes import exact
 from bench.families.varying_slopes.data import Lines, simpson
 from bench.families.varying_slopes.exact import KNOWN, SCALES, exact_lines

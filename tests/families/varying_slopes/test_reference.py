@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from bench.families.base import Floats, Model, Values
+from bench.arrays import Floats
+from bench.families.base import Model, Values
 from bench.families.varying_slopes import VaryingSlopes
 from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.forms import FORMS, MODELS, Form
