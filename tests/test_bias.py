@@ -22,7 +22,7 @@ def fits(shift: float, seed: int, count: int = 20) -> list[Record]:
     found = []
     for number in range(count):
         draws = fit(exact, rng)
-        result = grade({"mu": draws["mu"] + shift * exact.sd("mu"), "sigma": draws["sigma"]}, truth(1.0))
+        result = grade({"mu": draws["mu"] + shift * exact.marginals["mu"].sd, "sigma": draws["sigma"]}, truth(1.0))
         kept = {"z": dict(result.z), "fewest": result.fewest, "biased": result.biased}
         found.append(simulated_record(replicate=number, grade=kept))
     return found

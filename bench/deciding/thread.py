@@ -20,20 +20,20 @@ def exact_table() -> Iterator[dict[str, object]]:
     for dataset in grid("thread"):
         for posterior in POSTERIORS:
             exact = exact_posterior(dataset, posterior)
-            for name in ("mu", "sigma", "omega"):
-                low, high = exact.hdi(name, 0.94)
+            for name, marginal in exact.marginals.items():
+                low, high = marginal.hdi(0.94)
                 yield {
                     "dataset": dataset.id,
                     "digest": dataset.digest[:16],
                     "posterior": posterior,
                     "quantity": name,
-                    "mean": f"{exact.mean(name):.6f}",
-                    "sd": f"{exact.sd(name):.6f}",
+                    "mean": f"{marginal.mean:.6f}",
+                    "sd": f"{marginal.sd:.6f}",
                     "hdi_3%": f"{low:.6f}",
                     "hdi_97%": f"{high:.6f}",
-                    "q3": f"{exact.quantile(name, 0.03):.6f}",
-                    "q50": f"{exact.quantile(name, 0.5):.6f}",
-                    "q97": f"{exact.quantile(name, 0.97):.6f}",
+                    "q3": f"{marginal.quantile(0.03):.6f}",
+                    "q50": f"{marginal.quantile(0.5):.6f}",
+                    "q97": f"{marginal.quantile(0.97):.6f}",
                     "log_evidence": f"{exact.log_evidence:.6f}",
                 }
 
@@ -128,9 +128,9 @@ def _mu() -> Iterator[str]:
 
 def _mu_row(dataset: Groups) -> str:
     def interval(posterior: str) -> str:
-        exact = exact_posterior(dataset, posterior)
-        low, high = exact.hdi("mu", 0.94)
-        return f"{exact.mean('mu'):.3f} ({low:.3f} to {high:.3f})"
+        mu = exact_posterior(dataset, posterior).marginals["mu"]
+        low, high = mu.hdi(0.94)
+        return f"{mu.mean:.3f} ({low:.3f} to {high:.3f})"
 
     omega, n_groups = dataset.generated_with["omega"], dataset.n_groups
     q = omega**2 / n_groups

@@ -187,7 +187,7 @@ def test_a_dent_in_a_tenth_of_the_posterior_is_found_by_pymc(window: int, check:
 def tenth(model: Model, number: int) -> tuple[float, float]:
     """Ends of a tenth of the posterior of omega."""
     exact = exact_posterior(BALANCED, model.target)
-    ends = [0.0, *(exact.quantile("omega", k / 10) for k in range(1, 10)), 1e6]
+    ends = [0.0, *(exact.marginals["omega"].quantile(k / 10) for k in range(1, 10)), 1e6]
     return ends[number], ends[number + 1]
 
 

@@ -73,8 +73,8 @@ def test_a_z_score_is_the_error_in_its_own_units() -> None:
     exact, rng = posterior(1.0), np.random.default_rng(3)
     draws = fit(exact, rng)
     result = grade(draws, truth(1.0), SCALARS)
-    error = exact.sd("omega") / np.sqrt(result.ess["omega"])
-    assert result.z["omega mean"] == pytest.approx((draws["omega"].mean() - exact.mean("omega")) / error)
+    error = exact.marginals["omega"].sd / np.sqrt(result.ess["omega"])
+    assert result.z["omega mean"] == pytest.approx((draws["omega"].mean() - exact.marginals["omega"].mean) / error)
     assert result.z["mu_g[2] mean"] == pytest.approx(
         (draws["mu_g"][..., 2].mean() - exact.mu_g_mean[2]) / (exact.mu_g_sd[2] / np.sqrt(4000)), rel=0.1
     )

@@ -91,7 +91,7 @@ class NormalMeans(Family):
         groups = cast(Groups, dataset)
         found = reweighted_population_mean(draws["mu"], draws["omega"], groups.n_groups, rng)
         exact = _exact(groups, "superpopulation")
-        z = (found.mean - exact.mean("mu")) / (exact.sd("mu") / np.sqrt(found.ess))
+        z = (found.mean - exact.marginals["mu"].mean) / (exact.marginals["mu"].sd / np.sqrt(found.ess))
         return {"population_mean": {**asdict(found), "z": float(z)}}
 
     def simulate(self, target: str, rng: np.random.Generator) -> tuple[Dataset, Mapping[str, float]]:
@@ -129,7 +129,7 @@ def _truth(dataset: Groups, target: str) -> Truth:
     mean, sd, fourth = (np.array([getattr(each, what) for each in marginals.values()]) for what in _MOMENTS)
     quantiles = np.full((len(PROBABILITIES), len(marginals)), np.nan)
     for column, name in enumerate(SCALARS):
-        quantiles[:, column] = [exact.quantile(name, p) for p in PROBABILITIES]
+        quantiles[:, column] = [exact.marginals[name].quantile(p) for p in PROBABILITIES]
     return Truth("exact", list(marginals), mean, sd, fourth, quantiles, source="exact posterior, by quadrature")
 
 

@@ -14,10 +14,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from bench.arrays import Floats
 from bench.correctness.quadrature import REACH, Axis, Marginal, NormalMixture, ScaleMarginal, blocks, box
+from bench.correctness.truth import PROBABILITIES
 from bench.families.normal_means.data import Groups
 
 SIGMA_PRIOR_SD, OMEGA_PRIOR_SD = 1.0, 10.0  # of the half-normals; the prior of mu is N(0, 1)
@@ -124,60 +124,6 @@ class ExactPosterior:
     _axes: tuple[Axis, Axis]
     _log_density: Floats  # of (u, v) at the nodes
 
-    def mean(self, name: str) -> float:
-        """Posterior mean of a scalar."""
-        return self.marginals[name].mean
-
-    def sd(self, name: str) -> float:
-        """Posterior sd of a scalar."""
-        return self.marginals[name].sd
-
-    def quantile(self, name: str, p: float) -> float:
-        """Value of a scalar below which lies probability p.
-
-        Parameters
-        ----------
-        name : str
-            `mu`, `sigma` or `omega`.
-        p : float
-            In (0, 1).
-        """
-        return self.marginals[name].quantile(p)
-
-    def hdi(self, name: str, prob: float = 0.94) -> tuple[float, float]:
-        """Highest-density interval of a scalar.
-
-        Parameters
-        ----------
-        name : str
-            `mu`, `sigma` or `omega`.
-        prob : float, default 0.94
-            Its probability, in (0, 1).
-
-        Returns
-        -------
-        (float, float)
-            Its ends.
-        """
-        return self.marginals[name].hdi(prob)
-
-    def cdf(self, name: str, x: ArrayLike) -> Floats:
-        """Probability that a scalar is at most x.
-
-        Parameters
-        ----------
-        name : str
-            `mu`, `sigma` or `omega`.
-        x : float or array
-            Where.
-
-        Returns
-        -------
-        array
-            Of the shape of x.
-        """
-        return self.marginals[name].cdf(x)
-
     def group(self, g: int) -> Marginal:
         """Distribution of the mean of group g, counted from 0."""
         groups, given, (weight, sigma, omega) = self._groups, self._given, self._nodes
@@ -278,7 +224,7 @@ class ExactPosterior:
         group_means, group_sds = np.abs(np.subtract(self._means_and_sds, half._means_and_sds)) / self.mu_g_sd
         change["mean"] = max(float(group_means.max()), *(abs(a.mean - b.mean) / a.sd for a, b in pairs))
         change["sd"] = max(float(group_sds.max()), *(abs(a.sd - b.sd) / a.sd for a, b in pairs))
-        change["quantile"] = max(abs(a.quantile(p) - b.quantile(p)) / a.sd for a, b in pairs for p in (0.03, 0.5, 0.97))
+        change["quantile"] = max(abs(a.quantile(p) - b.quantile(p)) / a.sd for a, b in pairs for p in PROBABILITIES)
         return change
 
     @cached_property
@@ -327,10 +273,10 @@ def exact_posterior(dataset: Groups, posterior: str) -> ExactPosterior:
     Examples
     --------
     >>> from bench.families.normal_means.data import normal_means
-    >>> exact = exact_posterior(normal_means(1.0, [20] * 5), "superpopulation")
-    >>> round(exact.mean("omega"), 3), round(exact.sd("omega"), 3)
+    >>> omega = exact_posterior(normal_means(1.0, [20] * 5), "superpopulation").marginals["omega"]
+    >>> round(omega.mean, 3), round(omega.sd, 3)
     (1.314, 0.829)
-    >>> round(float(exact.cdf("omega", exact.quantile("omega", 0.25))), 6)
+    >>> round(float(omega.cdf(omega.quantile(0.25))), 6)
     0.25
     """
     groups = _Groups(dataset, posterior)

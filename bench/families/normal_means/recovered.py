@@ -20,9 +20,8 @@ import numpy as np
 
 from bench.arrays import Floats
 from bench.correctness.diagnostics import mcse
+from bench.correctness.truth import PROBABILITIES
 from bench.families.normal_means.data import Groups
-
-PROBABILITIES = (0.03, 0.5, 0.97)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def look(dataset: Groups, centre: float = 0.0, scale: float = 1.0) -> Seen:
     low, middle, high = np.quantile(ratio, (0.03, 0.5, 0.97))
 
     def estimate(name: str) -> Estimate:
-        return Estimate(*(scale * exact.quantile(name, p) for p in (0.5, 0.03, 0.97)))
+        return Estimate(*(scale * exact.marginals[name].quantile(p) for p in (0.5, 0.03, 0.97)))
 
     n = float(np.median(sizes))
     return Seen(

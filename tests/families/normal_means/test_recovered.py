@@ -33,10 +33,10 @@ def test_superpopulation_draws_give_its_mu(dataset: Groups) -> None:
     m, omega = (x.reshape(4, -1) for x in (draws["mu_g"].mean(axis=1), draws["omega"]))
     mu = recover_mu(m, omega, dataset.n_groups, rng)
     assert mu.shape == m.shape
-    assert stats.kstest(mu.ravel()[::20], lambda x: result.cdf("mu", x)).pvalue > 1e-3
-    assert mu.mean() == pytest.approx(result.mean("mu"), abs=4 * result.sd("mu") / 200)
+    assert stats.kstest(mu.ravel()[::20], lambda x: result.marginals["mu"].cdf(x)).pvalue > 1e-3
+    assert mu.mean() == pytest.approx(result.marginals["mu"].mean, abs=4 * result.marginals["mu"].sd / 200)
     covariance = np.cov(mu.ravel(), omega.ravel()) - np.cov(draws["mu"], draws["omega"])
-    assert abs(covariance[0, 1]) < 8 * result.sd("mu") * result.sd("omega") / 200
+    assert abs(covariance[0, 1]) < 8 * result.marginals["mu"].sd * result.marginals["omega"].sd / 200
 
 
 @EACH
@@ -46,13 +46,15 @@ def test_reweighted_finite_population_draws_give_the_superpopulation_mu(dataset:
     draws = finite.draws(40_000, rng)
     mu, omega = (draws[name].reshape(4, -1) for name in ("mu", "omega"))
     found = reweighted_population_mean(mu, omega, dataset.n_groups, rng)
-    mean, sd = superpopulation.mean("mu"), superpopulation.sd("mu")
+    mean, sd = superpopulation.marginals["mu"].mean, superpopulation.marginals["mu"].sd
     assert 400 < found.ess < 45_000
     error = sd / np.sqrt(found.ess)
     assert found.mean == pytest.approx(mean, abs=4 * error)
     assert found.sd == pytest.approx(sd, abs=8 * error)
     for p, value in found.quantiles.items():
-        assert superpopulation.cdf("mu", value) == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / found.ess) + 1e-4)
+        assert superpopulation.marginals["mu"].cdf(value) == pytest.approx(
+            p, abs=4 * np.sqrt(p * (1 - p) / found.ess) + 1e-4
+        )
 
 
 @pytest.mark.slow
@@ -66,8 +68,8 @@ def test_ess_is_that_of_the_estimate_over_replicates() -> None:
         draws = finite.draws(800, rng)
         mu, omega = (np.repeat(draws[name].reshape(4, -1), 3, axis=1) for name in ("mu", "omega"))
         found.append(reweighted_population_mean(mu, omega, dataset.n_groups, rng))
-    variance = np.mean([(each.mean - superpopulation.mean("mu")) ** 2 for each in found])
-    true_ess = superpopulation.sd("mu") ** 2 / variance
+    variance = np.mean([(each.mean - superpopulation.marginals["mu"].mean) ** 2 for each in found])
+    true_ess = superpopulation.marginals["mu"].sd ** 2 / variance
     assert np.median([each.ess for each in found]) == pytest.approx(true_ess, rel=0.45)
 
 
@@ -125,5 +127,5 @@ def test_group_means_given_the_rest_are_those_of_the_posterior(dataset: Groups, 
         assert mu_g.mean(axis=-1) == pytest.approx(draws["mu"], rel=1e-9, abs=1e-9)
     together = [np.cov(mu_g[..., 0].ravel(), draws[name].ravel())[0, 1] for name in draws]
     expected = [np.cov(drawn["mu_g"][:, 0], drawn[name])[0, 1] for name in draws]
-    sds = [exact.mu_g_sd[0] * exact.sd(name) for name in draws]
+    sds = [exact.mu_g_sd[0] * exact.marginals[name].sd for name in draws]
     assert np.array(together) / sds == pytest.approx(np.array(expected) / sds, abs=8 / np.sqrt(20_000))

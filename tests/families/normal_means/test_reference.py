@@ -267,7 +267,7 @@ def test_marginal_models_are_the_density_that_the_exact_posterior_integrates(nam
     sigma, omega = (np.quantile(each, [0.1, 0.5, 0.9]) for each in exact.draw_scales(400, np.random.default_rng(1)))
 
     def ours(sigma: float, omega: float) -> float:
-        mu = exact.mean("mu") + exact.sd("mu") * np.linspace(-14, 14, 2001)
+        mu = exact.marginals["mu"].mean + exact.marginals["mu"].sd * np.linspace(-14, 14, 2001)
         logs = np.array([value(FORMS[name], dataset, Point(float(m), sigma, omega, np.zeros(0))) for m in mu])
         return float(logs.max() + np.log(integrate.trapezoid(np.exp(logs - logs.max()), mu))) - np.log(sigma * omega)
 
