@@ -171,7 +171,7 @@ class Across:
         if ALL not in found:
             return "can't tell, for no two backends have healthy fits of the same model"
         overall = found[ALL]
-        kinds = [each for kind, each in found.items() if kind != ALL and any(c.df > 0 for c in each.others.values())]
+        kinds = [each for kind, each in found.items() if kind != ALL and any(c.known for c in each.others.values())]
         if overall.sure:
             said = f"{overall.engine} over all models ({overall.lead})"
         elif overall.who:

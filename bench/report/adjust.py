@@ -18,6 +18,13 @@ of four, intervals are a little too narrow (see `bench.report.aa`).
 """
 
 
+SURELY = 5
+"""Replicates of each side from which on all of one unhealthy, and none of the other, is a verdict.
+
+Of a case that is unhealthy half of the time, the worst for this, chance gives it in 1 of 500 comparisons.
+"""
+
+
 def adjusted(
     rows: Sequence[Difference],
     means: Sequence[Difference],
@@ -49,12 +56,11 @@ def adjusted(
     p = dict(zip(raw, holm(list(raw.values())), strict=True))
 
     def decide(i: int, row: Difference) -> Difference:
-        surely = row.unhealthy is not None and abs(_sicker(row)) == 1
         return replace(
             row,
             effects=tuple(e.decide(p.get((i, e.measure), math.nan), within, alpha) for e in row.effects),
             divergence_change=_diverging(row) if p.get((i, "divergences"), 1) <= alpha else "",
-            health_change=_health(row) if surely or p.get((i, "health"), 1) <= alpha else "",
+            health_change=_health(row) if _surely(row) or p.get((i, "health"), 1) <= alpha else "",
         )
 
     decided = [decide(i, row) for i, row in enumerate(every)]
@@ -80,8 +86,7 @@ def simultaneous(
     -----
     Bonferroni, within three parts of alpha (`SHARES`): what may decide a row is not weighed down by what only stands
     beside it. Divergences and health are tested by p values at the level of the last part, and not where both sides
-    have the same draws. That B is unhealthy in all replicates and A in none is no verdict here before the test says so:
-    after three replicates chance does that too.
+    have the same draws. That B is unhealthy in all replicates and A in none is no verdict here before the test says so.
     """
     candidates = [(i, measure) for i, row in enumerate(rows) for measure in row.candidates]
     of_pooled = [(i, measure) for i, row in enumerate(pooled) for measure in row.candidates]
@@ -110,6 +115,13 @@ def _diverging(row: Difference) -> Change:
 
 def _health(row: Difference) -> Change:
     return "worse" if _sicker(row) > 0 else "better"
+
+
+def _surely(row: Difference) -> bool:
+    """Whether one side alone is unhealthy, in all of enough replicates, or gave no fit at all."""
+    if row.unhealthy is None or abs(_sicker(row)) < 1:
+        return False
+    return row.rate is None or min(n for _, n in row.unhealthy) >= SURELY
 
 
 def _sicker(row: Difference) -> float:

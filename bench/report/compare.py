@@ -72,8 +72,9 @@ def compare_runs(
     datasets), so that its interval holds the differences between datasets, and speaks of datasets like these.
     A pooled ratio is over all cases of a backend, with the rounds of replicates as units
     (`statistics.mean_over_rounds`), and speaks of these cases alone.
-    Divergences: `statistics.rate_ratio`. Health: Fisher's exact test on unhealthy replicates; healthy in all of A
-    and in none of B is a regression whatever the test says. All p values of the table are adjusted together (Holm).
+    Divergences: `statistics.rate_ratio`. Health: Fisher's exact test on unhealthy replicates; all of B unhealthy, and
+    none of A, is a regression whatever the test says, with `adjust.SURELY` replicates of each, or where B gave no fit.
+    All p values of the table are adjusted together (Holm); `same` is read from each interval alone.
 
     Replicates of a run follow each other: what the machine did during all of B, and not during A, is no noise to them.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from bench.cells import printable
@@ -85,14 +86,14 @@ class Comparison:
                 f"faster: the interval leaves out 1. {same}"
             )
         return (
-            f"{ratios}, each with its own {LEVEL:.0%} interval. Verdicts hold for the whole table at once: Holm, a "
-            f"false alarm in at most {100 * self.alpha:.2g}% of tables. {same}"
+            f"{ratios}, each with its own {LEVEL:.0%} interval, from which `same` is read. A difference holds for the "
+            f"whole table at once: Holm, a false alarm in at most {100 * self.alpha:.2g} % of tables. {same}"
         )
 
     def lines(self) -> Iterator[str]:
         """Yield the lines for a terminal."""
         yield self._title()
-        yield from _wrapped(self.how())
+        yield from wrap(self.how(), 110, break_on_hyphens=False, break_long_words=False)
         for heading, of_dataset in groupby(self._every(), key=self._heading):
             yield ""
             yield printable(heading)
@@ -205,13 +206,3 @@ def _name(row: Difference, by: By) -> str:
 
 def _divergences(row: Difference) -> str:
     return f"{row.divergences[0]}, {row.divergences[1]}" if row.divergences else "-"
-
-
-def _wrapped(text: str, width: int = 110) -> Iterator[str]:
-    line = ""
-    for word in text.split():
-        if line and len(line) + len(word) >= width:
-            yield line
-            line = ""
-        line = f"{line} {word}".strip()
-    yield line

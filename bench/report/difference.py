@@ -83,6 +83,11 @@ class Difference:
         return any(ranked) and not all(ranked) and not self.health_change
 
     @property
+    def lost(self) -> bool:
+        """Whether A alone may be ranked, and that is no verdict yet."""
+        return self.one_sided and rankable(*(self.unhealthy or ((0, 1),))[0])
+
+    @property
     def deciding(self) -> Effect | None:
         """The effect that stands for the row.
 

@@ -31,8 +31,6 @@ WITHIN = 0.10
 """Ratios inside 1/1.1 to 1.1 count as the same: two backends that close differ by less than two machines do."""
 LEVEL = 0.95
 """Of each interval, taken alone."""
-ROUNDING = 1e-9
-"""A log ratio, or its standard deviation, that is none."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,8 @@ class Effect:
     def decide_at(self, level: float, within: float) -> "Effect":
         """Return the effect with the verdict that its interval at a level gives.
 
-        `same` if the interval lies within the margin, else `faster` or `slower` if it leaves out 1. Without a spread
-        there is no verdict but for a ratio of exactly 1: values that differ by the same amount each time are those of
-        a clock that ticks too coarsely.
+        `same` if the interval lies within the margin, else `faster` or `slower` if it leaves out 1. Where the spread
+        is unknown there is no verdict.
 
         Parameters
         ----------
@@ -130,7 +127,7 @@ class Effect:
             Margin of `same`.
         """
         effect, mean = replace(self, level=level), self.contrast.mean
-        if level == 1 or (abs(mean) > ROUNDING and not self.contrast.variance > ROUNDING**2):
+        if level == 1:
             return replace(effect, contrast=replace(self.contrast, variance=math.nan, df=0))._not_enough(within)
         half = self.contrast.half_width(level)
         if abs(mean) + half < math.log1p(within):

@@ -72,7 +72,7 @@ def fastest(
             first = max(ahead, key=lambda engine: ahead[engine])
             others = sorted((c.mean, b) for (a, b), c in of_group.items() if a == first)
             found[group] = Fastest(group, first, {b: of_group[first, b] for _, b in others}, ())
-    tests = [(group, b, c.p if c.df > 0 else 1.0) for group, each in found.items() for b, c in each.others.items()]
+    tests = [(group, b, c.p if c.known else 1.0) for group, each in found.items() for b, c in each.others.items()]
     open_ = {test[:2] for test, p in zip(tests, holm([test[2] for test in tests]), strict=True) if p > alpha}
     return {
         group: each._replace(rivals=tuple(other for other in each.others if (group, other) in open_))

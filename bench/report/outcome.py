@@ -43,7 +43,8 @@ def outcome(comparisons: Sequence[Comparison], condition: str) -> Outcome:
     Outcome
         `fails` if some case or geometric mean has the verdict `slower` with an estimated slow-down of at least that
         much in the measure that decided, or some case is less healthy or diverges more. `can't tell` if else some
-        case may still be that much slower by its interval, or none could be ranked. `passes` if neither.
+        case may still be that much slower by its interval, or is healthy in A alone, or none could be ranked. `passes`
+        if neither.
 
     Raises
     ------
@@ -75,6 +76,12 @@ def outcome(comparisons: Sequence[Comparison], condition: str) -> Outcome:
             "can't tell",
             f"{len(undecided)} of {len(ranked)} cases may be slower{by}, {_name(row)} {how}; "
             f"it takes some {max(effect.more, 1)} more replicates",
+        )
+    if lost := [row for row in rows if row.lost]:
+        return Outcome(
+            "can't tell",
+            f"{_name(lost[0])} is healthy enough in A alone ({lost[0].health}), which may be chance; it takes more "
+            "replicates",
         )
     return Outcome("passes", f"none of {len(ranked)} cases is slower{by}")
 

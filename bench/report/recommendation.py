@@ -195,7 +195,7 @@ class Recommendation:
     def order(self, row: Row) -> str:
         """Say how sure it is that a case comes after the first."""
         effect = self.effect(row)
-        if effect is None or effect.contrast.df <= 0:
+        if effect is None or not effect.contrast.known:
             return "their order is open, with so few fits"
         if effect.kind == "not enough":
             return f"their order is open; {effect.more} more fits of each would show {100 * effect.resolution:.3g} %"

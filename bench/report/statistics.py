@@ -21,6 +21,8 @@ from bench.arrays import Floats, Ints
 
 MIN_POOL = 6
 """Contrasts that must be there before one may borrow the spread of the others."""
+ROUNDING = 1e-9
+"""A log ratio, or its standard deviation, that is none."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,20 @@ class Contrast:
         return math.sqrt(self.variance / self.n)
 
     @property
+    def known(self) -> bool:
+        """Whether its spread is known: values that differ from 1 by the same amount each time only seem to have none.
+
+        They are those of a clock that ticks too coarsely, or of too few pairs.
+        """
+        return self.df > 0 and (self.variance > ROUNDING**2 or abs(self.mean) <= ROUNDING)
+
+    @property
     def p(self) -> float:
-        """Two-sided p value of a ratio of 1; NaN where the variance is unknown."""
-        if self.df <= 0:
+        """Two-sided p value of a ratio of 1; NaN where the spread is unknown."""
+        if not self.known:
             return math.nan
-        if self.se == 0:
-            return float(self.mean == 0)
+        if abs(self.mean) <= ROUNDING:
+            return 1.0
         return float(2 * stdtr(self.df, -abs(self.mean) / self.se))
 
     @property
@@ -75,8 +85,8 @@ class Contrast:
         return replace(self, mean=-self.mean)
 
     def half_width(self, level: float = 0.95) -> float:
-        """Half the width of the confidence interval; infinite where the variance is unknown."""
-        return float(-stdtrit(self.df, (1 - level) / 2)) * self.se if self.df > 0 else math.inf
+        """Half the width of the confidence interval; infinite where the spread is unknown."""
+        return float(-stdtrit(self.df, (1 - level) / 2)) * self.se if self.known else math.inf
 
     def more_needed(self, half_width: float, level: float = 0.95) -> int:
         """Return how many more pairs narrow the interval to a half-width, if the variance stays what it is.
@@ -98,7 +108,7 @@ class Contrast:
         >>> noisy.more_needed(0.1)
         13
         """
-        if self.df <= 0:
+        if not self.known:
             return max(1, math.ceil(3 - self.n))
         z = float(-ndtri((1 - level) / 2))
         n = max(self.n, math.ceil(self.variance * (z / half_width) ** 2))
@@ -145,7 +155,8 @@ def mean_over_rounds(cases: Sequence[Mapping[int, float]]) -> Contrast:
     """Mean of the means of several cases, with the rounds in which they were measured as units.
 
     What the machine did in one round it did to all cases of it, so they are not independent of each other; rounds are.
-    A case may lack rounds.
+    A case may lack rounds. One with a single round says nothing of its spread: it is taken to move as the others of
+    that round do, and where there are none, the spread is unknown.
 
     Parameters
     ----------
@@ -155,9 +166,9 @@ def mean_over_rounds(cases: Sequence[Mapping[int, float]]) -> Contrast:
     Notes
     -----
     The variance is that of a sum over clusters (Liang & Zeger 1986, Biometrika 73, 13-22): each round adds its
-    residuals, weighted as in the mean. Its degrees of freedom are those of the effective number of rounds, less one
-    (Carter, Schnepel & Steigerwald 2017, Review of Economics and Statistics 99, 698-709). Where no case lacks a round
-    this is Student's t on the means of the rounds.
+    residuals, weighted as in the mean and enlarged by sqrt(n / (n - 1)), n being the rounds of the case. Its degrees
+    of freedom are those of the effective number of rounds, less one (Carter, Schnepel & Steigerwald 2017, Review of
+    Economics and Statistics 99, 698-709). Where no case lacks a round this is Student's t on the means of the rounds.
 
     Examples
     --------
@@ -165,19 +176,23 @@ def mean_over_rounds(cases: Sequence[Mapping[int, float]]) -> Contrast:
     >>> round(found.mean, 6), found.df, round(found.variance, 6)
     (0.25, 2.0, 0.0075)
     """
-    means = [fmean(case.values()) for case in cases]
+    mean = fmean(fmean(case.values()) for case in cases)
     moved: dict[int, float] = {}
-    weights: dict[int, float] = {}
-    for case, mean in zip(cases, means, strict=True):
+    weights: dict[int, float] = {}  # of each round in the mean
+    seen: dict[int, float] = {}  # the part of it that has a spread
+    for case in cases:
         for number, value in case.items():
             weight = 1 / (len(cases) * len(case))
-            moved[number] = moved.get(number, 0.0) + weight * (value - mean)
             weights[number] = weights.get(number, 0.0) + weight
+            if len(case) > 1:
+                residual = (value - fmean(case.values())) * math.sqrt(len(case) / (len(case) - 1))
+                moved[number] = moved.get(number, 0.0) + weight * residual
+                seen[number] = seen.get(number, 0.0) + weight
     rounds = 1 / sum(weight**2 for weight in weights.values())
-    if rounds < 1.5:
-        return Contrast(fmean(means), math.nan, rounds, 0)
-    square = sum(move**2 for move in moved.values()) * rounds / (rounds - 1)
-    return Contrast(fmean(means), rounds * square, rounds, rounds - 1)
+    if rounds < 1.5 or seen.keys() != weights.keys():
+        return Contrast(mean, math.nan, rounds, 0)
+    square = sum((moved[number] * weights[number] / seen[number]) ** 2 for number in weights)
+    return Contrast(mean, rounds * square, rounds, rounds - 1)
 
 
 def welch(a: ArrayLike, b: ArrayLike) -> Contrast:
@@ -230,7 +245,7 @@ def moderate(contrasts: Sequence[Contrast], least: int = MIN_POOL) -> list[Contr
     With d0 taken without a bound, simulated tables of 3 replicates with outliers or with spreads between 5 % and 20 %
     raised false alarms up to six times too often; with d0 <= `MAX_BORROWED` df they do not (see `bench.report.aa`).
     """
-    usable = [c for c in contrasts if c.df > 0 and c.variance > 0]
+    usable = [c for c in contrasts if c.df > 0 and c.variance > ROUNDING**2]
     if len(usable) < least:
         return list(contrasts)
     half = np.array([c.df for c in usable]) / 2
@@ -244,7 +259,7 @@ def moderate(contrasts: Sequence[Contrast], least: int = MIN_POOL) -> list[Contr
         prior *= math.exp(float(psi(prior_df / 2)) - math.log(prior_df / 2))
 
     def shrunk(c: Contrast) -> Contrast:
-        if not (c.df > 0 and c.variance > 0):
+        if not (c.df > 0 and c.variance > ROUNDING**2):
             return c
         borrowed = min(prior_df, MAX_BORROWED * c.df)
         weight = borrowed / (borrowed + c.df)

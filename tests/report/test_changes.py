@@ -20,7 +20,7 @@ def version(name: str, slow: float) -> list[Record]:
             run=name,
             dataset=f"data{i}",
             replicate=replicate,
-            wall_seconds=slow * (2 + 0.01 * ((replicate * 7 + i * 3) % 5)),
+            wall_seconds=slow * (2 + 0.01 * ((replicate * 7 + i * (3 + (name == "b"))) % 5)),
         )
         for i in range(3)
         for replicate in range(6)

@@ -50,10 +50,34 @@ def test_one_value_has_no_interval(contrast: Contrast) -> None:
     assert contrast.more_needed(0.1) >= 1
 
 
-def test_identical_pairs_are_surely_the_same_and_different_ones_are_not() -> None:
+def test_identical_pairs_are_surely_the_same() -> None:
     assert paired([1.0, 2.0], [1.0, 2.0]).p == 1
     assert paired([1.0, 2.0], [1.0, 2.0]).half_width() == 0
-    assert welch([1.0, 1.0], [2.0, 2.0]).p == 0
+
+
+def test_a_spread_of_nothing_about_a_difference_is_an_unknown_one() -> None:
+    found = welch([1.0, 1.0], [2.0, 2.0])
+    assert math.isnan(found.p)
+    assert found.interval is None
+
+
+def test_a_round_of_which_no_case_tells_the_spread_leaves_it_unknown() -> None:
+    assert not mean_over_rounds([{0: 0.05}, {1: 0.02}]).known
+    assert not mean_over_rounds([{0: 0.05, 1: 0.04}, {2: 0.02}]).known
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 5])
+def test_a_mean_over_rounds_of_which_cases_lack_some_is_called_different_as_often_as_it_should_be(rounds: int) -> None:
+    rng = np.random.default_rng(rounds)
+    false = known = 0
+    for _ in range(600):
+        shared = rng.normal(0, 0.05, rounds)
+        cases = [{at: shared[at] + rng.normal(0, 0.1) for at in range(rounds) if rng.random() > 0.25} for _ in range(4)]
+        found = mean_over_rounds([case for case in cases if case] or [{0: 0.0}])
+        known += found.known
+        false += found.known and found.p < 0.05
+    assert known > 400
+    assert false < 0.05 * known + 3 * math.sqrt(0.05 * known)
 
 
 @given(st.floats(0.01, 0.5), st.integers(2, 30), st.floats(0.02, 0.2))
