@@ -238,6 +238,11 @@ class Record:
         return len(self.wall_repeats or [0.0])
 
     @property
+    def fit_cpu_seconds(self) -> float | None:
+        """CPU seconds of the whole fit, with what was drawn after sampling; None where no clock ran."""
+        return self.cpu_seconds + (self.derive_seconds or 0.0) if self.cpu_seconds else None
+
+    @property
     def cpu_per_gradient(self) -> float | None:
         """CPU seconds of a gradient evaluation, all else that the fit does included; warm-up counts."""
         evaluations = (self.gradients or 0) + (self.warmup_gradients or 0)
@@ -245,8 +250,8 @@ class Record:
 
     @property
     def ess_per_cpu_second(self) -> float | None:
-        """`min_ess_bulk` by CPU seconds."""
-        return self.min_ess_bulk / self.cpu_seconds if self.min_ess_bulk and self.cpu_seconds else None
+        """`min_ess_bulk` by `fit_cpu_seconds`."""
+        return self.min_ess_bulk / self.fit_cpu_seconds if self.min_ess_bulk and self.fit_cpu_seconds else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; a number that is not finite becomes None."""

@@ -50,6 +50,13 @@ def replicate(number: int) -> Record:
     return replace(RECORD, replicate=number)
 
 
+def test_what_is_drawn_after_sampling_counts_for_effective_draws_and_not_for_gradients() -> None:
+    record = replace(RECORD, min_ess_bulk=1000.0, cpu_seconds=1.0, gradients=500, derive_seconds=1.0)
+    assert (record.fit_cpu_seconds, record.ess_per_cpu_second, record.cpu_per_gradient) == (2.0, 500.0, 0.002)
+    assert replace(record, derive_seconds=None).ess_per_cpu_second == 1000.0
+    assert replace(record, cpu_seconds=None).ess_per_cpu_second is None
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Folder of a run with three records; in memory, where flushing takes no time."""

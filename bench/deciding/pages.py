@@ -18,17 +18,6 @@ CPU = (
 )
 
 
-def cpu_seconds(record: Record) -> float | None:
-    """Return what a fit cost, with what its family drew after sampling; None where no clock ran.
-
-    Parameters
-    ----------
-    record : Record
-        Of a fit.
-    """
-    return None if record.cpu_seconds is None else record.cpu_seconds + (record.derive_seconds or 0.0)
-
-
 def ess(record: Record, quantity: str | None = None) -> float | None:
     """Return the bulk ESS of a quantity, or the smallest of all; None where it was not diagnosed.
 
@@ -54,7 +43,7 @@ def rate(cell: Cell, quantity: str | None = None) -> float | None:
     quantity : str, optional
         As in `ess`.
     """
-    found = [(ess(record, quantity), cpu_seconds(record)) for record in cell.counted]
+    found = [(ess(record, quantity), record.fit_cpu_seconds) for record in cell.counted]
     return geometric_mean([size / seconds for size, seconds in found if size and seconds])
 
 

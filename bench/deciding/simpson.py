@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bench.cells import Cell, cells, geometric_mean
-from bench.deciding.pages import BOLD, CPU, best, cpu_seconds, listing, origin, ratio, show_ess, show_rate
+from bench.deciding.pages import BOLD, CPU, best, listing, origin, ratio, show_ess, show_rate
 from bench.families.varying_slopes.data import ALPHA, BETA, GAMMA, SIGMA, TAU_ALPHA, TAU_BETA, X_SD, Lines, grid
 from bench.families.varying_slopes.exact import KNOWN, exact_lines
 from bench.families.varying_slopes.forms import FORMS, MODELS
@@ -189,7 +189,7 @@ def _seconds(cell: Cell | None) -> str:
     found = [
         seconds * (share + (1 - share) * ENOUGH / record.min_ess_bulk)
         for record in cell.counted
-        if (seconds := cpu_seconds(record)) and record.min_ess_bulk and (share := _warmup_share(record)) is not None
+        if (seconds := record.fit_cpu_seconds) and record.min_ess_bulk and (share := _warmup_share(record)) is not None
     ]
     return number(geometric_mean(found), 2)
 

@@ -242,7 +242,7 @@ class Across:
                 f"It is ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {ahead} where it is "
                 f"ahead and on {behind} where it is behind."
             )
-        if cached := sum(first_cache(row) in ("disk", "memory") for row in self.rows):
+        if cached := sum(bool(row.build_cache) for row in self.rows):
             sentences.append(
                 f"{cached:,} of {len(self.rows):,} first builds were served by a cache, so that the first fit of those "
                 "is slower elsewhere than it was here."
@@ -331,11 +331,6 @@ WHY = {"mismatch": "not the same posterior", "failed": "failed", "timeout": "out
 def is_left_out(row: Row) -> bool:
     """Whether a case is not ranked although its backend was there and can run such models."""
     return not row.healthy and not any(record.status in ABSENT for record in row.records)
-
-
-def first_cache(row: Row) -> str:
-    """Return what served the first build of a case."""
-    return next((record.prepare_cache or "" for record in row.records if record.prepare_seconds is not None), "")
 
 
 def _counted(left_out: Sequence[LeftOut]) -> list[tuple[str, int]]:

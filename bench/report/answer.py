@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bench.cells import baseline
 from bench.report.fastest import ALPHA, Fastest, fastest
+from bench.report.matching import Match
 from bench.report.ratios import FIRST, FIT, MEASURES, Key, key, rate
 from bench.report.statistics import Contrast, mean_of, mean_over_rounds, moderate
 from bench.report.tables import Row, number
@@ -86,16 +87,30 @@ class Answer:
         return [Level(name, name, [row for row in self.rows if row.dataset == name]) for name in datasets]
 
     @cached_property
-    def build_seconds(self) -> dict[tuple[str, str], float]:
-        """The longest build of each model on each engine: the others were served by a cache."""
-        found: dict[tuple[str, str], float] = {}
-        for row in self.rows:
-            if row.build_seconds is not None:
-                found[row.model, row.engine] = max(row.build_seconds, found.get((row.model, row.engine), 0.0))
+    def build_seconds(self) -> dict[tuple[str, str, str], float]:
+        """Seconds of the build of each model, on each engine, at each level.
+
+        It is the longest there that no cache served; where one served all, as that of a program which another size has
+        used, it is the longest at any.
+        """
+        builds = [
+            (level.name, row.model, row.engine, row.build_cache, row.build_seconds)
+            for level in self.levels
+            for row in level.rows
+            if row.build_seconds is not None
+        ]
+        found: dict[tuple[str, str, str], float] = {}
+        for at, model, engine, *_ in builds:
+            of = [each for each in builds if each[1:3] == (model, engine)]
+            made = [each for each in of if not each[3]] or of
+            there = [each for each in made if each[0] == at] or made
+            found[at, model, engine] = max(each[4] for each in there)
         return found
 
     def cases(self, measure: str, level: Level, a: str, b: str) -> dict[Key, dict[int, float]]:
         """Return the log ratios of rates a/b by replicate, of each case that both have healthy fits of.
+
+        Replicates that two machines made are left out.
 
         Parameters
         ----------
@@ -110,13 +125,14 @@ class Answer:
         found = {}
         for case in sides[0]:
             if case in sides[1]:
-                x, y = (self._rates(side[case], measure) for side in sides)
-                if both := sorted(x.keys() & y.keys()):
+                x, y = (self._rates(side[case], measure, level) for side in sides)
+                apart = Match(sides[0][case], sides[1][case], "").apart
+                if both := sorted((x.keys() & y.keys()) - apart):
                     found[case] = {replicate: math.log(x[replicate] / y[replicate]) for replicate in both}
         return found
 
-    def _rates(self, row: Row, measure: str) -> dict[int, float]:
-        build = self.build_seconds.get((row.model, row.engine))
+    def _rates(self, row: Row, measure: str, level: Level) -> dict[int, float]:
+        build = self.build_seconds.get((level.name, row.model, row.engine))
         return {r.replicate: value for r in row.counted if (value := rate(r, measure, build)) > 0}
 
     @cached_property
@@ -194,10 +210,10 @@ class Answer:
         every = sorted({len(row.records) for row in self.rows})
         replicates = " to ".join(map(str, dict.fromkeys((every[0], every[-1]))))
         healthy = sum(row.healthy for row in self.rows)
-        rest = f"{healthy:,} of {len(self.rows):,} cases are healthy and ranked"
+        rest = f"{healthy:,} of {len(self.rows):,} cases are healthy and ranked. Each build was timed once"
         if every[-1] == 1:
             return (
-                "How sure: one replicate of each, so it is told from how alike the cases are; for intervals: "
+                "How sure: one fit of each case, so that only how far cases differ tells; for more: "
                 f"--replicates 5. {rest}."
             )
         return (

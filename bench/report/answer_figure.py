@@ -58,7 +58,7 @@ def backends(answer: Answer) -> Figure | None:
 
 
 def _builds(answer: Answer, engine: str) -> str:
-    found = [seconds for (_, on), seconds in answer.build_seconds.items() if on == engine]
+    found = [seconds for (_, _, on), seconds in answer.build_seconds.items() if on == engine]
     if not found:
         return "none"
     low, high = number(min(found), 2), number(max(found), 2)

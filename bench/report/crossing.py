@@ -202,10 +202,10 @@ def _rounds(path: Sequence[Cell]) -> dict[int, dict[str, float]]:
 
 def _costs(record: Record) -> dict[str, float]:
     """CPU seconds of a gradient and of an effective draw, and effective draws of a gradient; 0 where not measured."""
-    rate = record.ess_per_cpu_second
+    seconds, draws = record.cpu_seconds, record.min_ess_bulk  # what is drawn after sampling is no engine's
     return {
         "gradient": record.cpu_per_gradient or 0.0,
-        "draw": 1 / rate if rate else 0.0,
+        "draw": seconds / draws if seconds and draws else 0.0,
         "ess": record.ess_per_gradient or 0.0,
     }
 

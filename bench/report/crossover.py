@@ -55,7 +55,7 @@ class Side:
         return {
             (record.dataset, str(record.environment.get("machine"))): math.log(rate)
             for record in self.records
-            if record.healthy and (rate := speed(record))
+            if record.healthy and (rate := record.ess_per_cpu_second)
         }
 
     @property
@@ -139,19 +139,6 @@ class Field:
         """Models whose fits would tell more, in the order of the models."""
         wanted = {*self.pair.wanted, *self.every.wanted}
         return {side.model: None for side in self.sides if side.model in wanted}
-
-
-def speed(record: Record) -> float | None:
-    """Return effective draws for a CPU second, with what was drawn after sampling; None where it was not measured.
-
-    Parameters
-    ----------
-    record : Record
-        Of a fit.
-    """
-    if not record.min_ess_bulk or not record.cpu_seconds:
-        return None
-    return record.min_ess_bulk / (record.cpu_seconds + (record.derive_seconds or 0.0))
 
 
 def is_map(records: Sequence[Record]) -> bool:

@@ -182,7 +182,13 @@ def fields(every: Records) -> Iterator[Field]:
     yield _own("ess_per_second", REAL, "1/s", "min_ess_bulk by wall_seconds")
     yield _own("ess_per_chain_second", REAL, "1/s", "min_ess_bulk by the chains' seconds added up")
     yield _own("ess_per_gradient", REAL, "", "min_ess_bulk by gradient evaluations, warm-up included")
-    yield _each("ess_per_cpu_second", REAL, "1/s", "min_ess_bulk by cpu_seconds", lambda r: r.ess_per_cpu_second)
+    yield _each(
+        "ess_per_cpu_second",
+        REAL,
+        "1/s",
+        "min_ess_bulk by cpu_seconds and derive_seconds together",
+        lambda r: r.ess_per_cpu_second,
+    )
     yield _each(
         "cpu_per_gradient",
         REAL,

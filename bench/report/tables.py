@@ -71,6 +71,12 @@ class Row(Cell):
         return next((r.prepare_seconds for r in self.records if r.prepare_seconds is not None), None)
 
     @cached_property
+    def build_cache(self) -> str:
+        """What served its first build; empty where it was built."""
+        served = next((r.prepare_cache for r in self.records if r.prepare_seconds is not None), None)
+        return served if served in ("disk", "memory") else ""
+
+    @cached_property
     def phases(self) -> dict[str, float]:
         """Seconds of the wall time by phase, as `bench.report.cost.phases` has it; they add up to it."""
         parts = [phases(record) for record in self.fits]
@@ -308,8 +314,7 @@ def _of_best(row: Row, best: float | None) -> str:
 
 
 def _build(row: Row) -> str:
-    cache = next((record.prepare_cache for record in row.records if record.prepare_seconds is not None), None)
-    return number(row.build_seconds, 2) + (f" {cache}" if cache in ("disk", "memory") else "")
+    return f"{number(row.build_seconds, 2)} {row.build_cache}".rstrip()
 
 
 def _rate(row: Row, best: float | None) -> str:

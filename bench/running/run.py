@@ -1,6 +1,7 @@
 """A run: what is asked, refused before anything is sampled if it can't be done, and the life of its folder."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -315,37 +316,43 @@ class Run:
         self.equality = Equality(self.workers, plan.asked.fit_timeout)
         self._tell, self._cluster = tell, cluster
         self._earlier = {record.key for record in self.journal.records}
-        self._here: Replicates | None = None
-        self._elsewhere: dict[tuple[str, str, str, int], Record] = {}
+        self._rounds: dict[tuple[str, str], deque[tuple[Case, int]]] = {}
+        self._here: dict[tuple[str, str, str], Replicates] = {}
+        self._made: dict[tuple[str, str, str, int], Record] = {}
 
     def missing(self, case: Case) -> list[int]:
         """Replicates of a case that had no record when the run was opened."""
         return [number for number in range(self.plan.asked.replicates) if (*case.key, number) not in self._earlier]
 
     def send(self, fits: Sequence[tuple[Case, int]]) -> None:
-        """Give some fits to the cluster, if there is one.
+        """Order some fits in rounds: what is compared is made one after the other, on one machine.
 
-        All fits of one dataset and replicate are compared with each other: they are made on one machine, one after
-        the other, and go on where they began.
+        Here a round is a replicate of a dataset and model by every backend, so that what the machine does meanwhile
+        is no difference between backends. On a cluster it is a replicate of a dataset, by every model too; they are
+        sent there, and go on where they began.
 
         Parameters
         ----------
         fits : sequence of (Case, int)
             Those that `measure` will be asked for.
         """
+        possible = [(case, number) for case, number in fits if self.impossible(case) is None]
         if self._cluster is None:
+            for case, number in sorted(possible, key=lambda fit: fit[1]):
+                self._rounds.setdefault(case.key[:2], deque()).append((case, number))
             return
         groups: dict[tuple[str, int], list[Job]] = {}
-        for case, number in fits:
-            if self.impossible(case) is None:
-                job = Job((case, number), place.fit, (case, self.plan.asked, number))
-                groups.setdefault((case.dataset.id, number), []).append(job)
+        for case, number in possible:
+            job = Job((case, number), place.fit, (case, self.plan.asked, number))
+            groups.setdefault((case.dataset.id, number), []).append(job)
         machines = {(r.dataset, r.replicate): r.environment.get("machine") for r in self.journal.records}
         for group, jobs in groups.items():
             self._cluster.add(jobs, machines.get(group))
 
     def measure(self, case: Case, number: int) -> Record:
-        """Make a replicate here, or wait for it; every record is on the disk before the next one is looked at.
+        """Make a replicate here, and what its round has before it, or wait for it.
+
+        Every record is on the disk before the next one is looked at.
 
         Parameters
         ----------
@@ -359,19 +366,26 @@ class Run:
         RunError
             If a record can't be written, or the cluster is gone.
         """
-        if self._cluster is None:
-            if self._here is None or self._here.case is not case:
-                self._here = Replicates(case, self.plan.asked, self.workers, self.equality)
-            return self._keep(self._here.make(number))
-        while (*case.key, number) not in self._elsewhere:
-            answer = next(self._cluster)
-            of, which = answer.key
-            if answer.status == "ok":
-                record = self._keep(answer.value)
-            else:
-                record = self.refuse(of, which, answer.status, str(answer.value))
-            self._elsewhere[record.key] = record
-        return self._elsewhere.pop((*case.key, number))
+        while (*case.key, number) not in self._made:
+            record = self._next(case, number) if self._cluster is None else self._arrived(self._cluster)
+            self._made[record.key] = record
+        return self._made.pop((*case.key, number))
+
+    def _next(self, case: Case, number: int) -> Record:
+        """Make the next fit of the rounds that a fit is in, or that fit itself if it is in none."""
+        rounds = self._rounds.get(case.key[:2])
+        of, which = rounds.popleft() if rounds else (case, number)
+        self._here = {key: made for key, made in self._here.items() if key[:2] == of.key[:2]}
+        if of.key not in self._here:
+            self._here[of.key] = Replicates(of, self.plan.asked, self.workers, self.equality)
+        return self._keep(self._here[of.key].make(which))
+
+    def _arrived(self, cluster: Cluster) -> Record:
+        answer = next(cluster)
+        of, which = answer.key
+        if answer.status == "ok":
+            return self._keep(answer.value)
+        return self.refuse(of, which, answer.status, str(answer.value))
 
     @staticmethod
     def impossible(case: Case) -> tuple[Status, str] | None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bench.records import Record
-from bench.report.crossover import Field, fields, is_map, pair_of, speed
+from bench.report.crossover import Field, fields, is_map, pair_of
 from tests.report.maps import record, simulated
 from tests.report.simulated import simulate
 
@@ -31,12 +31,6 @@ def test_centered_wins_above_and_noncentered_below_and_marginal_of_all() -> None
     first = found[0].pair.contrast
     assert first is not None
     assert first.ratio == pytest.approx(100, rel=0.2)
-
-
-def test_what_is_drawn_after_sampling_counts() -> None:
-    assert speed(record("marginal", 1.0, of=1000.0)) == pytest.approx(1000)
-    assert speed(record("marginal", 1.0, of=1000.0, derive_seconds=1.0)) == pytest.approx(500)
-    assert speed(record("marginal", 1.0, cpu_seconds=None)) is None
 
 
 def test_the_same_data_are_compared_and_not_means_over_different_ones() -> None:

@@ -218,6 +218,25 @@ def test_what_cannot_run_has_a_record_for_each_replicate(status: Status, tmp_pat
     assert all(r.wall_seconds is None for r in kept)
 
 
+def test_backends_take_turns_so_that_a_replicate_of_each_is_made_before_the_next_one(tmp_path: Path) -> None:
+    told: list[Record] = []
+    short = {"chains": 1, "warmup": 20, "draws": 20}
+    asked = Asked(replicates=2, overrides=short, protocol="stock")
+    made = Plan.make(chosen("smoke"), "marginal,finite_marginal", "stanli,nutpie_stan", asked)
+    run = Run(made, runs=tmp_path, tell=told.append)
+    run.send([(case, number) for case in made.cases for number in (0, 1)])
+    for case in made.cases:
+        for number in (0, 1):
+            record = run.measure(case, number)
+            assert (record.key, record.status) == ((*case.key, number), "ok")
+    run.close()
+    rounds = [("stanli", 0), ("nutpie_stan", 0), ("stanli", 1), ("nutpie_stan", 1)]
+    assert [(r.model, r.backend, r.replicate) for r in told] == [
+        (model, *fit) for model in ("marginal", "finite_marginal") for fit in rounds
+    ]
+    assert [r.key for r in read_records(run.journal.folder)] == [r.key for r in told]
+
+
 def test_an_engine_option_whose_package_is_missing_is_refused_with_what_to_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
