@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 from typing import NamedTuple
 
 from bench.cells import baseline
 from bench.report.fastest import ALPHA, Fastest, fastest
 from bench.report.matching import ABSENT
-from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, times
-from bench.report.statistics import Contrast, mean_of, moderate
+from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, over_sources, source, times
+from bench.report.statistics import Contrast, moderate
 from bench.report.tables import NOTHING, Row, number, span
 from bench.report.words import listed
 
@@ -37,8 +36,8 @@ class Across:
     """Ratios between the backends of many models.
 
     A ratio is one of geometric means over replicates, with an interval from them (Student's t on the log scale, or
-    Welch's; the variances of a table are moderated). A mean over models counts each model once, however many data it
-    was fit to, and its interval is Student's t over models: it speaks of models like these.
+    Welch's; the variances of a table are moderated). A mean over models counts each source of data once
+    (`ratios.over_sources`), and its interval is Student's t over sources: it speaks of models and data like these.
 
     Attributes
     ----------
@@ -133,10 +132,8 @@ class Across:
         measure, engine, other, kind : str
             As in `ratios`.
         """
-        models: dict[tuple[str, str], list[float]] = {}
-        for (family, _, model), contrast in self.ratios(measure, engine, other, kind).items():
-            models.setdefault((family, model), []).append(contrast.mean)
-        return mean_of([fmean(logs) for logs in models.values()]) if models else None
+        every = self.ratios(measure, engine, other, kind)
+        return over_sources({case: contrast.mean for case, contrast in every.items()}) if every else None
 
     def fastest(self, measure: str) -> dict[str, Fastest]:
         """Return the fastest backend of each kind of which two backends have healthy fits.
@@ -199,8 +196,9 @@ class Across:
         replicates = sorted({len(row.records) for row in self.rows})
         made = " to ".join(map(str, dict.fromkeys((replicates[0], replicates[-1]))))
         sentence = (
-            f"How sure: over models like these, such a sentence names a wrong backend in at most {100 * ALPHA:g} % of "
-            f"cases. {len(self.models):,} models, {made} replicate{'' if replicates == [1] else 's'} of each"
+            f"How sure: over models and data like these, such a sentence names a wrong backend in at most "
+            f"{100 * ALPHA:g} % of cases. {len(self.models):,} models of {len(self.sources):,} sources of data, "
+            f"{made} replicate{'' if replicates == [1] else 's'} of each"
         )
         if cases := {each[1:3] for each in self.left_out}:
             whys = listed([f"{count} {why}" for why, count in _counted(self.left_out)])
@@ -212,17 +210,25 @@ class Across:
         """How to read the table."""
         base = self.engines[0]
         return (
-            f"Ratios are those of effective draws per second to {base}: geometric means over models, each model once "
-            "however many data it was fit to, with Student's 95 % interval over models, which speaks of models like "
-            "these. A backend is called the fastest of a kind if it is ahead of each other one by a t test over the "
-            f"models that both fit, at {100 * ALPHA:g} % over all kinds and backends (Holm); of one model nothing is "
-            "said. The first fit is a fit and its build together."
+            f"Ratios are those of effective draws per second to {base}: geometric means over sources of data, since "
+            "models of one source are often near copies of each other. Data are of one source if their names begin "
+            "with the same word, as radon_all and radon_mn; each source counts once, and each of its models as much "
+            "as the others. The 95 % intervals are Student's over sources and speak of models and data like these. A "
+            "backend is called the fastest of a kind if it is ahead of each other one by a t test over the sources "
+            f"that both fit, at {100 * ALPHA:g} % over all kinds and backends (Holm), so that an interval alone may "
+            "leave out 1 and nothing be told; of one source nothing is said. The first fit is a fit and its build "
+            "together."
         )
 
     @cached_property
     def models(self) -> list[tuple[str, str]]:
         """Family and name of each model."""
         return list(dict.fromkeys((family, model) for family, _, model in self.kind_of))
+
+    @cached_property
+    def sources(self) -> list[tuple[str, str]]:
+        """Where the data are from."""
+        return list(dict.fromkeys(map(source, self.kind_of)))
 
     @cached_property
     def hidden(self) -> list[str]:
@@ -237,7 +243,7 @@ class Across:
             faster, of = self.faster(FIT, engine)
             ahead, behind = self.beyond(FIT, engine, base)
             sentences.append(
-                f"{engine}: {times(mean)} the rate of {base} as the mean over all models, but from "
+                f"{engine}: {times(mean)} the rate of {base} as the mean over all sources of data, but from "
                 f"{number(every[low].ratio)} times ({name(low)}) to {number(every[high].ratio)} times ({name(high)}). "
                 f"It is ahead on {faster} of {of}; the interval of a posterior leaves out 1 on {ahead} where it is "
                 f"ahead and on {behind} where it is behind."
@@ -309,7 +315,7 @@ class Across:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines for a terminal: how each backend compares by kind, and how sure the answer is."""
-        yield f"ratio of min ESS/s to {self.engines[0]}, geometric mean over models (95 % interval)"
+        yield f"ratio of min ESS/s to {self.engines[0]}, geometric mean over sources of data (95 % interval)"
         yield f"  {'kind':<24}{'backend':<13}{'a fit':<25}{'ahead on':<12}with the first build"
         for line in self.table():
             kind, engine, alone, _, ahead, _, first, *_ = line

@@ -28,7 +28,7 @@ def figure(across: Across) -> Figure | None:
         return None
     note = (
         f"Effective draws per second; right of the line, faster than {base}. Dots: models, sorted, with 95 % intervals "
-        "where there are replicates. Diamonds, numbers: geometric means over models, with 95 % intervals."
+        "where there are replicates. Diamonds, numbers: geometric means over sources of data, with 95 % intervals."
     )
     return Figure("models", f"How many times as fast as {base}", note, [("", panels)])
 

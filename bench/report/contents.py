@@ -218,7 +218,7 @@ class Report:
     @property
     def sources(self) -> list[str]:
         """Where the differences between engines come from, over all cases, a sentence for each engine."""
-        return sentences(self.crossings)
+        return sentences(self.crossings, by_source=self.across is not None)
 
     @property
     def crossing_lines(self) -> list[list[str]]:

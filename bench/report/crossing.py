@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from bench.cells import Cell, baseline
 from bench.records import Record
-from bench.report.ratios import times
+from bench.report.ratios import over_sources, times
 from bench.report.statistics import Contrast, mean_over_rounds, moderate
 from bench.report.tables import NOTHING, number
 
@@ -34,11 +34,13 @@ class Crossing:
     changes : tuple of str
         What each step changes, `gradient` or `sampler`.
     cases : int
-        How many cases it is the geometric mean of.
+        How many cases it is the geometric mean of, or sources of data.
     rounds : mapping of str to sequence of mapping of int to float
         Of each of `PARTS`, for each case, the log ratios B/A by replicate.
     contrasts : mapping of str to Contrast
         Of each of `PARTS`.
+    of : str
+        What `cases` counts.
     """
 
     family: str
@@ -49,6 +51,7 @@ class Crossing:
     cases: int
     rounds: Mapping[str, Sequence[Mapping[int, float]]]
     contrasts: Mapping[str, Contrast]
+    of: str = "cases"
 
     @property
     def a(self) -> str:
@@ -78,7 +81,7 @@ class Crossing:
         """The parts in one sentence, told from the costlier side."""
         if self.contrasts["whole"].mean < 0:
             return self._turned.sentence
-        over = f"over {self.cases} cases" if self.cases > 1 else f"{self.dataset} {self.model}"
+        over = f"over {self.cases} {self.of}" if self.cases > 1 else f"{self.dataset} {self.model}"
         whole = f"{over}: {self.b} takes {self._times('whole')} times the CPU time of {self.a} for an effective draw"
         if not self.changed("sampler"):
             return f"{whole}, all of it for its gradients, since both have the same sampler"
@@ -148,15 +151,40 @@ def pooled(of: Sequence[Crossing], *, by_model: bool = False) -> list[Crossing]:
     return found
 
 
-def sentences(of: Sequence[Crossing]) -> list[str]:
-    """Say where the differences come from, over all cases, and where it can't be told how sure that is.
+def pooled_over_sources(of: Sequence[Crossing]) -> list[Crossing]:
+    """Return geometric means over sources of data (`ratios.over_sources`) of all cases that have the same steps.
 
     Parameters
     ----------
     of : sequence of Crossing
         One for each case.
     """
-    means = pooled(of)
+    groups: dict[tuple[str, ...], list[Crossing]] = {}
+    for each in of:
+        groups.setdefault(each.path, []).append(each)
+    found = []
+    for group in groups.values():
+        logs = {
+            part: {(each.family, each.dataset, each.model): each.contrasts[part].mean for each in group}
+            for part in PARTS
+        }
+        means = {part: over_sources(logs[part]) for part in PARTS}
+        count = int(means["whole"].n)
+        found.append(replace(group[0], cases=count, rounds={}, contrasts=means, of="sources of data"))
+    return found
+
+
+def sentences(of: Sequence[Crossing], *, by_source: bool = False) -> list[str]:
+    """Say where the differences come from, over all cases, and where it can't be told how sure that is.
+
+    Parameters
+    ----------
+    of : sequence of Crossing
+        One for each case.
+    by_source : bool
+        Whether each source of data counts once, and the sentences speak of others like them.
+    """
+    means = pooled_over_sources(of) if by_source else pooled(of)
     unsure = any(each.contrasts["whole"].interval is None for each in means)
     caveat = ["how sure that is can't be told from so few replicates; for intervals: --replicates 5"]
     return [each.sentence for each in means] + (caveat if unsure else [])

@@ -1,9 +1,13 @@
 """The ratio of two backends on one posterior: over replicates, without the build and with it."""
 
+import re
+from collections.abc import Mapping
+from statistics import fmean
+
 from bench.cells import machines
 from bench.records import Record
 from bench.report.matching import Match
-from bench.report.statistics import Contrast, paired, welch
+from bench.report.statistics import Contrast, mean_of, paired, welch
 from bench.report.tables import Row, number, span
 
 FIT, FIRST = "a fit", "the first fit"
@@ -22,6 +26,49 @@ def key(row: Row) -> Key:
 def name(case: Key) -> str:
     """Name a posterior by its data and its model, or a pair by its name."""
     return case[1] if case[0] == "pair" else f"{case[1]}-{case[2]}"
+
+
+def source(case: Key) -> tuple[str, str]:
+    """Return where the data of a posterior are from: in posteriordb, the word that their name begins with.
+
+    Models of one source are often near copies of each other, as ten of radon levels are there.
+
+    Parameters
+    ----------
+    case : Key
+        Family, dataset and model.
+
+    Examples
+    --------
+    >>> source(("posteriordb", "radon_mn", "radon_pooled")), source(("posteriordb", "nes1972", "nes"))
+    (('posteriordb', 'radon'), ('posteriordb', 'nes'))
+    """
+    family, dataset, _ = case
+    word = re.match("[A-Za-z]+", dataset) if family == "posteriordb" else None
+    return family, word[0].lower() if word else dataset
+
+
+def over_sources(logs: Mapping[Key, float]) -> Contrast:
+    """Mean over sources of data, with Student's t over these.
+
+    Each source counts once, each of its models as much as the others, however many data it was fit to.
+
+    Parameters
+    ----------
+    logs : mapping of Key to float
+        Log ratio of each case.
+
+    Examples
+    --------
+    >>> radon = {("posteriordb", "radon_mn", "pooled"): 1.0, ("posteriordb", "radon_all", "pooled"): 3.0}
+    >>> found = over_sources(radon | {("posteriordb", "dogs", "dogs"): 1.0})
+    >>> found.mean, found.n
+    (1.5, 2)
+    """
+    sources: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for case, log in logs.items():
+        sources.setdefault(source(case), {}).setdefault(case[2], []).append(log)
+    return mean_of([fmean(fmean(of_model) for of_model in models.values()) for models in sources.values()])
 
 
 def rate(record: Record, measure: str, build: float | None) -> float:

@@ -164,14 +164,16 @@ def simulate_many(
     like = next(simulate(groups=(5,), omegas=(10.0,), replicates=1))
     for i in range(posteriors):
         kind, own = list(KINDS)[i % len(KINDS)], rng.lognormal(0, 2.0)
+        word = f"{chr(97 + i // 26)}{chr(97 + i % 26)}"  # a source of its own
         for backend in backends:
             speed = {"stanli": 1.0, "nutpie_stan": KINDS[kind], "nutpie": 1.2}.get(backend, 0.5)
             rate = 1000 * own * speed * (1 if backend == "stanli" else rng.lognormal(0, 0.2))
             for replicate in range(replicates):
                 wall = float(2000 / rate * rng.lognormal(0, 0.05))
                 fit = replace(
-                    like, family="posteriordb", kind=kind, dataset=f"data{i}", model=f"model{i}", backend=backend,
-                    target=f"data{i}-model{i}", dataset_digest=f"{i:064}", sizes={"values": 10 * (i + 1)},
+                    like, family="posteriordb", kind=kind, dataset=f"{word}_data", model=f"model{i}",
+                    target=f"{word}_data-model{i}", backend=backend, dataset_digest=f"{i:064}",
+                    sizes={"values": 10 * (i + 1)},
                     dimension=i + 1, generated_with={}, versions={backend: "1.0"}, replicate=replicate,
                     language="stan" if "stan" in backend else "pymc", seed=100 + replicate, health=[], divergences=0,
                     wall_seconds=wall, ess_per_second=2000 / wall, min_ess_bulk=2000.0, grade=None,

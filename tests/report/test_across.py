@@ -89,7 +89,7 @@ def test_where_models_part_a_sentence_on_all_of_them_says_so() -> None:
 
 def test_many_kinds_of_which_none_can_be_told_are_not_counted_one_by_one() -> None:
     records = simulate_many(30, ("stanli", "nutpie_stan"))
-    mixed = [replace(record, kind=f"kind {int(record.dataset[4:]) // 3 % 4}") for record in records]
+    mixed = [replace(record, kind=f"kind {int(record.model[5:]) // 3 % 4}") for record in records]
     assert across(mixed).answer[0].endswith("), nor for any kind of them.")
 
 
@@ -113,13 +113,14 @@ def test_equal_backends_are_seldom_called_different() -> None:
     assert named <= 24  # 15 of 300 at 5 %; more than 24 has a chance of 1 in 100
 
 
-def test_a_model_counts_once_however_many_data_it_was_fit_to(records: list[Record]) -> None:
+def test_a_source_of_data_counts_once_however_many_models_and_data_it_has(records: list[Record]) -> None:
     once = [record for record in records if record.model in ("model0", "model1", "model2", "model3")]
     again = [
-        replace(record, dataset=f"again{i}", target=f"again{i}")
+        replace(record, dataset=f"aa_again{i}", target=f"aa_again{i}-{name}", model=name)
         for record in once
         if record.model == "model0"
         for i in range(9)
+        for name in ("model0", "copy")
     ]
     few, more = (across(each).mean(FIT, "nutpie", "stanli") for each in (once, once + again))
     assert few is not None
@@ -168,7 +169,7 @@ def test_one_replicate_claims_no_interval_of_a_model() -> None:
     assert drawn is not None
     assert not any('class="hair"' in panel.body for _, panels in drawn.parts for panel in panels)
     assert any('class="bold"' in panel.body for _, panels in drawn.parts for panel in panels)
-    assert "12 models, 1 replicate of each" in found.sure
+    assert "12 models of 12 sources of data, 1 replicate of each" in found.sure
 
 
 def test_one_backend_alone_is_compared_with_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def about(information: float = 40.0) -> About:
 
 
 def fits(model: str, backend: str, rate: float, count: int = 10, cv: float = 0.05, **changes: Any) -> list[Record]:
-    rng = np.random.default_rng([len(model), len(backend)])
+    rng = np.random.default_rng([*model.encode(), *backend.encode()])
     return [
         simulated_record(
             dataset=changes.get("dataset", "trees"),
