@@ -20,7 +20,11 @@ LEAST = 2
 ALIKE = 0.1
 """Rates within this of each other are as good."""
 LEVEL = 0.99
-"""Of the intervals that winners are told by, each for itself."""
+"""Of the intervals that winners are told by, at each look.
+
+Over the looks after 2, 3, ... 12 fits, of two equal forms one is called the winner at 4 to 6 of 100 points, as standard
+normal numbers say that have no strength to borrow.
+"""
 
 State = Literal["sure", "alike", "only", "none", "open"]
 

@@ -10,7 +10,7 @@ from bench.agreement import judged
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
-from bench.report.crossover import LEVEL, Field, by_engine, fields, pair_of
+from bench.report.crossover import Field, by_engine, fields, pair_of
 from bench.report.figure import Finding
 from bench.report.layout import Table
 from bench.report.map_figure import pictures, verdict
@@ -141,14 +141,14 @@ def sure(found: Sequence[Field], *, of_pair: bool) -> str:
     states = [(each.pair if of_pair else each.every).state for each in found]
     fits = sum(each.fits for each in found)
     words = {
-        "sure": f"sure at {{}} (each by a {100 * LEVEL:g} % interval over data sets)",
-        "only": "decided by health at {}, where the others are unhealthy",
-        "alike": "as good within 10 % at {}",
-        "open": "open at {}",
-        "none": "none healthy at {}",
+        "sure": "the faster form is certain at {} (a 99 % interval after each fit)",
+        "only": "only one was healthy at {}",
+        "alike": "the best two are as good within 10 % at {}",
+        "none": "none was healthy at {}",
+        "open": "it is open at {}",
     }
     parts = [said.format(f"{states.count(state):,}") for state, said in words.items() if state in states]
-    return f"How sure: {fits:,} fits; of {len(found):,} points, each by one engine, the winner is {', '.join(parts)}."
+    return f"How sure: {fits:,} fits. Of {len(found):,} points, each by one engine, {listed(parts)}."
 
 
 def of_all(found: Sequence[Field]) -> str:

@@ -38,8 +38,9 @@ def test_how_sure_counts_every_state() -> None:
         record("noncentered", 1.0, n, None) for n in range(2)
     ]
     said = sure(fields([*RECORDS, *fits]), of_pair=True)
-    assert said.startswith(f"How sure: {len(RECORDS) + 4} fits; of 15 points")
-    assert "sure at " in said
+    assert said.startswith(f"How sure: {len(RECORDS) + 4} fits. Of 15 points")
+    assert "the faster form is certain at " in said
+    assert ", none was healthy at 1 and it is open at 2." in said
 
 
 def test_where_the_winner_never_changes_that_is_said() -> None:
