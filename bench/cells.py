@@ -173,9 +173,15 @@ def baseline(table: Sequence[Cell]) -> str:
     return next((name for name in ("cmdstan", "stanli") if name in present), present[0] if present else "none")
 
 
-def best_of(found: Sequence[T]) -> T | None:
+def ranked(found: Iterable[T]) -> list[T]:
+    """Return the healthy cells that have a rate, the fastest first."""
+    healthy = (cell for cell in found if cell.healthy and cell.ess_per_second)
+    return sorted(healthy, key=lambda cell: -(cell.ess_per_second or 0))
+
+
+def best_of(found: Iterable[T]) -> T | None:
     """Return the healthy cell with the largest rate, if there is one."""
-    return max((cell for cell in found if cell.healthy), key=lambda cell: cell.ess_per_second or 0, default=None)
+    return next(iter(ranked(found)), None)
 
 
 def rival(found: Sequence[T], best: Cell, forms: Mapping[str, str]) -> T | None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from bench.cells import Cell, best_of, cells, rival
+from bench.cells import Cell, best_of, cells, ranked, rival
 from bench.records import Record
 from bench.running.measure import Case, Measured, Replicates, keep, record_of
 from bench.running.run import Run
@@ -136,12 +136,12 @@ def _contending(found: Sequence[Cell], forms: Mapping[str, str]) -> set[tuple[st
 
     That one may be unhealthy; some fits show whether it always is.
     """
-    ranked = sorted((cell for cell in found if cell.healthy), key=lambda cell: -(cell.ess_per_second or 0))
-    if not ranked:
+    order = ranked(found)
+    if not order:
         return set()
-    least = (ranked[0].ess_per_second or 0) / CONTENDING
-    contending = [cell for i, cell in enumerate(ranked) if i < 2 or (cell.ess_per_second or 0) >= least]
-    other = rival(found, ranked[0], forms)
+    least = (order[0].ess_per_second or 0) / CONTENDING
+    contending = [cell for i, cell in enumerate(order) if i < 2 or (cell.ess_per_second or 0) >= least]
+    other = rival(found, order[0], forms)
     if other is not None and (other.healthy_fits or len(other.records) < ENOUGH):
         contending.append(other)
     return {cell.first.key[:3] for cell in contending}

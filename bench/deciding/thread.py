@@ -118,10 +118,10 @@ def _mu() -> Iterator[str]:
         yield _mu_row(dataset)
     yield ""
     yield (
-        "Each interval is the exact 94 % highest-density one. The last column is the share of the normal(0, 1) prior "
-        "in the population mean, q / (1 + q) with q = omega²/G: what is left to the data when only G group means speak "
-        "of it. At omega = 10 and G = 5 the prior says nearly everything, and it says 0. A normal(0, 1) prior on the "
-        "mean of groups that lie ten apart is a strong statement; widen it if it is not meant."
+        "Each interval is the exact 94 % highest-density one. The last column is the weight of the normal(0, 1) prior "
+        "in the population mean, against that of the G group means: q / (1 + q) with q = omega²/G. At omega = 10 and "
+        "G = 5 the prior says nearly everything, and it says 0. A normal(0, 1) prior on the mean of groups that lie "
+        "ten apart is a strong statement; widen it if it is not meant."
     )
     yield ""
 

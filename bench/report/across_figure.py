@@ -6,6 +6,7 @@ from bench.report.across import ALL, Across
 from bench.report.figure import Figure
 from bench.report.ratios import FIRST, FIT, MEASURES, Key, name
 from bench.report.strips import Block, Strip, strips
+from bench.report.tables import whose_programs
 
 HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
 
@@ -27,8 +28,9 @@ def figure(across: Across) -> Figure | None:
     if not panels:
         return None
     note = (
-        f"Effective draws per second; right of the line, faster than {base}. Dots: models, sorted, with 95 % intervals "
-        "where there are replicates. Diamonds, numbers: geometric means over sources of data, with 95 % intervals."
+        f"{whose_programs(across.rows)}. Effective draws per second; right of the line, faster than {base}. Dots: "
+        "models, sorted, with 95 % intervals where there are replicates. Diamonds, numbers: geometric means over "
+        "sources of data, with 95 % intervals."
     )
     return Figure("models", f"How many times as fast as {base}", note, [("", panels)])
 

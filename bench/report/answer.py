@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
-from bench.cells import baseline
+from bench.cells import baseline, best_of
 from bench.report.fastest import ALPHA, Fastest, fastest
 from bench.report.matching import Match
 from bench.report.ratios import FIRST, FIT, MEASURES, Key, key, rate
@@ -281,11 +281,8 @@ def best_models(rows: Sequence[Row]) -> dict[str, str]:
     rows : sequence of Row
         Cases of one posterior.
     """
-    best: dict[str, Row] = {}
-    for row in rows:
-        if row.healthy and row.rate and row.rate > ((best[row.dataset].rate or 0) if row.dataset in best else 0):
-            best[row.dataset] = row
-    return {dataset: row.model for dataset, row in best.items()}
+    of = {dataset: best_of(row for row in rows if row.dataset == dataset) for dataset in {row.dataset for row in rows}}
+    return {dataset: best.model for dataset, best in of.items() if best is not None}
 
 
 def _levels(rows: Sequence[Row], way: Way | None) -> list[Level]:

@@ -6,14 +6,14 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from bench.cells import geometric_mean
+from bench.cells import best_of, geometric_mean
 from bench.report.answer import Answer, best_models
 from bench.report.figure import Figure, figure_id, title_of
 from bench.report.ratios import FIRST, FIT, MEASURES, name, times
 from bench.report.statistics import Contrast
 from bench.report.strips import Block, Strip, strips
 from bench.report.svg import HEADING, Curve, Dot, Panel, Scale, curves, short, tag, text
-from bench.report.tables import NOTHING, Row, number
+from bench.report.tables import NOTHING, Row, number, whose_programs
 from bench.report.words import league_words
 
 WIDTH, HEIGHT = 314, 240
@@ -47,8 +47,8 @@ def backends(answer: Answer) -> Figure | None:
     builds = "; ".join(f"{engine} {_builds(answer, engine)}" for engine in answer.engines)
     dots = "Small dots: one model on one dataset. " if by_size else ""
     note = (
-        f"Effective draws per second, as a multiple of {base}: above the line of {base} is faster. {dots}"
-        f"Numbers: geometric means, with 95 % intervals. Builds: {builds}."
+        f"{whose_programs(answer.rows)}. Effective draws per second, as a multiple of {base}: above the line of {base} "
+        f"is faster. {dots}Numbers: geometric means, with 95 % intervals. Builds: {builds}."
     )
     if not by_size:
         note = note.replace("above the line of", "right of the line of")
@@ -198,8 +198,7 @@ def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Marku
         return
     healthy = sum(len(row.healthy_fits) for row in rows)
     fits = sum(len(row.records) for row in rows)
-    ranked = [row for row in rows if row.healthy and row.rate]
-    best = max(ranked, key=lambda row: row.rate or 0, default=None)
+    best = best_of(rows)
     first = model in best_models(here).values()
     said = "none may be ranked" if best is None else f"{number(best.rate)} ESS/s on {best.engine}"
     tip = f"{model}, {rows[0].dataset}: {healthy} of {fits} fits healthy; {said}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.cells import ranked
 from bench.report.crossover import ALIKE
 from bench.report.map_table import COMMITTED, NAME, Place, Reading, look_up, read
 from bench.report.tables import Row, number
@@ -38,7 +39,7 @@ class ByMap:
             All cases that were measured.
         """
         of = {row.model: row for row in rows if row.backend == self.reading.engine and row.model in self.reading.pair}
-        there = sorted((row for row in of.values() if row.healthy and row.rate), key=lambda row: -(row.rate or 0.0))
+        there = ranked(of.values())
         if len(of) < 2 or not there:
             return ""
         a, b = self.reading.pair

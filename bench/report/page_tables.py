@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from bench.cells import best_of
 from bench.report.across import HEADS
 from bench.report.contents import CROSSING, Report
 from bench.report.layout import Head, Line, Table
-from bench.report.tables import QUANTITIES, SHOWN_ERROR
+from bench.report.tables import QUANTITIES, SHOWN_ERROR, Row
 
 MAX_TROUBLES = 200
 ASIDE = (
@@ -27,10 +28,15 @@ def cases(report: Report) -> Table:
         heads = [Head("data"), *heads]
     lines = []
     for section in report.sections:
+        rows = [row for row, _ in section.rows]
+        first: list[Row | None] = []
+        if report.across is None:
+            first = [best_of(row for row in rows if row.league == league) for league in {row.league for row in rows}]
         for row, texts in section.rows:
             if report.across is None:
                 texts = [section.name, *texts]
-            lines.append(Line(texts, "best" if "100 %" in texts else "" if row.healthy else "sick"))
+            style = "best" if any(row is each for each in first) else "" if row.healthy else "sick"
+            lines.append(Line(texts, style))
     note = (
         "min ESS/s is the smallest bulk ESS of every quantity per second of wall time: the geometric mean of the "
         "replicates, with Student's 95 % interval on the log scale. Warm-up, sampling, reading and other add up to "

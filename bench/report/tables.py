@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.agreement import judged
-from bench.cells import Cell, key_of
+from bench.cells import Cell, best_of, key_of
 from bench.records import Quantity, Record
 from bench.report.cost import PHASES, phases, seconds_for
 from bench.report.statistics import TrueEss, mean_of, true_ess
+from bench.report.words import listed
 
 NOTHING = "\u2013"
 SHOWN_ERROR = 0.01  # Monte Carlo error in posterior sds; seconds grow with its inverse square
@@ -306,11 +307,28 @@ def best_rate(rows: Sequence[Row], league: tuple[str, str]) -> float | None:
     league : (str, str)
         Family and target.
     """
-    return max((row.rate for row in rows if row.healthy and row.rate and row.league == league), default=None)
+    best = best_of(row for row in rows if row.league == league)
+    return None if best is None else best.rate
 
 
 def _of_best(row: Row, best: float | None) -> str:
     return f"{100 * row.rate / best:.0f} %" if row.healthy and row.rate and best else "not ranked"
+
+
+def whose_programs(rows: Sequence[Row]) -> str:
+    """Say which engines ran Stan programs, and which PyMC programs.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        All of them.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.fits:
+            found.setdefault(row.first.language, {})[row.engine] = None
+    names = {"stan": "Stan", "pymc": "PyMC"}
+    return "; ".join(f"{names[of]} programs: {listed(list(found[of]))}" for of in names if of in found)
 
 
 def _build(row: Row) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from bench.bias import BIASED
-from bench.cells import baseline, cells, printable
+from bench.cells import baseline, cells, printable, ranked
 from bench.records import Record
 from bench.report.across import Across
 from bench.report.ratios import FIT, compared, key, times
@@ -160,8 +160,7 @@ def _padded(line: Sequence[str], wide: Sequence[int]) -> str:
 
 
 def _ranking(rows: Sequence[Row]) -> str:
-    ranked = sorted((row for row in rows if row.healthy and row.rate), key=lambda row: -(row.rate or 0))
-    named = [f"{row.case} ({number(row.rate)}/s)" for row in ranked[:2]]
+    named = [f"{row.case} ({number(row.rate)}/s)" for row in ranked(rows)[:2]]
     return ", then ".join(named) or "none, so there is nothing to rank"
 
 

@@ -34,8 +34,8 @@ def trust(rows: Sequence[Row]) -> str:
     if graded:
         row, grade = max(graded, key=lambda item: item[1]["largest"] / item[1]["bound"])
         sentence += (
-            f"; among the healthy the one farthest from its {row.truth or 'truth'} is {row.name} on {row.dataset}, "
-            f"{grade['largest']:.1f} Monte Carlo errors where {grade['bound']:.1f} may come by chance"
+            f"; the healthy one farthest from its {row.truth or 'truth'} is {row.name} on {row.dataset}, off by "
+            f"{grade['largest']:.1f} Monte Carlo errors, where up to {grade['bound']:.1f} may be chance"
         )
     return sentence + "."
 
@@ -84,9 +84,9 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool
     yield f"Other machines: measured on {'; '.join(machines)}."
     protocols = sorted({r.protocol for r in firsts})
     if protocols == ["stock"]:
-        yield "Equal settings: each backend ran with its own defaults (protocol stock)."
+        yield "Backends with the same settings: each had its own defaults (protocol stock)."
     elif protocols == ["matched"]:
-        yield "Each backend at its best: all had the same settings and starts (protocol matched)."
+        yield "Backends tuned each for itself: all had the same settings and starts (protocol matched)."
     replicates = [len(row.records) for row in rows]
     if min(replicates) < 2:
         yield "Noise: cases with one replicate have no interval; ask for some with --replicates 5."
@@ -96,7 +96,7 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool
         yield "Builds: they are not part of the rate; see the column of build seconds."
     unranked = sum(not row.healthy for row in rows)
     if unranked:
-        yield f"Cases that failed or were unhealthy in a replicate: {unranked:,} of {len(rows):,} are not ranked."
+        yield f"Cases of which too many fits failed or were unhealthy: {unranked:,} of {len(rows):,} are not ranked."
     missing = sorted({name for run in asked for name in run.get("missing", {})})
     if missing:
         yield f"Backends that could not run here: {', '.join(missing)}."
