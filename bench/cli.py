@@ -342,21 +342,21 @@ def _held(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> tup
 def _exact(options: argparse.Namespace) -> int:
     import pandas as pd
 
-    from bench.deciding.thread import exact_table
+    from bench.deciding.thread_page import exact_table
 
     _write(pd.DataFrame(exact_table()).to_csv(index=False), options.output)
     return 0
 
 
 def _thread(options: argparse.Namespace) -> int:
-    from bench.deciding.thread import thread_page
+    from bench.deciding.thread_page import thread_page
 
     _write(thread_page(read_records(find_run(options.run, options.runs))), options.output)
     return 0
 
 
 def _slopes(options: argparse.Namespace) -> int:
-    from bench.deciding.simpson import PICTURE, picture, slopes_page
+    from bench.deciding.slopes_page import PICTURE, picture, slopes_page
 
     _write(slopes_page(read_records(find_run(options.run, options.runs))), options.output)
     if options.output is not None:
@@ -366,10 +366,9 @@ def _slopes(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
-    from bench.correctness.calibration import Calibration, calibrate, picture
     from bench.families.base import LOG_LIKELIHOOD
     from bench.families.registry import FAMILIES
-    from bench.running.calibrating import calibrate_on
+    from bench.running.calibration import Calibration, calibrate, calibrate_on, picture
     from bench.running.run import choose
 
     if options.simulations < 1:
@@ -539,7 +538,7 @@ def _map(options: argparse.Namespace) -> int:
 
 def _recommend(options: argparse.Namespace) -> int:
     from bench.deciding.recommend import PairQuestion, Question, TableQuestion, recommend
-    from bench.deciding.slopes import SlopesQuestion
+    from bench.deciding.recommend_slopes import SlopesQuestion
     from bench.report.recommendation_page import PAGE
     from bench.settings import Asked
 

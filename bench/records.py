@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from bench.checked import misfits
 from bench.files import write
@@ -27,7 +27,6 @@ RUNS = (ROOT if (ROOT / "pyproject.toml").exists() else Path()) / "reports" / "r
 """Where runs are kept: in the checkout, or, where hierbench was installed from a wheel, in the current folder."""
 
 Status = Literal["ok", "failed", "timeout", "crashed", "mismatch", "unsupported", "unavailable"]
-STATUSES: tuple[Status, ...] = get_args(Status)
 
 _ROOM = 2**16
 """Bytes that must be free in a run's folder before anything is sampled."""

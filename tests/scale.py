@@ -20,10 +20,10 @@ from bench.families.normal_means import NormalMeans
 from bench.records import Journal, Record
 from bench.report.page import write_report
 from bench.running.cluster import Cluster, Job
+from bench.running.dask_worker import Bench
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
 from bench.running.measure import Case, Measured, Replicates, keep
-from bench.running.place import Bench
 from bench.settings import Asked
 
 FAMILY = NormalMeans()

@@ -16,7 +16,7 @@ TAIL = (0.05, 0.95)
 ROUNDING = 1e-13
 """Range of draws, as a share of their size, that rounding alone may make."""
 
-_ARVIZ_1 = int(version("arviz").split(".")[0]) >= 1
+ARVIZ_1 = int(version("arviz").split(".")[0]) >= 1
 
 
 def constant(draws: Floats) -> Bools:
@@ -44,7 +44,7 @@ def constant(draws: Floats) -> Bools:
         return np.asarray(np.ptp(draws, axis=(0, 1)) <= ROUNDING * np.max(np.abs(draws), axis=(0, 1)))
 
 
-def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"] = "bulk", prob: Any = None) -> Floats:
+def ess(draws: Floats, method: Literal["bulk", "tail", "mean"] = "bulk") -> Floats:
     """Effective sample size (Vehtari et al. 2021), shape of `draws` without its first two axes.
 
     Parameters
@@ -53,10 +53,8 @@ def ess(draws: Floats, method: Literal["bulk", "tail", "mean", "sd", "quantile"]
         Draws of one quantity.
     method : str, default "bulk"
         As in ArviZ; `tail` is the smaller of the ESS at the 5 % and the 95 % quantile.
-    prob : float, optional
-        The quantile, in (0, 1), for `quantile`.
     """
-    return _estimate("ess", draws, method=method, prob=TAIL if method == "tail" else prob)
+    return _estimate("ess", draws, method=method, prob=TAIL if method == "tail" else None)
 
 
 def rhat(draws: Floats) -> Floats:
@@ -118,30 +116,15 @@ def rhat_excess(draws: Floats, quantities: int) -> float:
     return float(np.max(excess))
 
 
-def mcse(draws: Floats, method: Literal["mean", "sd", "quantile"] = "mean", prob: float | None = None) -> Floats:
-    """Monte Carlo standard error of the mean, the sd or a quantile, in the unit of the draws.
-
-    The error of the sd is that of the mean squared deviation, carried through the square root, as in ArviZ 1;
-    ArviZ 0.23 has a formula of its own, which fails with NumPy 2.4.
+def mcse(draws: Floats) -> Floats:
+    """Monte Carlo standard error of the mean, in the unit of the draws, shape of `draws` without its first two axes.
 
     Parameters
     ----------
     draws : array of shape (chain, draw, ...)
         Draws of one quantity.
-    method : str, default "mean"
-        Error of what: `mean`, `sd` or `quantile`.
-    prob : float, optional
-        The quantile, in (0, 1), for `quantile`.
-
-    Returns
-    -------
-    array
-        Shape of `draws` without its first two axes.
     """
-    if method == "sd":
-        squared = (draws - draws.mean(axis=(0, 1))) ** 2
-        return np.asarray(mcse(squared) / (2 * np.sqrt(squared.mean(axis=(0, 1)))))
-    return _estimate("mcse", draws, method=method, prob=prob)
+    return _estimate("mcse", draws, method="mean")
 
 
 def ebfmi(energy: Floats) -> Floats:
@@ -152,28 +135,28 @@ def ebfmi(energy: Floats) -> Floats:
     energy : array of shape (chain, draw)
         Hamiltonian at each draw.
     """
-    if _ARVIZ_1:
+    if ARVIZ_1:
         from arviz_stats.base import array_stats
 
         return np.atleast_1d(array_stats.bfmi(energy, chain_axis=0, draw_axis=1))
-    return np.atleast_1d(_arviz().bfmi(energy))
+    return np.atleast_1d(arviz().bfmi(energy))
 
 
 def _estimate(function: str, draws: Floats, **options: Any) -> Floats:
     options = {key: value for key, value in options.items() if value is not None}
     draws = np.asarray(draws, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):  # constant or NaN draws: the answer is NaN, and says enough
-        if _ARVIZ_1:
+        if ARVIZ_1:
             from arviz_stats.base import array_stats
 
             return np.asarray(getattr(array_stats, function)(draws, chain_axis=0, draw_axis=1, **options))
         import xarray
 
         array = xarray.DataArray(draws, dims=("chain", "draw", *(f"d{i}" for i in range(draws.ndim - 2))))
-        return np.asarray(getattr(_arviz(), function)(array.to_dataset(name="x"), **options)["x"].values)
+        return np.asarray(getattr(arviz(), function)(array.to_dataset(name="x"), **options)["x"].values)
 
 
-def _arviz() -> Any:
+def arviz() -> Any:
     """Import ArviZ 0.23, which announces its refactor at import and takes seconds for it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

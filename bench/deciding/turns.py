@@ -17,8 +17,8 @@ from bench.files import write
 from bench.records import Journal, Record, RunError, read_records, read_run
 from bench.report.page import write_report
 from bench.running.cluster import Cluster, Job
+from bench.running.dask_worker import Bench
 from bench.running.measure import Measured, keep
-from bench.running.place import Bench
 from bench.settings import Settings
 
 TOGETHER, FEWEST, REPEATS = 2.0, 3, 20

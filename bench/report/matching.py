@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from bench.cells import Cell, baseline, cells, machines, printable
 from bench.records import Record
 
 By = Literal["version", "backend", "model", "case"]
-BYS: tuple[By, ...] = get_args(By)
 ABSENT = ("unavailable", "unsupported")
 """Statuses that say nothing about the fit."""
 

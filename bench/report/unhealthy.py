@@ -8,7 +8,6 @@ import base64
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench.arrays import Bools, Floats
+from bench.correctness import diagnostics
+from bench.correctness.health import MIN_ESS_PER_CHAIN
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 FOLDER = "unhealthy"
 """Of these pages, beside that of the run."""
-PER_CHAIN = 100
-"""Effective draws of a chain that a healthy fit has."""
-TAIL = (0.05, 0.95)
-"""Quantiles of the tail ESS."""
 SIZE = (9.0, 2.8)
 PLOTS = {
     "Trace": (
@@ -169,11 +166,11 @@ def read_worst(path: Path, record: Record) -> tuple[str, Floats, Bools]:
 def _slowest(posterior: "xarray.Dataset") -> tuple[str, tuple[int, ...]]:
     """Return the name and the place of the element with the smallest bulk ESS."""
     found: list[tuple[float, str, tuple[int, ...]]] = []
-    for name, array in _arviz().ess(posterior, method="bulk").data_vars.items():
-        values = np.atleast_1d(array.to_numpy())
+    for name, array in posterior.data_vars.items():
+        values = diagnostics.ess(array.to_numpy())
         if np.isfinite(values).any():
             at = np.unravel_index(int(np.nanargmin(values)), values.shape)
-            found.append((float(values[at]), str(name), tuple(map(int, at)) if array.ndim else ()))
+            found.append((float(values[at]), str(name), tuple(map(int, at))))
     if not found:
         raise ValueError("no draws that vary")
     return min(found)[1:]
@@ -212,17 +209,17 @@ def picture(title: str, name: str, draws: Floats, divergent: Bools) -> Picture:
 
 def _plot(title: str, name: str, draws: Floats, divergent: Bools) -> None:
     """Make the figure, with ArviZ 0.23 or 1.x."""
-    arviz = _arviz()
+    arviz = diagnostics.arviz()
     groups: dict[str, Any] = {"posterior": {name: draws}, "sample_stats": {"diverging": divergent}}
-    least = PER_CHAIN * draws.shape[0]
-    if int(version("arviz").split(".")[0]) >= 1:
+    least = MIN_ESS_PER_CHAIN * draws.shape[0]
+    if diagnostics.ARVIZ_1:
         data, size = arviz.from_dict(groups), {"backend": "matplotlib", "figure_kwargs": {"figsize": SIZE}}
         if title == "Trace":
             arviz.plot_trace(data, **size)
         elif title == "Ranks":
             arviz.plot_rank(data, **size)
         else:
-            tails = {"ess_tail": {"prob": TAIL}}
+            tails = {"ess_tail": {"prob": diagnostics.TAIL}}
             arviz.plot_ess_evolution(data, min_ess=least, stats=tails, **size)
     else:
         data = arviz.from_dict(**groups)
@@ -232,11 +229,3 @@ def _plot(title: str, name: str, draws: Floats, divergent: Bools) -> None:
             arviz.plot_rank(data, figsize=SIZE)
         else:
             arviz.plot_ess(data, kind="evolution", min_ess=least, figsize=SIZE)
-
-
-def _arviz() -> Any:
-    """Import ArviZ, which takes seconds, without what 0.23 announces."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import arviz
-    return arviz

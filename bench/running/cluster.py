@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.backends.base import Backend
 from bench.records import RunError
-from bench.running import place
+from bench.running import dask_worker
+from bench.running.dask_worker import ClientSession, WorkerInfo
 from bench.running.environment import usable_cores
-from bench.running.place import Place, Session
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -55,7 +55,7 @@ class Job:
     key : object
         What its answer is the answer to.
     call : callable
-        Of `bench.running.place`; it is given the bench of its process and the arguments.
+        Of `bench.running.dask_worker`; it is given the bench of its process and the arguments.
     arguments : tuple
         What can be pickled.
     losses : int
@@ -63,7 +63,7 @@ class Job:
     """
 
     key: Any
-    call: place.Job
+    call: dask_worker.Job
     arguments: tuple[Any, ...]
     losses: int = 0
 
@@ -99,7 +99,7 @@ class _Group:
 class _Slot:
     """A worker: where it is, and what it does."""
 
-    place: Place
+    info: WorkerInfo
     group: _Group | None = None
     job: Job | None = None
     sent: str = ""
@@ -152,9 +152,9 @@ class Cluster(Iterator[Answer]):
     ) -> None:
         """Connect, and wait for the first worker."""
         self._address, self._backends, self._chains, self._say = address, list(backends), chains, say
-        self._session = Session(secrets.token_hex(8), memory_limit, timeout)
+        self._session = ClientSession(secrets.token_hex(8), memory_limit, timeout)
         self._shares = _shares(address, chains)
-        self._software = place.software(self._backends)
+        self._software = dask_worker.software(self._backends)
         self._waiting: dict[str | None, deque[_Group]] = {}
         self._open = 0
         self._answers: deque[Answer] = deque()
@@ -263,14 +263,14 @@ class Cluster(Iterator[Answer]):
     def _give(self, address: str, slot: _Slot) -> None:
         """Send a worker the next job: of its group, of one that began on its machine, or of one that began nowhere."""
         if slot.group is None or not slot.group.jobs:
-            slot.group = self._next_group(slot.place.machine)
+            slot.group = self._next_group(slot.info.machine)
         if slot.group is not None:
             slot.job = slot.group.jobs.popleft()
             slot.sent = f"job-{secrets.token_hex(8)}"
             self._send(slot.sent, address, "work", (self._session, slot.job.call, slot.job.arguments))
 
     def _next_group(self, machine: str) -> _Group | None:
-        here = {slot.place.machine for slot in self._here.slots.values()}
+        here = {slot.info.machine for slot in self._here.slots.values()}
         now = time.monotonic()
         for of in (machine, None, *self._waiting):
             gone = of not in here and now - self._gone.get(of or "", self._began) > MACHINE_GONE
@@ -302,9 +302,9 @@ class Cluster(Iterator[Answer]):
         assert slot.group is not None
         worked, found = value
         self._answers.append(Answer(slot.job.key, found, "ok" if worked else "failed"))
-        slot.group.machine, slot.job = slot.place.machine, None
+        slot.group.machine, slot.job = slot.info.machine, None
 
-    def _join(self, address: str, found: Place) -> None:
+    def _join(self, address: str, found: WorkerInfo) -> None:
         """Take a worker in, unless it differs."""
         differences = [
             f"{name} is {found.software.get(name, 'not there')} there and {self._software.get(name, 'not there')} here"
@@ -329,7 +329,7 @@ class Cluster(Iterator[Answer]):
     def _lose(self, address: str, why: str) -> None:
         """Forget a worker; what it was at is sent again, unless too many died at it."""
         slot = self._here.slots.pop(address)
-        self._gone[slot.place.machine] = time.monotonic()
+        self._gone[slot.info.machine] = time.monotonic()
         if slot.job is not None and (known := self._here.futures.pop(slot.sent, None)):
             with suppress(Exception):  # the scheduler may be gone too
                 known[1].cancel()
@@ -427,13 +427,13 @@ def _connect(address: str, shares: int | None) -> _Connection:
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a function of `bench.running.place`, made by who unpickles it."""
+    """A call of a function of `bench.running.dask_worker`, made by who unpickles it."""
 
     name: str
     arguments: tuple[object, ...]
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return getattr(place, self.name), self.arguments
+        return getattr(dask_worker, self.name), self.arguments
 
 
 def _submit(

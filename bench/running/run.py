@@ -11,7 +11,7 @@ from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.families.base import Dataset, Family, Model
 from bench.records import RUNS, Journal, Record, RunError, Status, find_run, new_run_id, read_run
-from bench.running import place
+from bench.running import dask_worker
 from bench.running.cluster import Cluster, Job
 from bench.running.environment import environment
 from bench.running.equality import Equality
@@ -343,7 +343,7 @@ class Run:
             return
         groups: dict[tuple[str, int], list[Job]] = {}
         for case, number in possible:
-            job = Job((case, number), place.fit, (case, self.plan.asked, number))
+            job = Job((case, number), dask_worker.fit, (case, self.plan.asked, number))
             groups.setdefault((case.dataset.id, number), []).append(job)
         machines = {(r.dataset, r.replicate): r.environment.get("machine") for r in self.journal.records}
         for group, jobs in groups.items():

@@ -25,10 +25,10 @@ from bench.records import Journal, Record, RunError, read_records, read_run
 from bench.report.aa import simulated_record
 from bench.running import cluster
 from bench.running.cluster import Answer, Job
+from bench.running.dask_worker import Bench, ClientSession
 from bench.running.environment import usable_cores
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
-from bench.running.place import Bench, Session
 from tests.deciding.test_versions import fake_environments
 
 MATRIX = read_matrix("stanli==0.0.1,stanli==0.0.2", models="centered,marginal", replicates=2)
@@ -99,7 +99,7 @@ class Machines:
                 continue
             if machine not in self.benches:
                 workers = Workers()
-                self.benches[machine] = Bench(Session("s"), workers, Equality(workers, None))
+                self.benches[machine] = Bench(ClientSession("s"), workers, Equality(workers, None))
             yield Answer(job.key, job.call(self.benches[machine], *job.arguments))
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ def test_a_machine_with_other_versions_is_left_out_and_told(
 
 def test_an_answer_that_is_asked_for_again_is_given_again(elsewhere: Made) -> None:
     workers = Workers()
-    bench = Bench(Session("s"), workers, Equality(workers, None))
+    bench = Bench(ClientSession("s"), workers, Equality(workers, None))
     first, second = (turns.turn_there(bench, MATRIX, CASES[0], 0, MATRIX.combinations) for _ in range(2))
     assert len(first.records) == 2
     assert first == second

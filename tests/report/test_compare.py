@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.cells import cells
+from bench.deciding.aa_real import compare_halves, halves
 from bench.records import Record
 from bench.report.aa import compare_with_itself, compare_with_slower, simulated_record, simulated_run
-from bench.report.aa_real import compare_halves, halves
 from bench.report.compare import compare_runs, log_ratio
 from bench.report.comparison import Comparison
 from bench.report.difference import Difference

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.deciding.aa_real import decide_twins, slowed
 from bench.records import Record
 from bench.report.aa import simulated_record
 from bench.report.aa_looks import in_turn, look_again, two_versions
-from bench.report.aa_real import decide_twins, slowed
 from bench.report.compare import compare_runs, log_ratio
 from bench.report.effect import Effect
 from bench.report.outcome import asks_for_more, outcome

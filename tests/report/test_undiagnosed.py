@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.cells import cells
-from bench.deciding.thread import mixing, thread_page
+from bench.deciding.thread_page import mixing, thread_page
 from bench.records import Record
 from bench.report.compare import compare_runs
 from bench.report.export import export

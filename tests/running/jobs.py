@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.running.place import Bench
+from bench.running.dask_worker import Bench
 
 ROOT = Path(__file__).parents[2]
 

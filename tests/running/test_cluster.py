@@ -11,7 +11,7 @@ import pytest
 
 from bench.backends import BACKENDS
 from bench.running import cluster as module
-from bench.running import place
+from bench.running import dask_worker
 from bench.running.cluster import Answer, Cluster, ClusterError, Job
 from bench.running.environment import machine, usable_cores
 from tests.running.jobs import Outside, die, echo, fail
@@ -68,10 +68,10 @@ def test_one_fit_at_a_time_is_made_on_a_core() -> None:
     order = []
 
     def second() -> None:
-        with place.alone(frozenset({0, 1})):
+        with dask_worker.alone(frozenset({0, 1})):
             order.append("second")
 
-    with place.alone(frozenset({1})):
+    with dask_worker.alone(frozenset({1})):
         thread = Thread(target=second)
         thread.start()
         time.sleep(0.2)
@@ -104,7 +104,7 @@ def test_jobs_are_answered_once_in_the_order_of_their_groups_whoever_dies(tmp_pa
 
 @pytest.mark.slow
 def test_a_worker_that_differs_gets_no_work_and_the_difference_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = place.software([BACKENDS["stanli"]])
+    there = dask_worker.software([BACKENDS["stanli"]])
     name = next(name for name in there if name.startswith("stanli: "))
     monkeypatch.setattr(module.place, "software", lambda backends: {**there, name: "0.1"})
     with pytest.raises(ClusterError, match="no worker can be used") as refused:
@@ -136,9 +136,9 @@ def test_what_began_on_a_machine_goes_on_there_or_elsewhere_once_it_is_gone(
     workers = [outside.worker(other)]
     cluster = Cluster(outside.address, [])
     try:
-        while len({slot.place.machine for slot in cluster._here.slots.values()}) < 2:
+        while len({slot.info.machine for slot in cluster._here.slots.values()}) < 2:
             cluster._turn()
-        pids = {slot.place.machine: set() for slot in cluster._here.slots.values()}
+        pids = {slot.info.machine: set() for slot in cluster._here.slots.values()}
         for of in pids:
             cluster.add(echoes(of, 5, 0.1), of)
         for answer in cluster:

@@ -6,12 +6,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bench.cells import cells
-from bench.deciding.simpson import instead, mixing, picture
+from bench.deciding.slopes_page import instead, mixing, picture
 from bench.families.varying_slopes.data import grid
 from bench.families.varying_slopes.forms import FORMS
 from bench.records import Record
 from bench.report.tables import NOTHING
-from tests.deciding.test_thread import rows
+from tests.deciding.test_thread_page import rows
 from tests.report.simulated import simulate
 
 SIMULATED = replace(

@@ -10,7 +10,7 @@ So where the family knows it the log likelihood of the data is ranked beside the
 shapes sensitivity", Bayesian Analysis).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import cycle
@@ -23,6 +23,9 @@ from bench.backends.base import Backend
 from bench.correctness.truth import elements
 from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model
 from bench.files import write
+from bench.records import RunError
+from bench.running.cluster import Cluster, Job
+from bench.running.dask_worker import Bench
 from bench.running.isolation import Worker
 from bench.settings import Settings
 
@@ -60,7 +63,6 @@ def calibrate(
     backend: Backend,
     simulations: int,
     seed: int = 1,
-    tell: Callable[[int], None] = lambda done: None,
     settings: Settings = SETTINGS,
 ) -> Calibration:
     """Fit simulated datasets and rank their parameters.
@@ -77,8 +79,6 @@ def calibrate(
         Datasets to draw and fit.
     seed : int
         Seed of all draws.
-    tell : callable
-        Called with the number of simulations done.
     settings : Settings
         Of every fit; the draws are thinned to `RANKED` of all chains.
 
@@ -89,12 +89,65 @@ def calibrate(
     WorkerError
         If a fit fails.
     """
-    found = []
     with Worker(backend) as worker:
-        for number in range(simulations):
-            found.append(ranks_of(family, model, worker, (seed, number), settings))
-            tell(number + 1)
+        found = [ranks_of(family, model, worker, (seed, number), settings) for number in range(simulations)]
     return collected(family, model, backend, found)
+
+
+def calibrate_on(
+    address: str,
+    subjects: Sequence[tuple[Family, Model, Backend]],
+    simulations: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> Iterator[Calibration]:
+    """Calibrate on the workers of a cluster; the ranks are those that `calibrate` gives.
+
+    Parameters
+    ----------
+    address : str
+        As in `Cluster`.
+    subjects : sequence of (Family, Model, Backend)
+        What to calibrate.
+    simulations, seed : int
+        As in `calibrate`.
+    say : callable
+        Prints a line about workers.
+
+    Yields
+    ------
+    Calibration
+        In the order of the subjects.
+
+    Raises
+    ------
+    RunError
+        If a fit fails, or the cluster can't be used.
+    """
+    cluster = Cluster(address, list(dict.fromkeys(backend for *_, backend in subjects)), say=say)
+    try:
+        for i, subject in enumerate(subjects):
+            for number in range(simulations):
+                cluster.add([Job((i, number), _ranks_there, (*subject, (seed, number), SETTINGS))])
+        found: dict[int, dict[int, dict[str, int]]] = {i: {} for i in range(len(subjects))}
+        for i, subject in enumerate(subjects):
+            while len(found[i]) < simulations:
+                answer = next(cluster)
+                of, number = answer.key
+                if answer.status != "ok":
+                    family, model, backend = subjects[of]
+                    raise RunError(f"{family.name} {model.name} on {backend.name}: {answer.value}")
+                found[of][number] = answer.value
+            yield collected(*subject, [found[i][number] for number in range(simulations)])
+    finally:
+        cluster.close()
+
+
+def _ranks_there(
+    bench: Bench, family: Family, model: Model, backend: Backend, seed: tuple[int, int], settings: Settings
+) -> dict[str, int]:
+    """Rank the scalars of one simulation, in a worker of a cluster."""
+    return ranks_of(family, model, bench.workers[backend], seed, settings)
 
 
 def ranks_of(

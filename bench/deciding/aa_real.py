@@ -1,6 +1,6 @@
 """How often verdicts are wrong on real records: halves of the replicates of one run, and a version tried twice.
 
-Run it with ``python -m bench.report.aa_real RUN FOLDER...``: a run, and folders of `hierbench versions` in which one
+Run it with ``python -m bench.deciding.aa_real RUN FOLDER...``: a run, and folders of `hierbench versions` in which one
 version was tried under two names (``--try stanli==0.24.0,FILE.whl --replicates 20``, without `--decide`). It writes
 `reports/reference/aa-real.md`.
 """
@@ -247,7 +247,7 @@ def report(
     cores, cpu = (first.environment.get(name, "unknown") for name in ("cores", "cpu"))
     yield "# How often verdicts are wrong, with real records"
     yield ""
-    yield f"Made with `python -m bench.report.aa_real RUN FOLDER...` (seed {seed}); {cpu}, {cores} cores;"
+    yield f"Made with `python -m bench.deciding.aa_real RUN FOLDER...` (seed {seed}); {cpu}, {cores} cores;"
     yield f"{', '.join(versions)}."
     yield ""
     yield "## A run compared with itself: `hierbench compare`"

@@ -15,13 +15,11 @@ from threading import Lock, Timer
 from typing import Any
 
 from bench.backends.base import Backend
-from bench.correctness.calibration import ranks_of
-from bench.families.base import Family, Model
 from bench.running.environment import machine, usable_cores
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
 from bench.running.measure import Case, Measured, Replicates
-from bench.settings import Asked, Settings
+from bench.settings import Asked
 
 IDLE = 600.0
 """Seconds without work after which engines are ended: the client that started them may be gone."""
@@ -32,13 +30,11 @@ SHARED = ("arviz", "distributed", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerInfo:
     """What a worker says of itself.
 
     Attributes
     ----------
-    name : str
-        The worker's, as Dask knows it.
     machine : str
         Digest that tells machines apart.
     cores : frozenset of int
@@ -47,14 +43,13 @@ class Place:
         See `software`.
     """
 
-    name: str
     machine: str
     cores: frozenset[int]
     software: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Session:
+class ClientSession:
     """What a client's jobs have in common.
 
     Attributes
@@ -82,7 +77,7 @@ class Bench:
         What ends with it.
     """
 
-    session: Session
+    session: ClientSession
     workers: Workers
     equality: Equality
     replicates: dict[tuple[str, ...], Replicates] = field(default_factory=dict)
@@ -133,7 +128,7 @@ def code_digest() -> str:
     return sha.hexdigest()[:12]
 
 
-def introduce(backends: Sequence[Backend], shares: int | None) -> Place:
+def introduce(backends: Sequence[Backend], shares: int | None) -> WorkerInfo:
     """Say what this worker is.
 
     Parameters
@@ -145,18 +140,17 @@ def introduce(backends: Sequence[Backend], shares: int | None) -> Place:
     """
     from distributed import get_worker
 
-    name = str(get_worker().name)
     if shares is not None:
-        _hold_to(sorted(usable_cores())[int(name) :: shares])
-    return Place(name, machine(), usable_cores(), software(backends))
+        _hold_to(sorted(usable_cores())[int(str(get_worker().name)) :: shares])
+    return WorkerInfo(machine(), usable_cores(), software(backends))
 
 
-def work(session: Session, job: Job, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+def work(session: ClientSession, job: Job, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
     """Do a job while no other one is done on these cores, and return whether it worked and what it returned or raised.
 
     Parameters
     ----------
-    session : Session
+    session : ClientSession
         What the client's jobs have in common.
     job : callable
         What to do.
@@ -205,21 +199,6 @@ def fit(bench: Bench, case: Case, asked: Asked, number: int) -> Measured:
     return bench.replicates[key].make(number)
 
 
-def rank(
-    bench: Bench, family: Family, model: Model, backend: Backend, seed: tuple[int, int], settings: Settings
-) -> dict[str, int]:
-    """Fit a simulated dataset and rank its parameters; see `bench.correctness.calibration.ranks_of`.
-
-    Parameters
-    ----------
-    bench : Bench
-        Of this process.
-    family, model, backend, seed, settings : Family, Model, Backend, (int, int), Settings
-        As in `ranks_of`.
-    """
-    return ranks_of(family, model, bench.workers[backend], seed, settings)
-
-
 @contextmanager
 def alone(cores: frozenset[int]) -> Iterator[None]:
     """Hold the locks of some cores of this machine: no other fit of a cluster runs on them, whoever asked for it.
@@ -240,7 +219,7 @@ def alone(cores: frozenset[int]) -> Iterator[None]:
         yield
 
 
-def _bench_of(session: Session) -> Bench:
+def _bench_of(session: ClientSession) -> Bench:
     global _bench
     if _bench is None or _bench.session != session:
         if _bench is not None:
