@@ -11,7 +11,7 @@ from bench.report.matching import ABSENT
 from bench.report.ratios import FIT, MEASURES, Key, compared, key, name, over_sources, source, times
 from bench.report.statistics import Contrast, moderate
 from bench.report.tables import NOTHING, Row, number, span
-from bench.report.words import listed
+from bench.report.words import ends, listed
 
 MANY = 4
 """Posteriors with a model each from which on a report is one over many models; a mean over fewer says little."""
@@ -194,7 +194,7 @@ class Across:
     def sure(self) -> str:
         """How sure that is, and what it rests on."""
         replicates = sorted({len(row.records) for row in self.rows})
-        made = " to ".join(map(str, dict.fromkeys((replicates[0], replicates[-1]))))
+        made = ends(replicates)
         sentence = (
             f"How sure: over models and data like these, such a sentence names a wrong backend in at most "
             f"{100 * ALPHA:g} % of cases. {len(self.models):,} models of {len(self.sources):,} sources of data, "

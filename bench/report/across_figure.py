@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 from bench.report.across import ALL, Across
 from bench.report.figure import Figure
-from bench.report.ratios import FIRST, FIT, MEASURES, Key, name
+from bench.report.ratios import HEADS, MEASURES, Key, name
 from bench.report.strips import Block, Strip, strips
 from bench.report.tables import whose_programs
-
-HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
 
 
 def figure(across: Across) -> Figure | None:

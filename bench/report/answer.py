@@ -14,7 +14,7 @@ from bench.report.ratios import FIRST, FIT, MEASURES, Key, key, rate
 from bench.report.statistics import Contrast, mean_of, mean_over_rounds, moderate
 from bench.report.tables import Row, number
 from bench.report.ways import Way, ways
-from bench.report.words import league_words, listed
+from bench.report.words import ends, league_words, listed
 
 MOST = 3
 """Sizes, or values, in a row that a sentence names; of more it names the first and the last."""
@@ -208,7 +208,7 @@ class Answer:
         if not any(self.means[FIT].values()):
             return ""
         every = sorted({len(row.records) for row in self.rows})
-        replicates = " to ".join(map(str, dict.fromkeys((every[0], every[-1]))))
+        replicates = ends(every)
         healthy = sum(row.healthy for row in self.rows)
         rest = f"{healthy:,} of {len(self.rows):,} cases are healthy and ranked. Each build was timed once"
         if every[-1] == 1:

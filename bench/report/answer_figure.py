@@ -9,7 +9,7 @@ from markupsafe import Markup
 from bench.cells import best_of, geometric_mean
 from bench.report.answer import Answer, best_models
 from bench.report.figure import Figure, figure_id, title_of
-from bench.report.ratios import FIRST, FIT, MEASURES, name, times
+from bench.report.ratios import FIT, HEADS, MEASURES, name, times
 from bench.report.statistics import Contrast
 from bench.report.strips import Block, Strip, strips
 from bench.report.svg import HEADING, Curve, Dot, Panel, Scale, curves, short, tag, text
@@ -17,7 +17,6 @@ from bench.report.tables import NOTHING, Row, number, whose_programs
 from bench.report.words import league_words
 
 WIDTH, HEIGHT = 314, 240
-HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
 MAX_COLUMNS, MAX_LINES = 12, 24
 """Datasets and models of a matrix."""
 MAX_NUMBERS = 12

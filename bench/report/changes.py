@@ -12,7 +12,7 @@ from bench.report.statistics import mean_of
 from bench.report.strips import Block, Strip, strips
 from bench.report.tables import number, span
 from bench.report.timeline import timeline
-from bench.report.words import listed
+from bench.report.words import changed, ends, listed
 
 WORDS = {
     "wall_seconds": "takes {} the wall time",
@@ -52,7 +52,7 @@ def of_comparisons(found: Sequence[tuple[str, Comparison]]) -> Finding:
     replicates = sorted({row.n for _, each in found for row in each.rows if row.n})
     sure = (
         f"How sure: a false alarm in at most {100 * first.alpha:.2g} % of tables; "
-        f"{' to '.join(map(str, dict.fromkeys((replicates[0], replicates[-1])))) if replicates else 'no'} replicates."
+        f"{ends(replicates) or 'no'} replicates."
     )
     return Finding("What changed?", " ".join(said), figure if panels else None, sure)
 
@@ -176,16 +176,12 @@ def _case(one: Series) -> tuple[str, str, str, str]:
 def _step(one: Series, step: Step) -> str:
     """Say what changed, when, by how much and with which versions."""
     before, after = one.points[step.at - 1], one.points[step.at]
-    new = [
-        f"{name} {before.versions.get(name, '-')} to {version}"
-        for name, version in after.versions.items()
-        if before.versions.get(name) != version
-    ]
+    new = changed(before.versions, after.versions)
     up = step.ratio > 1
     words = ("slower" if up else "faster") if one.measure in COSTS else ("faster" if up else "slower")
     measure = HEADS[one.measure]
     return (
         f"{one.model} on {one.backend} got {words} on {after.time[:10]} (run {after.run}): {measure} "
-        f"{number(step.ratio)} times ({number(step.low)} to {number(step.high)}) that of before, "
+        f"{step.words} that of before, "
         f"{f'with {listed(new)}' if new else 'with no other version of the backend'}; data {one.dataset}"
     )

@@ -14,6 +14,7 @@ from bench.report.difference import Difference
 from bench.report.effect import COSTS, HEADS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, rate_ratio, welch
+from bench.report.words import changed
 
 ALPHA = 0.01
 """Chance of even one false alarm in a whole table."""
@@ -309,10 +310,7 @@ def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:
     seen = set()
     for match in matches:
         a, b = match.a.records[0].versions, match.b.records[0].versions
-        changed = [
-            f"{name} {a.get(name, '-')} to {b.get(name, '-')}" for name in {**a, **b} if a.get(name) != b.get(name)
-        ]
-        text = f"{match.b.backend}: {', '.join(changed) if changed else 'the same versions'}"
+        text = f"{match.b.backend}: {', '.join(changed(a, b)) or 'the same versions'}"
         if text not in seen:
             seen.add(text)
             yield text

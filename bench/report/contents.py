@@ -27,7 +27,7 @@ from bench.report.tables import (
     summarise,
 )
 from bench.report.verdict import limits, trust, verdict
-from bench.report.words import commands, listed
+from bench.report.words import commands, ends, listed
 
 MAX_ROWS = 10_000
 MAX_PICTURED = 200
@@ -159,7 +159,7 @@ class Report:
         datasets = list(dict.fromkeys(row.dataset for row in self.rows))
         what = [name.replace("_", " ") for name in families] if families != ["pair"] else datasets
         days = sorted(row.first.time[:10] for row in self.rows)
-        when = " to ".join(dict.fromkeys((days[0], days[-1])))
+        when = ends(days)
         return f"{_named(what, 'families')} on {_named(self.backends, 'backends')}, {when}"
 
     @property

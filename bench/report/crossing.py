@@ -72,9 +72,7 @@ class Crossing:
         """Write a ratio with its interval, and a dash for a part that both sides share."""
         if not self.changed(part):
             return NOTHING
-        contrast = self.contrasts[part]
-        ends = contrast.interval
-        return number(contrast.ratio) + (f" [{number(ends[0])}, {number(ends[1])}]" if ends else "")
+        return times(self.contrasts[part], "")
 
     @property
     def sentence(self) -> str:

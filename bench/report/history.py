@@ -14,6 +14,7 @@ from bench.records import Record
 from bench.report.effect import LEVEL
 from bench.report.matching import conditions
 from bench.report.statistics import mean_of, welch
+from bench.report.tables import number, span
 
 SHORTEST = 3
 """Runs on each side of a step: one odd run, or two, are none."""
@@ -67,6 +68,11 @@ class Step:
     ratio: float
     low: float
     high: float
+
+    @property
+    def words(self) -> str:
+        """The ratio with its interval."""
+        return f"{number(self.ratio)} times ({span((self.low, self.high))})"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from bench.report.history import Point, Series, history, labels
 from bench.report.layout import Table
 from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
+from bench.report.words import changed, ends
 
 NamedBy = Literal["date", "version"]
 """What names a run."""
@@ -82,7 +83,7 @@ class History:
         times = sorted({point.time[:10] for one in self.series for point in one.points})
         runs = {point.run for one in self.series for point in one.points}
         cases = {(one.family, one.dataset, one.model, one.backend) for one in self.series}
-        when = " to ".join(dict.fromkeys((times[0], times[-1]))) if times else ""
+        when = ends(times)
         return f"{len(cases):,} cases over {len(runs):,} runs, {when}. {self.how}".strip()
 
     def place(self, series: Series) -> str:
@@ -104,15 +105,8 @@ class History:
         """Yield each step in words: where, by how much, and what changed with it."""
         for step in series.steps:
             before, after = series.points[step.at - 1].versions, series.points[step.at].versions
-            new = ", ".join(
-                f"{name} {before.get(name, '-')} to {version}"
-                for name, version in after.items()
-                if before.get(name) != version
-            )
-            yield (
-                f"{series.points[step.at].run}: {number(step.ratio)} times ({number(step.low)} to {number(step.high)})"
-                + (f", with {new}" if new else "")
-            )
+            new = ", ".join(changed(before, after))
+            yield f"{series.points[step.at].run}: {step.words}" + (f", with {new}" if new else "")
 
     def row(self, series: Series) -> tuple[str, ...]:
         """Return the line of a series in the table, as text."""

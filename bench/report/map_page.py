@@ -16,7 +16,7 @@ from bench.report.layout import Table
 from bench.report.map_figure import pictures, verdict
 from bench.report.map_table import NAME, Entry, entries, written
 from bench.report.tables import NOTHING, number, span
-from bench.report.words import commands, listed
+from bench.report.words import commands, ends, listed
 
 SCRIPT = Path(__file__).with_name("map.js")
 
@@ -115,9 +115,12 @@ def centered_or_not(found: Sequence[Field]) -> str:
         at = crossings(own)
         where = "the winner changes nowhere on this map"
         if at:
-            ends = listed(list(dict.fromkeys((number(at[0], 2), number(at[-1], 2)))))
             middle = number(at[len(at) // 2], 2)
-            between = f" (between {ends}, by number of groups)" if len(at) > 1 and at[0] < at[-1] else ""
+            between = (
+                f" ({ends([number(at[0], 2), number(at[-1], 2)])}, by number of groups)"
+                if len(at) > 1 and at[0] < at[-1]
+                else ""
+            )
             where = f"write centered where n omega²/sigma² is above about {middle}{between}, noncentered below"
         costs = [each.pair.contrast.ratio for each in own if each.pair.contrast and each.pair.state == "sure"]
         alone = sum(each.pair.state == "only" for each in own)
@@ -228,5 +231,5 @@ def how(records: Sequence[Record], asked: Mapping[str, Any]) -> list[tuple[str, 
         ("data", f"every replicate has data of its own: sigma {sigmas}, groups of {sizes}"),
         ("settings", settings),
         ("versions", ", ".join(sorted(versions))),
-        ("machine", f"{', '.join(cpus)}; {' to '.join(dict.fromkeys((times[0], times[-1])))}"),
+        ("machine", f"{', '.join(cpus)}; {ends(times)}"),
     ]

@@ -13,6 +13,8 @@ from bench.report.tables import Row, number, span
 FIT, FIRST = "a fit", "the first fit"
 MEASURES = (FIT, FIRST)
 """Effective draws per second of wall time, and per second of wall time and the first build together."""
+HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
+"""Of the panel of each."""
 
 Key = tuple[str, str, str]
 """Family, dataset and model of a case."""

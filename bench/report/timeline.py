@@ -51,7 +51,7 @@ def timeline(series: Series, labels: Sequence[str], unit: str) -> Panel:
     for i in range(0, len(points), every):
         parts.append(text(px(i), HEAD + down + 13, labels[i], "tick", "middle"))
     for step in series.steps:
-        tip = f"{labels[step.at]}: {number(step.ratio)} times ({number(step.low)} to {number(step.high)})"
+        tip = f"{labels[step.at]}: {step.words}"
         at = px(step.at - 0.5)
         parts.append(tag("g", tag("path", d=f"M{at:.1f},{HEAD}v{down}", class_="step"), data_tip=tip))
     drawn = []

@@ -39,6 +39,43 @@ def listed(parts: Sequence[str], joined_by: str = "and") -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {joined_by} {parts[-1]}"
 
 
+def ends(values: Sequence[object]) -> str:
+    """Write the first of some values and, if it is another one, the last.
+
+    Parameters
+    ----------
+    values : sequence
+        In order; empty for none.
+
+    Examples
+    --------
+    >>> ends([3, 5, 8]), ends(["2026-11-30"])
+    ('3 to 8', '2026-11-30')
+    """
+    return " to ".join(dict.fromkeys(map(str, (values[0], values[-1])))) if values else ""
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Name the packages whose version changed, with both.
+
+    Parameters
+    ----------
+    before, after : mapping of str to str
+        Versions by package.
+
+    Examples
+    --------
+    >>> changed({"pymc": "5.28.5", "numpy": "2.5"}, {"pymc": "6.4.0", "numpy": "2.5", "numba": "0.68"})
+    ['pymc 5.28.5 to 6.4.0', 'numba - to 0.68']
+    """
+    names = dict.fromkeys([*before, *after])
+    return [
+        f"{name} {before.get(name, '-')} to {after.get(name, '-')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
 def commands(run: Mapping[str, Any]) -> list[str]:
     """Write the command lines that made a run, each once.
 
