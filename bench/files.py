@@ -6,6 +6,11 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
+"""Of the checkout, or the folder into which the package was installed."""
+CHECKOUT = (ROOT / "pyproject.toml").exists()
+"""Whether this is a checkout."""
+
 
 def encodable(text: str) -> str:
     r"""Escape what UTF-8 has no bytes for: halves of surrogate pairs, as in a file name that is not UTF-8.

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from bench.checked import misfits
-from bench.files import write
+from bench.files import CHECKOUT, ROOT, write
 
 SCHEMA = 2
-ROOT = Path(__file__).parent.parent
-RUNS = (ROOT if (ROOT / "pyproject.toml").exists() else Path()) / "reports" / "runs"
+RUNS = (ROOT if CHECKOUT else Path()) / "reports" / "runs"
 """Where runs are kept: in the checkout, or, where hierbench was installed from a wheel, in the current folder."""
 
 Status = Literal["ok", "failed", "timeout", "crashed", "mismatch", "unsupported", "unavailable"]

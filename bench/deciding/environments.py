@@ -26,13 +26,11 @@ from packaging.requirements import Requirement
 from bench.backends import BACKENDS
 from bench.deciding.matrix import PYTHONS, Combination, requirements
 from bench.deciding.requirement import place, requirement
-from bench.files import write
+from bench.files import CHECKOUT, ROOT, write
 from bench.origin import COMMITS, commit_of, git
 
 MADE = re.compile(r"(^|/)(build|[^/]*\.egg-info|__pycache__)/")
 """Files that pip leaves in a checkout which it installs."""
-ROOT = Path(__file__).parents[2]
-CHECKOUT = (ROOT / "pyproject.toml").exists()
 
 
 class NotMadeError(Exception):

@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.deciding.decide import Decide, Key, in_rounds
-from bench.deciding.environments import CHECKOUT, ROOT
 from bench.deciding.matrix import Combination, Matrix
 from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, records_of
-from bench.records import Record, RunError, new_run_id
+from bench.records import RUNS, Record, RunError, new_run_id
 from bench.report.compare import ALPHA, compare_runs
 from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
 from bench.report.matching import CompareError
 from bench.report.sequential import LOOKS, decide_runs
 
-VERSIONS = (ROOT if CHECKOUT else Path()) / "reports" / "versions"
+VERSIONS = RUNS.parent / "versions"
 MEASURED = ("wall_seconds", "ess_per_second")
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.arrays import Floats
 from bench.correctness.truth import Truth
+from bench.files import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 STAN = next(path for path in (Path(__file__).parent.parent / "stan", ROOT / "stan") if path.is_dir())
 """The Stan programs: inside the package where it was installed from a wheel, beside it in a checkout."""
 PYMC = ROOT / "pymc_models"

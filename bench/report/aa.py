@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from bench.arrays import Floats
+from bench.files import ROOT
 from bench.records import Record
 from bench.report.compare import ALPHA, compare_runs
 from bench.report.comparison import Comparison
@@ -22,7 +22,7 @@ from bench.report.statistics import Contrast, holm, moderate
 
 Noise = Literal["log-normal", "Student t, 3 df", "outliers"]
 
-OUTPUT = Path(__file__).parents[2] / "reports" / "reference" / "aa.md"
+OUTPUT = ROOT / "reports" / "reference" / "aa.md"
 SEED = 20240
 TABLES = 200
 DATASETS = ("groups8", "groups32", "groups128", "weak8")

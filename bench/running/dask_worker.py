@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from threading import Lock, Timer
 from typing import Any
 
 from bench.backends.base import Backend
+from bench.files import ROOT
 from bench.running.environment import machine, usable_cores
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
@@ -122,9 +122,9 @@ def software(backends: Sequence[Backend]) -> dict[str, str]:
 
 def code_digest() -> str:
     """Return 12 digits of a SHA-256 over the Python files of `bench` and `pymc_models`."""
-    root, sha = Path(__file__).parents[2], hashlib.sha256()
-    for path in sorted(path for package in ("bench", "pymc_models") for path in (root / package).rglob("*.py")):
-        sha.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    sha = hashlib.sha256()
+    for path in sorted(path for package in ("bench", "pymc_models") for path in (ROOT / package).rglob("*.py")):
+        sha.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     return sha.hexdigest()[:12]
 
 

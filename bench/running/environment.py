@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 from cpuinfo import get_cpu_info
 
+from bench.files import ROOT
 from bench.origin import commit_of
 from bench.running.isolation import THREADS
 
@@ -31,7 +32,7 @@ def environment() -> dict[str, Any]:
         "usable_cores": len(usable_cores()),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": THREADS,
-        "commit": commit_of(Path(__file__).parents[2]) or "unknown",
+        "commit": commit_of(ROOT) or "unknown",
     }
 
 

@@ -9,7 +9,8 @@ import pytest
 from bench.cells import Cell, cells
 from bench.deciding.pages import rate
 from bench.deciding.thread_page import gain, instead, mixing, thread_page
-from bench.records import ROOT, Record, read_records
+from bench.files import ROOT
+from bench.records import Record, read_records
 from bench.report.tables import NOTHING
 from tests.report.simulated import simulate
 

@@ -200,7 +200,7 @@ def test_versions_of_one_family_are_compared_and_a_slow_one_fails(
     for combination, factor in zip(matrix.combinations, (1.0, 1.0, 1.5), strict=True):
         journal = Journal(tmp_path / "v" / combination.folder / "run", {})
         for i in range(10):
-            wall = factor * (1 + 0.01 * (i % 3))
+            wall = factor * (1 + 0.01 * (i % (2 + round(factor))))
             pinned = {combination.backends[0]: combination.packages[0].split("==")[1]}
             journal.append(
                 simulated_record(backend=combination.backends[0], replicate=i, wall_seconds=wall, versions=pinned)

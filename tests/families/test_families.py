@@ -13,8 +13,9 @@ from bench.backends import BACKENDS
 from bench.backends.base import LANGUAGES, Description
 from bench.correctness.diagnosis import diagnose
 from bench.correctness.truth import elements
-from bench.families.base import LOG_LIKELIHOOD, PYMC, ROOT, STAN, Dataset, Family, Model, Values
+from bench.families.base import LOG_LIKELIHOOD, PYMC, STAN, Dataset, Family, Model, Values
 from bench.families.registry import FAMILIES
+from bench.files import ROOT
 from bench.running.equality import Equality, compare_names
 from bench.running.isolation import Workers
 from bench.settings import Settings
