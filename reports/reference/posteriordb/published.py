@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bench.report.ratios import source
+
 PYMC, STAN = "pymc_nutpie", "stan_cmdstan"
 
 
@@ -28,7 +30,9 @@ def ratios(checkout: Path) -> pd.DataFrame:
     effective, rhat = by_model.ess_bulk_min.mean(), by_model.rhat_max.max()
     first, again = (built + sampled) / effective, sampled / effective
     verdicts = pd.read_csv(Path(__file__).with_name("equality.csv"))
-    verdicts.index = pd.Index(verdicts.posterior.str.split("-", n=1).str[1])
+    verdicts[["data", "model"]] = verdicts.posterior.str.split("-", n=1, expand=True)
+    verdicts = verdicts.set_index("model")
+    sources = verdicts.data.map(lambda data: source(("posteriordb", data, ""))[1])
     told = verdicts.verdict.groupby(level=0).agg(lambda found: "same" if set(found) == {"same"} else found.iloc[0])
     table = pd.DataFrame(
         {
@@ -38,13 +42,13 @@ def ratios(checkout: Path) -> pd.DataFrame:
         }
     ).dropna()
     table["verdict"] = told.reindex(table.index)
+    table["source"] = sources.groupby(level=0).first().reindex(table.index)
     table["converged"] = (rhat[STAN] <= 1.01) & (rhat[PYMC] <= 1.01)
     return table
 
 
-def mean(values: pd.Series) -> str:
-    """Return the geometric mean of ratios with its 95 % interval over models."""
-    logs = np.log(values)
+def mean(logs: pd.Series) -> str:
+    """Return the geometric mean of ratios with its 95 % interval over models, or over sources of data."""
     half = stats.t.ppf(0.975, len(logs) - 1) * logs.std() / np.sqrt(len(logs))
     middle, low, high = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
@@ -53,14 +57,18 @@ def mean(values: pd.Series) -> str:
 if __name__ == "__main__":
     table = ratios(Path(sys.argv[1]))
     same = table.verdict == "same"
+    kinds = ["first fit", "sampling", "build"]
+    logs = np.log(table[kinds])
     print("| models | how many | first fit, per effective draw | sampling alone, per effective draw | build |")
     print("|---|---|---|---|---|")
+    both = same & table.converged
     for name, kept in {
-        "all, as published": table,
-        "shown to be the same posterior": table[same],
-        "and R-hat at most 1.01 on both sides, in all runs": table[same & table.converged],
+        "all, as published": logs,
+        "shown to be the same posterior": logs[same],
+        "and R-hat at most 1.01 on both sides, in all runs": logs[both],
+        "the same models, each source of their data once": logs[both].groupby(table.source[both]).mean(),
     }.items():
-        print(f"| {name} | {len(kept)} | {' | '.join(mean(kept[k]) for k in ('first fit', 'sampling', 'build'))} |")
+        print(f"| {name} | {len(kept)} | {' | '.join(mean(kept[kind]) for kind in kinds)} |")
     print()
     for model, row in table.sort_values("first fit", ascending=False).head(10).iterrows():
         print(f"{model}: {row['first fit']:.1f}, {row.verdict}{'' if row.converged else ', did not converge'}")
