@@ -44,10 +44,12 @@ def backends(answer: Answer) -> Figure | None:
         if (panel := _by_size(answer, measure, label) if by_size else _strips(answer, measure, label)) is not None
     ]
     builds = "; ".join(f"{engine} {_builds(answer, engine)}" for engine in answer.engines)
+    many = by_size and len(others) * len(answer.levels) > MAX_NUMBERS
     dots = "Small dots: one model on one dataset. " if by_size else ""
     note = (
         f"{whose_programs(answer.rows)}. Effective draws per second, as a multiple of {base}: above the line of {base} "
-        f"is faster. {dots}Numbers: geometric means, with 95 % intervals. Builds: {builds}."
+        f"is faster. {dots}{'Large marks' if many else 'Numbers'}: geometric means, with 95 % intervals. "
+        f"Builds: {builds}."
     )
     if not by_size:
         note = note.replace("above the line of", "right of the line of")
@@ -61,7 +63,8 @@ def _builds(answer: Answer, engine: str) -> str:
     if not found:
         return "none"
     low, high = number(min(found), 2), number(max(found), 2)
-    return f"{low} s" if low == high else f"{low} to {high} s"
+    cached = all(row.build_cache for row in answer.rows if row.engine == engine)
+    return f"{low if low == high else f'{low} to {high}'} s{' from a cache' if cached else ''}"
 
 
 def _by_size(answer: Answer, measure: str, label: str) -> Panel | None:

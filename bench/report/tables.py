@@ -17,6 +17,8 @@ from bench.report.statistics import TrueEss, mean_of, true_ess
 from bench.report.words import listed
 
 NOTHING = "\u2013"
+CACHES = ("disk", "memory")
+"""What may serve a build."""
 SHOWN_ERROR = 0.01  # Monte Carlo error in posterior sds; seconds grow with its inverse square
 MAX_QUANTITIES = 40  # of a case, in the table of quantities
 TRUTHS = {"exact": "exact posterior"}
@@ -67,15 +69,21 @@ class Row(Cell):
         return math.exp(contrast.mean - half), math.exp(contrast.mean + half)
 
     @cached_property
-    def build_seconds(self) -> float | None:
-        """Seconds of its first build."""
-        return next((r.prepare_seconds for r in self.records if r.prepare_seconds is not None), None)
+    def _build(self) -> Record | None:
+        """The first fit whose build no cache served; if one served all, the first."""
+        built = [record for record in self.records if record.prepare_seconds is not None]
+        return next((record for record in built if record.prepare_cache not in CACHES), built[0] if built else None)
 
-    @cached_property
+    @property
+    def build_seconds(self) -> float | None:
+        """Seconds of its first build that no cache served; if one served all, of the first."""
+        return self._build.prepare_seconds if self._build else None
+
+    @property
     def build_cache(self) -> str:
-        """What served its first build; empty where it was built."""
-        served = next((r.prepare_cache for r in self.records if r.prepare_seconds is not None), None)
-        return served if served in ("disk", "memory") else ""
+        """What served that build; empty where it was built."""
+        served = self._build.prepare_cache if self._build else None
+        return served if served in CACHES else ""
 
     @cached_property
     def phases(self) -> dict[str, float]:

@@ -237,3 +237,16 @@ def test_seconds_to_error_are_for_one_error_whatever_a_grade_states(records: lis
     finer = replace(record, grade={**(record.grade or {}), "stated_error": 0.005})
     once = (record.wall_seconds or 0.0) - growing(record)  # only the rest grows with the draws
     assert (seconds_to_error(finer) or 0) - once == pytest.approx(((seconds_to_error(record) or 0) - once) / 4)
+
+
+def test_the_build_of_a_case_is_the_first_that_no_cache_served() -> None:
+    fits = list(simulate(replicates=3))
+    seconds, caches = (0.2, 50.0, 0.1), ("disk", "built", "memory")
+    case = [
+        replace(fits[0], replicate=i, prepare_seconds=s, prepare_cache=c)
+        for i, (s, c) in enumerate(zip(seconds, caches, strict=True))
+    ]
+    (row,) = summarise(case)
+    assert (row.build_seconds, row.build_cache) == (50.0, "")
+    (row,) = summarise([case[0], case[2]])
+    assert (row.build_seconds, row.build_cache) == (0.2, "disk")
