@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench.arrays import Bools, Floats
-from bench.correctness import diagnostics
-from bench.correctness.health import MIN_ESS_PER_CHAIN
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
@@ -165,9 +163,11 @@ def read_worst(path: Path, record: Record) -> tuple[str, Floats, Bools]:
 
 def _slowest(posterior: "xarray.Dataset") -> tuple[str, tuple[int, ...]]:
     """Return the name and the place of the element with the smallest bulk ESS."""
+    from bench.correctness.diagnostics import ess
+
     found: list[tuple[float, str, tuple[int, ...]]] = []
     for name, array in posterior.data_vars.items():
-        values = diagnostics.ess(array.to_numpy())
+        values = ess(array.to_numpy())
         if np.isfinite(values).any():
             at = np.unravel_index(int(np.nanargmin(values)), values.shape)
             found.append((float(values[at]), str(name), tuple(map(int, at))))
@@ -209,6 +209,9 @@ def picture(title: str, name: str, draws: Floats, divergent: Bools) -> Picture:
 
 def _plot(title: str, name: str, draws: Floats, divergent: Bools) -> None:
     """Make the figure, with ArviZ 0.23 or 1.x."""
+    from bench.correctness import diagnostics
+    from bench.correctness.health import MIN_ESS_PER_CHAIN
+
     arviz = diagnostics.arviz()
     groups: dict[str, Any] = {"posterior": {name: draws}, "sample_stats": {"diverging": divergent}}
     least = MIN_ESS_PER_CHAIN * draws.shape[0]
