@@ -263,26 +263,30 @@ class Answer:
         for league in leagues:
             here = [row for row in self.rows if row.league == league]
             datasets = dict.fromkeys(row.dataset for row in here)
-            best = best_models(here)
+            best = list(best_cases(here).values())
             if best and len({row.model for row in here}) > 1:
-                wins = list(best.values())
+                wins = [row.model for row in best]
                 first = max(dict.fromkeys(wins), key=wins.count)
                 on = f" on {wins.count(first)} of {len(datasets)} datasets" if len(datasets) > 1 else ""
                 of = f" for the {league_words(league)}" if len(leagues) > 1 else ""
-                said.append(f"{first}{on}{of}")
+                engines = [row.engine for row in best if row.model == first]
+                order = sorted(dict.fromkeys(engines), key=lambda engine: -engines.count(engine))
+                by = listed([engine if len(order) == 1 else f"{engine} {engines.count(engine)}" for engine in order])
+                said.append(f"{first}{on}{of} (by {by})")
         return f"Fastest: {'; '.join(said)}." if said else ""
 
 
-def best_models(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the model of the healthy case with the largest rate, by dataset.
+def best_cases(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return the healthy case with the largest rate, by dataset.
 
     Parameters
     ----------
     rows : sequence of Row
         Cases of one posterior.
     """
-    of = {dataset: best_of(row for row in rows if row.dataset == dataset) for dataset in {row.dataset for row in rows}}
-    return {dataset: best.model for dataset, best in of.items() if best is not None}
+    names = dict.fromkeys(row.dataset for row in rows)
+    of = {name: best_of(row for row in rows if row.dataset == name) for name in names}
+    return {dataset: best for dataset, best in of.items() if best is not None}
 
 
 def _levels(rows: Sequence[Row], way: Way | None) -> list[Level]:

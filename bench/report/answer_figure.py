@@ -7,7 +7,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from bench.cells import best_of, geometric_mean
-from bench.report.answer import Answer, best_models
+from bench.report.answer import Answer, best_cases
 from bench.report.figure import Figure, figure_id, title_of
 from bench.report.ratios import FIT, HEADS, MEASURES, name, times
 from bench.report.statistics import Contrast
@@ -201,7 +201,7 @@ def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Marku
     healthy = sum(len(row.healthy_fits) for row in rows)
     fits = sum(len(row.records) for row in rows)
     best = best_of(rows)
-    first = model in best_models(here).values()
+    first = any(row.model == model for row in best_cases(here).values())
     said = "none may be ranked" if best is None else f"{number(best.rate)} ESS/s on {best.engine}"
     tip = f"{model}, {rows[0].dataset}: {healthy} of {fits} fits healthy; {said}"
     if best is None and (mean := geometric_mean([row.rate for row in rows])):

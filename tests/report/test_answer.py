@@ -112,7 +112,7 @@ def test_models_are_named_for_the_data_on_which_they_are_healthy() -> None:
         "Healthy in most fits: noncentered, zerosum_noncentered and finite_zerosum_noncentered for all data; "
         "at omega 10 also centered, zerosum_centered and finite_zerosum_centered."
     )
-    assert "for the finite-population posterior" in said
+    assert "for the finite-population posterior (by " in said
 
 
 def test_of_one_dataset_the_matrix_is_by_backend() -> None:
