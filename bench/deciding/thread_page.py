@@ -11,8 +11,10 @@ from bench.records import Record
 from bench.report.tables import number
 
 POSTERIORS = ("finite_population", "superpopulation")
-THREAD_MODEL, MARGINAL = "finite_zerosum_noncentered", "marginal"
-"""The thread's own model, and what to write instead."""
+THREAD_MODEL, THREAD_MARGINAL = "finite_zerosum_noncentered", "finite_marginal"
+"""The thread's own model, and the same posterior with its group means integrated out."""
+MARGINAL = "marginal"
+"""The posterior of `centered` and `noncentered`, with its group means integrated out."""
 
 
 def exact_table() -> Iterator[dict[str, object]]:
@@ -79,21 +81,21 @@ def _introduction(table: Sequence[Cell]) -> Iterator[str]:
 
 
 def gain(table: Sequence[Cell]) -> str:
-    """Say how often the thread's form and the marginal one were healthy, and what the one has of the other.
+    """Say how often the thread's form and its marginal one were healthy, and what the one has of the other.
 
     Parameters
     ----------
     table : sequence of Cell
         Of a run of the `thread` grid.
     """
-    of = {name: [cell for cell in table if cell.model == name] for name in (THREAD_MODEL, MARGINAL)}
+    of = {name: [cell for cell in table if cell.model == name] for name in (THREAD_MODEL, THREAD_MARGINAL)}
     healthy = ", ".join(
         f"`{name}` was healthy in {sum(cell.healthy for cell in found)} of {len(found)}"
         for name, found in of.items()
         if found
     )
     there = {(cell.dataset, cell.backend): cell for cell in of[THREAD_MODEL]}
-    pairs = [(cell, there.get((cell.dataset, cell.backend))) for cell in of[MARGINAL]]
+    pairs = [(cell, there.get((cell.dataset, cell.backend))) for cell in of[THREAD_MARGINAL]]
     ratios = sorted(found for one, other in pairs if (found := ratio(one, other, "omega")))
     said = f"Of all cases below, {healthy}" if healthy else ""
     if ratios:
@@ -189,17 +191,20 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
     yield (
         "Integrate the group means out. The sizes and means of the groups and the sum of squares within them are all "
         "that the likelihood needs, three parameters are left, whatever the number of groups, and mu_g is drawn "
-        "afterwards from its normal conditional. Effective draws of omega by second, of the thread's form, of the "
-        "better of `centered` and `noncentered`, and of `marginal`:"
+        "afterwards from its normal conditional. Effective draws of omega by second, for the mean of these groups of "
+        "the thread's form and of `finite_marginal`, for that of the population of the better of `centered` and "
+        "`noncentered` and of `marginal`:"
     )
     yield ""
     yield from _rates(table)
     yield f"{CPU} {BOLD} No ratio is given to a fit that is not healthy."
     yield ""
-    if sick := [cell for cell in table if cell.model == MARGINAL and not cell.healthy]:
-        where = "; ".join(f"{cell.dataset} on {cell.backend}: {printable(cell.verdict)}" for cell in sick)
+    if sick := [cell for cell in table if cell.model in (MARGINAL, THREAD_MARGINAL) and not cell.healthy]:
+        where = "; ".join(
+            f"{cell.model} on {cell.dataset} by {cell.backend}: {printable(cell.verdict)}" for cell in sick
+        )
         yield (
-            f"`marginal` was not healthy in {len(sick)} of these cases ({where}). With few groups and omega near 0 "
+            f"The marginal forms were not healthy in {len(sick)} cases ({where}). With few groups and omega near 0 "
             "the posterior of omega reaches down to 0, and some steps in log omega are too long for its edge: a higher "
             "target accept (0.95) and more draws are what it needs there."
         )
@@ -217,24 +222,24 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
 
 
 def _rates(table: Sequence[Cell]) -> Iterator[str]:
-    """Yield, for each backend, the thread's form, the best of centered and non-centered, and the marginal one."""
-    heads = ("the thread's form", "best of two", "`marginal`", "times the thread's", "times the best of two")
+    """Yield, for each backend, each posterior's forms beside the one with its group means integrated out."""
+    heads = ("the thread's form", "`finite_marginal`", "times", "best of two", "`marginal`", "times")
     for backend in dict.fromkeys(cell.backend for cell in table):
         yield f"### {backend}: ESS of omega by CPU second"
         yield ""
         yield "| omega | G | " + " | ".join(heads) + " |"
-        yield "|---:|---:|---:|---|---:|---:|---:|"
+        yield "|---:|---:|---:|---:|---:|---|---:|---:|"
         for dataset in grid("thread"):
             here = {c.model: c for c in table if c.backend == backend and c.dataset == dataset.id}
             if here:
-                thread, marginal = here.get(THREAD_MODEL), here.get(MARGINAL)
+                thread, instead, marginal = (here.get(name) for name in (THREAD_MODEL, THREAD_MARGINAL, MARGINAL))
                 two = best([here[name] for name in ("centered", "noncentered") if name in here], "omega")
                 better = "neither healthy" if two is None else f"{show_rate(two, 'omega')} {two.model}"
                 truth = dataset.generated_with
                 row = (
-                    f"{truth['omega']:g}", str(dataset.n_groups), show_rate(thread, "omega"), better,
-                    show_rate(marginal, "omega"), number(ratio(marginal, thread, "omega"), 2),
-                    number(ratio(marginal, two, "omega"), 2),
+                    f"{truth['omega']:g}", str(dataset.n_groups), show_rate(thread, "omega"),
+                    show_rate(instead, "omega"), number(ratio(instead, thread, "omega"), 2), better,
+                    show_rate(marginal, "omega"), number(ratio(marginal, two, "omega"), 2),
                 )  # fmt: skip
                 yield f"| {' | '.join(row)} |"
         yield ""

@@ -36,12 +36,13 @@ def test_ratios_are_of_effective_draws_by_cpu_second_with_what_is_drawn_after_sa
             fit("centered", 4000.0, 20.0),
             fit("noncentered", 400.0, 1.0),
             fit("marginal", 4000.0, 1.5, derive_seconds=0.5),
+            fit("finite_marginal", 3000.0, 1.0, derive_seconds=0.0),
         ]
     )
     assert rows("\n".join(instead(table)), "stanli: ESS of omega by CPU second") == [
-        ["10", "500", "**10.0**", "**400** noncentered", "**2,000**", "200", "5.0"]
+        ["10", "500", "**10.0**", "**3,000**", "300", "**400** noncentered", "**2,000**", "5.0"]
     ]
-    assert "it gave 200 to 200 times the effective draws" in gain(table)
+    assert "it gave 300 to 300 times the effective draws" in gain(table)
 
 
 def test_what_is_not_healthy_has_no_ratio_and_is_not_the_best_of_two() -> None:
@@ -52,19 +53,21 @@ def test_what_is_not_healthy_has_no_ratio_and_is_not_the_best_of_two() -> None:
             fit("centered", 4000.0, 20.0),
             fit("noncentered", 400.0, 1.0, **sick),
             fit("marginal", 4000.0, 2.0, derive_seconds=0.0),
+            fit("finite_marginal", 4000.0, 2.0, derive_seconds=0.0),
         ]
     )
     assert rows("\n".join(instead(table)), "stanli: ESS of omega by CPU second") == [
-        ["10", "500", "0.500", "**200** centered", "**2,000**", NOTHING, "10"]
+        ["10", "500", "0.500", "**2,000**", NOTHING, "**200** centered", "**2,000**", "10"]
     ]
-    assert "`finite_zerosum_noncentered` was healthy in 0 of 1, `marginal` was healthy in 1 of 1" in gain(table)
-    assert "`marginal` was not healthy" not in "\n".join(instead(table))
+    assert "`finite_zerosum_noncentered` was healthy in 0 of 1, `finite_marginal` was healthy in 1 of 1" in gain(table)
+    assert "were not healthy" not in "\n".join(instead(table))
 
 
 def test_a_marginal_fit_that_is_not_healthy_is_said_with_its_reason() -> None:
     page = "\n".join(instead(cells([fit("marginal", 900.0, 2.0, health=["7 divergent"])])))
-    assert "`marginal` was not healthy in 1 of these cases (omega10-G500-n20-s41 on stanli: 7 divergent)" in page
-    assert ["10", "500", "no fit", "neither healthy", "450", NOTHING, NOTHING] in rows(
+    said = "The marginal forms were not healthy in 1 cases (marginal on omega10-G500-n20-s41 by stanli: 7 divergent)"
+    assert said in page
+    assert ["10", "500", "no fit", "no fit", NOTHING, "neither healthy", "450", NOTHING] in rows(
         page, "stanli: ESS of omega by CPU second"
     )
 
