@@ -203,10 +203,11 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
         where = "; ".join(
             f"{cell.model} on {cell.dataset} by {cell.backend}: {printable(cell.verdict)}" for cell in sick
         )
+        cases = f"{len(sick)} case{'s' if len(sick) > 1 else ''}"
         yield (
-            f"The marginal forms were not healthy in {len(sick)} cases ({where}). With few groups and omega near 0 "
-            "the posterior of omega reaches down to 0, and some steps in log omega are too long for its edge: a higher "
-            "target accept (0.95) and more draws are what it needs there."
+            f"The marginal forms were not healthy in {cases} ({where}). With few "
+            "groups and omega near 0 the posterior of omega reaches down to 0, and some steps in log omega are too "
+            "long for its edge: a higher target accept (0.95) and more draws are what it needs there."
         )
         yield ""
     yield "The marginal model, for the mean of the population; `finite_marginal` beside it is for that of these groups:"

@@ -175,7 +175,7 @@ class Across:
             said = f"{overall.who} over all models (can't tell which)"
         else:
             ahead, behind = self.beyond(measure, overall.engine, next(iter(overall.others)))
-            beyond = f"; surely ahead on {ahead} posteriors, behind on {behind}" if ahead or behind else ""
+            beyond = f"; by 95 % intervals ahead on {ahead} posteriors, behind on {behind}" if ahead or behind else ""
             said = f"can't tell over all models ({overall.engine} leads with {overall.lead}{beyond})"
         if overall.who and kinds and all(each.who == overall.who for each in kinds):
             return f"{said}, and for every kind of them"

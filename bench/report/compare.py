@@ -7,6 +7,7 @@ from statistics import fmean, median
 
 from bench.cells import cells, printable
 from bench.records import Record
+from bench.report.across import Across
 from bench.report.adjust import adjusted, simultaneous
 from bench.report.comparison import Comparison
 from bench.report.crossing import crossings, sentences
@@ -14,6 +15,7 @@ from bench.report.difference import Difference
 from bench.report.effect import COSTS, HEADS, LEVEL, MEASURES, WITHIN, Effect
 from bench.report.matching import By, CompareError, IncomparableError, Match, differences, match_cells
 from bench.report.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, rate_ratio, welch
+from bench.report.tables import summarise
 from bench.report.words import changed
 
 ALPHA = 0.01
@@ -77,7 +79,8 @@ def compare_runs(
     none of A, is a regression whatever the test says, with `adjust.SURELY` replicates of each, or where B gave no fit.
     All p values of the table are adjusted together (Holm); `same` is read from each interval alone.
 
-    Replicates of a run follow each other: what the machine did during all of B, and not during A, is no noise to them.
+    Two runs follow each other, as models of one run do: what the machine did during all of B, and not during A, is no
+    noise to them. Backends of a run take turns.
     """
     runs_a, runs_b = ([*dict.fromkeys(record.run for record in side)] for side in (a, b or a))
     if by != "version" and b is not None and runs_a != runs_b:
@@ -300,7 +303,9 @@ def pooled_over_cases(rows: Sequence[Difference], by: By) -> list[Difference]:
 
 def _sources(a: Sequence[Record], by: By, reference: str | None) -> list[str]:
     """Say where the differences between backends come from, over all cases."""
-    return sentences(crossings(cells(a), reference)) if by == "backend" else []
+    if by != "backend":
+        return []
+    return sentences(crossings(cells(a), reference), by_source=Across.of(summarise(a)) is not None)
 
 
 def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:

@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 
 from bench.cells import Cell, baseline
 from bench.records import Record
-from bench.report.ratios import over_sources, times
+from bench.report.ratios import Key, over_sources, times
 from bench.report.statistics import Contrast, mean_over_rounds, moderate
 from bench.report.tables import NOTHING, number
 
@@ -79,7 +80,7 @@ class Crossing:
         """The parts in one sentence, told from the costlier side."""
         if self.contrasts["whole"].mean < 0:
             return self._turned.sentence
-        over = f"over {self.cases} {self.of}" if self.cases > 1 else f"{self.dataset} {self.model}"
+        over = f"{self.dataset} {self.model}" if self.dataset else f"over {self.cases} {self.of}"
         whole = f"{over}: {self.b} takes {self._times('whole')} times the CPU time of {self.a} for an effective draw"
         if not self.changed("sampler"):
             return f"{whole}, all of it for its gradients, since both have the same sampler"
@@ -162,14 +163,22 @@ def pooled_over_sources(of: Sequence[Crossing]) -> list[Crossing]:
         groups.setdefault(each.path, []).append(each)
     found = []
     for group in groups.values():
-        logs = {
-            part: {(each.family, each.dataset, each.model): each.contrasts[part].mean for each in group}
-            for part in PARTS
-        }
-        means = {part: over_sources(logs[part]) for part in PARTS}
-        count = int(means["whole"].n)
-        found.append(replace(group[0], cases=count, rounds={}, contrasts=means, of="sources of data"))
+        means = {part: over_sources(_by_case(group, part)) for part in PARTS}
+        first = replace(group[0], rounds={}, contrasts=means)
+        if len(group) > 1:
+            count = int(means["whole"].n)
+            of_data = "source of data" if count == 1 else "sources of data"
+            first = replace(first, cases=count, dataset="", model="", of=of_data)
+        found.append(first)
     return found
+
+
+def _by_case(group: Sequence[Crossing], part: str) -> dict[Key, float]:
+    """Mean log ratio of each case, over its runs."""
+    logs: dict[Key, list[float]] = {}
+    for each in group:
+        logs.setdefault((each.family, each.dataset, each.model), []).append(each.contrasts[part].mean)
+    return {case: fmean(found) for case, found in logs.items()}
 
 
 def sentences(of: Sequence[Crossing], *, by_source: bool = False) -> list[str]:
@@ -184,8 +193,8 @@ def sentences(of: Sequence[Crossing], *, by_source: bool = False) -> list[str]:
     """
     means = pooled_over_sources(of) if by_source else pooled(of)
     unsure = any(each.contrasts["whole"].interval is None for each in means)
-    caveat = ["how sure that is can't be told from so few replicates; for intervals: --replicates 5"]
-    return [each.sentence for each in means] + (caveat if unsure else [])
+    why = "sources of data" if by_source else "replicates; for intervals: --replicates 5"
+    return [each.sentence for each in means] + ([f"how sure that is can't be told from so few {why}"] if unsure else [])
 
 
 def _change(a: Cell, b: Cell) -> str:

@@ -55,7 +55,7 @@ class Job:
     key : object
         What its answer is the answer to.
     call : callable
-        Of `bench.running.dask_worker`; it is given the bench of its process and the arguments.
+        A function of a module; it is given the `Bench` of its process and the arguments.
     arguments : tuple
         What can be pickled.
     losses : int

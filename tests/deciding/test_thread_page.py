@@ -65,7 +65,7 @@ def test_what_is_not_healthy_has_no_ratio_and_is_not_the_best_of_two() -> None:
 
 def test_a_marginal_fit_that_is_not_healthy_is_said_with_its_reason() -> None:
     page = "\n".join(instead(cells([fit("marginal", 900.0, 2.0, health=["7 divergent"])])))
-    said = "The marginal forms were not healthy in 1 cases (marginal on omega10-G500-n20-s41 by stanli: 7 divergent)"
+    said = "The marginal forms were not healthy in 1 case (marginal on omega10-G500-n20-s41 by stanli: 7 divergent)"
     assert said in page
     assert ["10", "500", "no fit", "no fit", NOTHING, "neither healthy", "450", NOTHING] in rows(
         page, "stanli: ESS of omega by CPU second"

@@ -81,7 +81,8 @@ def test_where_models_part_a_sentence_on_all_of_them_says_so() -> None:
     records = simulate_many(60, ("stanli", "nutpie_stan"))
     said = across([record for record in records if record.kind != "time series"]).answer[0]
     found = re.search(
-        r"can't tell over all models \(.* leads with .*; surely ahead on (\d+) posteriors, behind on (\d+)", said
+        r"can't tell over all models \(.* leads .*; by 95 % intervals ahead on (\d+) posteriors, behind on (\d+)",
+        said,
     )
     assert found is not None, said
     assert min(int(found[1]), int(found[2])) > 15  # of 20 each

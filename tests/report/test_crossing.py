@@ -11,7 +11,7 @@ from bench.cells import cells
 from bench.records import Record
 from bench.report.compare import compare_runs
 from bench.report.contents import Report
-from bench.report.crossing import Crossing, crossings, pooled, sentences
+from bench.report.crossing import Crossing, crossings, pooled, pooled_over_sources, sentences
 from bench.report.figures import Pictures
 from bench.report.markdown import markdown
 from bench.report.page import render
@@ -137,3 +137,25 @@ def test_nothing_is_said_where_nothing_can_be() -> None:
     assert report.crossings == []
     assert "Where a difference comes from" not in render(report)
     assert Pictures(summarise(made)).crossing([]) == []
+
+
+def test_a_source_of_data_counts_once_and_so_does_a_case_of_two_runs() -> None:
+    def of(dataset: str, run: str, dearer: float) -> list[Record]:
+        return [
+            replace(r, family="posteriordb", dataset=dataset, run=run, cpu_seconds=(r.cpu_seconds or 0) * times)
+            for r in records(models=("centered",))
+            if r.backend in ("stanli", "nutpie_stan")
+            for times in [dearer if r.backend == "nutpie_stan" else 1.0]
+        ]
+
+    radon = [*of("radon_a", "a", 1.0), *of("radon_a", "b", 9.0), *of("radon_b", "a", 3.0)]
+    found = crossings(summarise([*radon, *of("dogs", "a", 3.0)]))
+    (one,) = pooled_over_sources(found)
+    assert (one.cases, one.of) == (2, "sources of data")
+    logs = [
+        math.log(each.contrasts["whole"].ratio) for each in pooled_over_sources(crossings(summarise(of("dogs", "a", 1.0))))
+    ]
+    assert one.contrasts["whole"].mean == pytest.approx(logs[0] + math.log(3.0))
+    (alone,) = pooled_over_sources(crossings(summarise(radon)))
+    assert "over 1 source of data" in alone.sentence
+    assert "few sources of data" in sentences(crossings(summarise(radon)), by_source=True)[-1]

@@ -106,7 +106,7 @@ def test_jobs_are_answered_once_in_the_order_of_their_groups_whoever_dies(tmp_pa
 def test_a_worker_that_differs_gets_no_work_and_the_difference_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     there = dask_worker.software([BACKENDS["stanli"]])
     name = next(name for name in there if name.startswith("stanli: "))
-    monkeypatch.setattr(module.place, "software", lambda backends: {**there, name: "0.1"})
+    monkeypatch.setattr(module.dask_worker, "software", lambda backends: {**there, name: "0.1"})
     with pytest.raises(ClusterError, match="no worker can be used") as refused:
         Cluster("local:1", [BACKENDS["stanli"]])
     assert f"{name} is {there[name]} there and 0.1 here" in str(refused.value)
