@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bench.cells import baseline, best_of
 from bench.report.fastest import ALPHA, Fastest, fastest
 from bench.report.matching import Match
-from bench.report.ratios import FIRST, FIT, MEASURES, Key, key, rate
+from bench.report.ratios import FIT, MEASURES, Key, key, rate
 from bench.report.statistics import Contrast, mean_of, mean_over_rounds, moderate
 from bench.report.tables import Row, number
 from bench.report.ways import Way, ways
@@ -164,7 +164,7 @@ class Answer:
 
     @property
     def backends(self) -> str:
-        """One sentence: which backend is the fastest for which size, without the build and with it."""
+        """Which backend is the fastest for which size: over all models, with the fastest ones, and with the build."""
         start = f"{self.family[:1].upper()}{self.family[1:]}: most" if self.family else "Most"
         if len(self.engines) == 1:
             return f"{start} effective draws per second: can't tell, for {next(iter(self.engines))} alone gave fits."
@@ -173,8 +173,26 @@ class Answer:
                 f"{start} effective draws per second: can't tell, for no two backends have healthy fits of the same "
                 "model."
             )
-        fit, first = (self._which(measure) for measure in (FIT, FIRST))
-        return f"{start} effective draws per second: {fit}. With the build of a first fit counted: {first}."
+        fit, first = (self._which(measure) for measure in MEASURES)
+        alone = self._alone
+        best = "" if alone in ("", fit) else f" With {listed(self.fastest_models)} alone, the fastest: {alone}."
+        return f"{start} effective draws per second: {fit}.{best} With the build of a first fit counted: {first}."
+
+    @cached_property
+    def fastest_models(self) -> list[str]:
+        """The model of each posterior that is the fastest on the most datasets."""
+        found: dict[str, None] = {}
+        for league in dict.fromkeys(row.league for row in self.rows):
+            wins = [row.model for row in best_cases([row for row in self.rows if row.league == league]).values()]
+            if wins:
+                found[max(dict.fromkeys(wins), key=wins.count)] = None
+        return list(found)
+
+    @property
+    def _alone(self) -> str:
+        """Which backend is the fastest with the fastest models alone; empty where nothing is compared with these."""
+        found = Answer(self.family, tuple(row for row in self.rows if row.model in self.fastest_models))
+        return found._which(FIT) if any(found.means[FIT].values()) else ""
 
     def _which(self, measure: str) -> str:
         found = self.fastest(measure)
@@ -310,7 +328,10 @@ def _mean(cases: Sequence[Mapping[int, float]]) -> Contrast:
 
 
 def _verdict(found: Fastest | None) -> tuple[str, str]:
-    return ("", "") if found is None else (found.who, found.engine)
+    """Return who may be the fastest, and the leader, where the sentence names it."""
+    if found is None:
+        return "", ""
+    return found.who, found.engine if found.sure or not found.who else ""
 
 
 def _lead(each: Sequence[Fastest]) -> str:

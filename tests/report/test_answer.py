@@ -45,6 +45,34 @@ def test_the_crossover_is_said_by_size() -> None:
     assert "With the build of a first fit counted: stanli at any number of groups" in said
 
 
+def test_the_fastest_models_alone_are_told_where_another_backend_is_first_with_them() -> None:
+    fits = [
+        replace(r, ess_per_second=(r.ess_per_second or 0) * 100, wall_seconds=(r.wall_seconds or 0) / 100)
+        if r.model in ("centered", "finite_zerosum_centered") and r.backend == "stanli"
+        else r
+        for r in crossing(replicates=5)
+    ]
+    found = answer(fits)
+    assert found.fastest_models == ["centered", "finite_zerosum_centered"]
+    assert (
+        " With centered and finite_zerosum_centered alone, the fastest: stanli at any number of groups ("
+        in found.backends
+    )
+    assert " alone, the fastest" not in answer(crossing(replicates=5)).backends
+
+
+def test_sizes_of_which_two_backends_may_be_first_are_told_together() -> None:
+    close = [
+        replace(r, ess_per_second=1000.0 * math.exp(0.5 * (-1) ** (r.replicate + (r.backend == "nutpie"))))
+        for r in crossing(replicates=4)
+    ]
+    third = [
+        replace(r, backend="pymc", ess_per_second=1.0 + 0.01 * r.replicate) for r in close if r.backend == "nutpie"
+    ]
+    said = answer([*close, *third]).backends.split(". ")[0]
+    assert said.endswith("nutpie or stanli at any number of groups (can't tell which)"), said
+
+
 def test_ratios_by_size_are_those_of_the_records() -> None:
     found = answer(crossing(replicates=3))
     for level, ratio in zip(found.levels, (0.25, 2.0, 4.0), strict=True):

@@ -153,7 +153,8 @@ def test_a_source_of_data_counts_once_and_so_does_a_case_of_two_runs() -> None:
     (one,) = pooled_over_sources(found)
     assert (one.cases, one.of) == (2, "sources of data")
     logs = [
-        math.log(each.contrasts["whole"].ratio) for each in pooled_over_sources(crossings(summarise(of("dogs", "a", 1.0))))
+        math.log(each.contrasts["whole"].ratio)
+        for each in pooled_over_sources(crossings(summarise(of("dogs", "a", 1.0))))
     ]
     assert one.contrasts["whole"].mean == pytest.approx(logs[0] + math.log(3.0))
     (alone,) = pooled_over_sources(crossings(summarise(radon)))
