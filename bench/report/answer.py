@@ -235,8 +235,8 @@ class Answer:
                 f"--replicates 5. {rest}."
             )
         return (
-            f"How sure: in at most {100 * ALPHA:g} % of such runs a wrong backend is named, for these data on this "
-            f"machine. {replicates} replicates; {rest}."
+            f"How sure: each of these sentences names a wrong backend in at most {100 * ALPHA:g} % of such runs, for "
+            f"these data on this machine. {replicates} replicates; {rest}."
         )
 
     @cached_property
