@@ -132,7 +132,7 @@ def _tile(
         if times and (of_pair or times >= 1.05):
             words = number(times, 2) if times < 1000 else f"{times / 1000:.0f}k"
         if duel.state == "open":
-            strength, words = FAINT, f"{words}?" if of_pair else words
+            strength, words = FAINT, f"{words}?"
     box = tag(
         "rect",
         x=left,
