@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from bench.arrays import Bools, Floats
+from bench.arrays import Bools, Floats, Ints
 from bench.correctness.places import Found, Place
 from bench.families.base import Values
 
@@ -38,6 +38,11 @@ MOST_ROUGH, ENOUGH_TRUE = 12, 3
 SLIGHT = 0.01
 """A difference of log densities that no posterior shows, as that of two solvers with a tolerance."""
 SHOWN = 6
+
+
+Evaluate = Callable[[Sequence[Values]], list[float]]
+Densities = tuple[Evaluate, Evaluate]
+"""Log densities over any values, by either side."""
 
 
 class Leader(Protocol):
@@ -213,7 +218,7 @@ def judge(
     visits: Visits,
     standard: Sequence[Found],
     found: Sequence[Found],
-    densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
+    densities: Densities,
     leader: Leader,
     names: tuple[str, str],
     outside: Sequence[str] = (),
@@ -262,54 +267,65 @@ def judge(
             true.append(i)
         if len(true) == ENOUGH_TRUE:
             break
-    left_out = int((~usable).sum()) + len(rough)
     good = np.setdiff1d(np.flatnonzero(usable), bad)
-    error = float(np.max(worst[good], initial=0)) * TOLERANCE
-    empty = _empty(a, b, typical, names)
-    if true or outside or empty:
-        reasons = [*outside, *empty]
-        at, values, depends = {}, (float("nan"), float("nan")), {}
+    numbers["constant"], numbers["left_out"] = constant, int((~usable).sum()) + len(rough)
+    reasons = [*outside, *_empty(a, b, typical, names)]
+    if true or reasons:
+        numbers["error"] = float(np.max(worst[true], initial=0)) * TOLERANCE
         if true:
             i = next((i for i in true if typical[i]), true[0])
-            depends = _depends(visits, i, densities, usable)
-            at, values = shown(visits.places[i].values), (float(a[i]), float(b[i] - constant))
-            what = "the log density" if excess[i] > 1 else "the gradient"
-            numbers_there = values if excess[i] > 1 else (standard[i].slope, found[i].slope)
-            reasons.append(
-                f"{what} at {written(at)} is {numbers_there[0]:.10g} by {names[0]} and {numbers_there[1]:.10g} by "
-                f"{names[1]}{' (less the constant)' if excess[i] > 1 else ' (along one line)'}"
-                + (f"; the difference depends on {_sizes(depends)}" if depends else "")
-            )
             mass = usable & typical
             largest = float(np.max(np.abs(b[mass] - a[mass] - constant), initial=0))
-            if typical[i] and largest < SLIGHT and not outside and not empty:
+            slight = typical[i] and largest < SLIGHT and not reasons
+            numbers["at"], numbers["values"] = shown(visits.places[i].values), (float(a[i]), float(b[i] - constant))
+            numbers["depends"] = _depends(visits, i, densities, usable)
+            slopes_there = None if excess[i] > 1 else (standard[i].slope, found[i].slope)
+            reasons.append(_parting(numbers, slopes_there, names))
+            if slight:
                 reasons.append(
                     f"where the posterior has its mass the two differ by at most {largest:.2g} in the log density: if "
                     "they solve an equation to a tolerance (an ODE, a root), tighten it and compare again"
                 )
-        worst_error = float(np.max(worst[true], initial=0)) * TOLERANCE
-        return Verdict("different", **numbers, error=worst_error, constant=constant, left_out=left_out,
-                       reasons=reasons, depends=depends, at=at, values=values)  # fmt: skip
+        return Verdict("different", **numbers, reasons=reasons)
+    numbers["error"] = float(np.max(worst[good], initial=0)) * TOLERANCE
+    if reason := _untold(visits, standard, found, usable, good, rough, names):
+        return Verdict("unknown", **numbers, reasons=[reason])
+    if rough:
+        at = written(shown(visits.places[next(iter(rough))].values))
+        reason = f"{_sides(rough)} loses digits at {len(rough)} of {len(a)} places, e.g. at {at}"
+        return Verdict("numerics", **numbers, reasons=[reason])
+    return Verdict("same", **numbers)
+
+
+def _parting(numbers: Mapping[str, Any], slopes: tuple[float, float] | None, names: tuple[str, str]) -> str:
+    """Say where two sides part, with what either has there: log densities, or slopes where these alone differ."""
+    what, how = ("the log density", "less the constant") if slopes is None else ("the gradient", "along one line")
+    first, second = numbers["values"] if slopes is None else slopes
+    depends = f"; the difference depends on {_sizes(numbers['depends'])}" if numbers["depends"] else ""
+    where = written(numbers["at"])
+    return f"{what} at {where} is {first:.10g} by {names[0]} and {second:.10g} by {names[1]} ({how}){depends}"
+
+
+def _untold(
+    visits: Visits,
+    standard: Sequence[Found],
+    found: Sequence[Found],
+    usable: Bools,
+    good: Ints,
+    rough: Mapping[int, str],
+    names: tuple[str, str],
+) -> str:
+    """Say why sides that differ nowhere are not shown to be the same; empty where they are."""
     lined = usable & np.array([bool(place.line) for place in visits.places])
     sloped = np.isfinite([[each.slope for each in side] for side in (standard, found)])[:, lined].sum(axis=1)
     if sloped.min() < lined.sum() / 2:
-        reason = f"the gradient of {names[int(np.argmin(sloped))]} is finite at less than half of the places"
-        return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
-    if not typical.any():
-        reason = (
-            f"no place was found where the posterior has its mass: no fit of {names[0]} could be made to look for it"
-        )
-        return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
-    agreeing = np.isin(np.flatnonzero(typical), good)
-    if agreeing.mean() < 0.5:
-        reason = _nowhere(standard, found, names) if not rough else f"{_sides(rough)} lose digits at most places"
-        return Verdict("unknown", **numbers, error=error, constant=constant, left_out=left_out,
-                       reasons=[f"too few of the typical places can be compared: {reason}"])  # fmt: skip
-    if rough:
-        at = shown(visits.places[next(iter(rough))].values)
-        reason = f"{_sides(rough)} loses digits at {len(rough)} of {len(a)} places, e.g. at {written(at)}"
-        return Verdict("numerics", **numbers, error=error, constant=constant, left_out=left_out, reasons=[reason])
-    return Verdict("same", **numbers, error=error, constant=constant, left_out=left_out)
+        return f"the gradient of {names[int(np.argmin(sloped))]} is finite at less than half of the places"
+    if not visits.typical.any():
+        return f"no place was found where the posterior has its mass: no fit of {names[0]} could be made to look for it"
+    if np.isin(np.flatnonzero(visits.typical), good).mean() < 0.5:
+        why = f"{_sides(rough)} lose digits at most places" if rough else _nowhere(standard, found, names)
+        return f"too few of the typical places can be compared: {why}"
+    return ""
 
 
 def supports(visits: Visits, leader: Leader, other: Leader, dimension: int, names: tuple[str, str]) -> list[str]:
@@ -426,7 +442,7 @@ def _slope_excess(a: Found, b: Found) -> float:
 def _rough(
     position: Floats,
     leader: Leader,
-    densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
+    densities: Densities,
     names: tuple[str, str],
 ) -> str:
     """Return the name of a side that is rough at a position, or nothing."""
@@ -449,7 +465,7 @@ def _rough(
 def _depends(
     visits: Visits,
     at: int,
-    densities: tuple[Callable[[Sequence[Values]], list[float]], Callable[[Sequence[Values]], list[float]]],
+    densities: Densities,
     usable: Bools,
 ) -> dict[str, float]:
     """Vary one parameter at a time and return those that the difference depends on, the largest change first."""
