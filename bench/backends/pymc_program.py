@@ -379,7 +379,7 @@ def _plain_mode() -> Iterator[Compile]:
 
 
 def compiled_files() -> int:
-    """Count what PyTensor has compiled and kept on disk, C modules and Numba functions alike."""
+    """Count what PyTensor has compiled and kept on disk: C modules, and Numba functions in a folder beside them."""
     from pytensor import config
 
-    return sum(len(folders) + len(files) for _, folders, files in os.walk(str(config.compiledir)))
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(str(config.base_compiledir)))

@@ -5,6 +5,7 @@ Everything runs in the backend's worker, as in a real run, and on five groups, s
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,6 +240,19 @@ def test_nothing_is_compiled_twice(name: str, worker: Worker, fits: Fits) -> Non
     prepared = worker.prepare(model, DATASETS["unbalanced"])
     assert prepared.cache in {"none", "disk", "memory"}
     assert prepared.seconds > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("worker")  # which skips what is not here
+def test_a_build_in_an_empty_cache_is_called_built_and_that_of_the_next_process_is_from_the_disk_if_it_was_kept(
+    backend: str, tmp_path: Path
+) -> None:
+    engine, found = BACKENDS[backend], []
+    for _ in range(2):
+        with Worker(engine, environment=dict(engine.cache_environment(tmp_path))) as worker:
+            found.append(worker.prepare(FAMILY.models["marginal"], DATASET).cache)
+    assert found[0] == ("none" if engine.gradient == "stanli" else "built")
+    assert found[1] == ("disk" if backend in ("cmdstan", "pymc", "pystan") else found[0])
 
 
 @MODEL_NAMES
