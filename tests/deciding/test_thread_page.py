@@ -86,7 +86,7 @@ def test_mixing_shows_what_is_ranked_by_its_healthy_fits() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_can_be_made_from_records_that_are_older_than_cpu_time() -> None:
+def test_the_page_can_be_made_from_the_reference_run() -> None:
     page = thread_page(read_records(ROOT / "reports" / "reference" / "thread"))
     assert "### nutpie: ESS of omega by CPU second" in page
     assert "pm.HalfNormal" in page
