@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -382,4 +383,5 @@ def compiled_files() -> int:
     """Count what PyTensor has compiled and kept on disk: C modules, and Numba functions in a folder beside them."""
     from pytensor import config
 
-    return sum(len(folders) + len(files) for _, folders, files in os.walk(str(config.base_compiledir)))
+    folders = (Path(config.compiledir), Path(config.base_compiledir, "numba"))
+    return sum(len(os.listdir(folder)) for folder in folders if folder.is_dir())

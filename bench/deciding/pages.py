@@ -1,12 +1,15 @@
 """What the pages on a question share: effective draws by CPU second, programs to copy, and how the page was made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from bench.cells import Cell, geometric_mean
-from bench.families.base import Model
+from bench.families.base import Dataset, Model
 from bench.records import Record
 from bench.report.tables import number
+
+D = TypeVar("D", bound=Dataset)
 
 BOLD = (
     "Bold: healthy (see the README); where a single fit, or one in five, is not, the figure is that of the others. "
@@ -130,6 +133,54 @@ def listing(model: Model) -> Iterator[str]:
     for program, language in ((model.stan, "stan"), (model.pymc, "python")):
         assert program is not None
         yield from (f"```{language}", program.code.rstrip("\n"), "```", "")
+
+
+def by_backend(table: Sequence[Cell], datasets: Sequence[D]) -> Iterator[tuple[str, list[tuple[D, dict[str, Cell]]]]]:
+    """Yield each backend, with its cases by model on each of the datasets that it has some of.
+
+    Parameters
+    ----------
+    table : sequence of Cell
+        Of a run.
+    datasets : sequence of Dataset
+        In the order in which they are shown.
+    """
+    for backend in dict.fromkeys(cell.backend for cell in table):
+        own = [cell for cell in table if cell.backend == backend]
+        found = [(each, {cell.model: cell for cell in own if cell.dataset == each.id}) for each in datasets]
+        yield backend, [(each, here) for each, here in found if here]
+
+
+def table(heading: str, heads: Sequence[str], aligned: str, lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    r"""Yield a table under a heading of its own; its cells are Markdown.
+
+    Parameters
+    ----------
+    heading : str
+        What it is of.
+    heads : sequence of str
+        Of its columns.
+    aligned : str
+        For each column `l` or `r`.
+    lines : iterable of sequence of str
+        Its cells.
+
+    Examples
+    --------
+    >>> print(*table("stanli", ["G", "`marginal`"], "rl", [["5", "**1,200**"]]), sep="\n")
+    ### stanli
+    <BLANKLINE>
+    | G | `marginal` |
+    |---:|---|
+    | 5 | **1,200** |
+    <BLANKLINE>
+    """
+    yield f"### {heading}"
+    yield ""
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'|'.join({'l': '---', 'r': '---:'}[side] for side in aligned)}|"
+    yield from (f"| {' | '.join(line)} |" for line in lines)
+    yield ""
 
 
 def origin(records: Sequence[Record], options: str, page: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bench.cells import Cell, cells, geometric_mean
+from bench.deciding import pages
 from bench.deciding.pages import BOLD, CPU, best, listing, origin, ratio, show_ess, show_rate
 from bench.families.varying_slopes.data import ALPHA, BETA, GAMMA, SIGMA, TAU_ALPHA, TAU_BETA, X_SD, Lines, grid
 from bench.families.varying_slopes.exact import KNOWN, exact_lines
@@ -115,14 +116,10 @@ def mixing(table: Sequence[Cell]) -> Iterator[str]:
     )
     yield ""
     models = list(dict.fromkeys(cell.model for cell in table))
-    for backend in dict.fromkeys(cell.backend for cell in table):
-        yield f"### {backend}: smallest ESS"
-        yield ""
-        yield "| G | " + " | ".join(f"`{model}`" for model in models) + " |"
-        yield "|---:|" + "---|" * len(models)
-        for n_groups, here in _by_groups(table, backend):
-            yield f"| {n_groups:,} | " + " | ".join(show_ess(here.get(model)) for model in models) + " |"
-        yield ""
+    heads = ["G", *(f"`{model}`" for model in models)]
+    for backend, found in pages.by_backend(table, grid(GRID)):
+        lines = [[f"{dataset.n_groups:,}", *(show_ess(here.get(model)) for model in models)] for dataset, here in found]
+        yield from pages.table(f"{backend}: smallest ESS", heads, "r" + "l" * len(models), lines)
     yield f"{BOLD} Stopped: there was no result within the time that a fit was given."
     yield ""
 
@@ -145,19 +142,16 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
         f"{ENOUGH}, the whole warm-up included:"
     )
     yield ""
-    heads = ("best other form", f"`{MARGINAL}`", "ratio", f"s to {ENOUGH}, other", f"s to {ENOUGH}, `{MARGINAL}`")
-    for backend in dict.fromkeys(cell.backend for cell in table):
-        yield f"### {backend}: smallest ESS by CPU second"
-        yield ""
-        yield "| G | " + " | ".join(heads) + " |"
-        yield "|---:|---|---:|---:|---:|---:|"
-        for n_groups, here in _by_groups(table, backend):
+    heads = ("G", "best other form", f"`{MARGINAL}`", "ratio", f"s to {ENOUGH}, other", f"s to {ENOUGH}, `{MARGINAL}`")
+    for backend, found in pages.by_backend(table, grid(GRID)):
+        lines = []
+        for dataset, here in found:
             marginal = here.get(MARGINAL)
             other = best([cell for cell in here.values() if _is_other(cell)])
             shown = "none healthy" if other is None else f"{show_rate(other)} {other.model}"
-            row = (shown, show_rate(marginal), number(ratio(marginal, other), 2), _seconds(other), _seconds(marginal))
-            yield f"| {n_groups:,} | {' | '.join(row)} |"
-        yield ""
+            rates = (shown, show_rate(marginal), number(ratio(marginal, other), 2))
+            lines.append([f"{dataset.n_groups:,}", *rates, _seconds(other), _seconds(marginal)])
+        yield from pages.table(f"{backend}: smallest ESS by CPU second", heads, "rlrrrr", lines)
     yield f"{CPU} A fit on two cores takes about half as many seconds by the clock on the wall."
     yield ""
     for name in (MARGINAL, BETWEEN):
@@ -172,14 +166,6 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
 
 def _is_other(cell: Cell) -> bool:
     return cell.target == FORMS[MARGINAL].target and cell.model != MARGINAL
-
-
-def _by_groups(table: Sequence[Cell], backend: str) -> Iterator[tuple[int, dict[str, Cell]]]:
-    """Yield the number of groups of each dataset, and the cases of a backend by model."""
-    for dataset in grid(GRID):
-        here = {cell.model: cell for cell in table if cell.backend == backend and cell.dataset == dataset.id}
-        if here:
-            yield dataset.n_groups, here
 
 
 def _seconds(cell: Cell | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bench.cells import Cell, cells, printable
+from bench.deciding import pages
 from bench.deciding.pages import BOLD, CPU, best, listing, origin, ratio, show_ess, show_rate
 from bench.families.normal_means.data import Groups, grid
 from bench.families.normal_means.exact import exact_posterior
@@ -161,19 +162,13 @@ def mixing(table: Sequence[Cell]) -> Iterator[str]:
     )
     yield ""
     models = list(dict.fromkeys(cell.model for cell in table))
-    for backend in dict.fromkeys(cell.backend for cell in table):
-        yield f"### {backend}"
-        yield ""
-        yield "| omega | G | n omega²/sigma² | " + " | ".join(models) + " |"
-        yield "|---:|---:|---:|" + "---|" * len(models)
-        for dataset in grid("thread"):
-            of_dataset = {c.model: c for c in table if c.backend == backend and c.dataset == dataset.id}
-            if of_dataset:
-                truth = dataset.generated_with
-                information = float(dataset.group_sizes.mean()) * truth["omega"] ** 2 / truth["sigma"] ** 2
-                shown = " | ".join(show_ess(of_dataset.get(model), "omega") for model in models)
-                yield f"| {truth['omega']:g} | {dataset.n_groups} | {number(information)} | {shown} |"
-        yield ""
+    heads = ["omega", "G", "n omega²/sigma²", *models]
+    for backend, found in pages.by_backend(table, grid("thread")):
+        lines = [
+            [*_which(dataset), number(_information(dataset)), *(show_ess(here.get(model), "omega") for model in models)]
+            for dataset, here in found
+        ]
+        yield from pages.table(backend, heads, "rrr" + "l" * len(models), lines)
     yield BOLD
     yield ""
 
@@ -224,26 +219,29 @@ def instead(table: Sequence[Cell]) -> Iterator[str]:
 
 def _rates(table: Sequence[Cell]) -> Iterator[str]:
     """Yield, for each backend, each posterior's forms beside the one with its group means integrated out."""
-    heads = ("the thread's form", "`finite_marginal`", "times", "best of two", "`marginal`", "times")
-    for backend in dict.fromkeys(cell.backend for cell in table):
-        yield f"### {backend}: ESS of omega by CPU second"
-        yield ""
-        yield "| omega | G | " + " | ".join(heads) + " |"
-        yield "|---:|---:|---:|---:|---:|---|---:|---:|"
-        for dataset in grid("thread"):
-            here = {c.model: c for c in table if c.backend == backend and c.dataset == dataset.id}
-            if here:
-                thread, instead, marginal = (here.get(name) for name in (THREAD_MODEL, THREAD_MARGINAL, MARGINAL))
-                two = best([here[name] for name in ("centered", "noncentered") if name in here], "omega")
-                better = "neither healthy" if two is None else f"{show_rate(two, 'omega')} {two.model}"
-                truth = dataset.generated_with
-                row = (
-                    f"{truth['omega']:g}", str(dataset.n_groups), show_rate(thread, "omega"),
-                    show_rate(instead, "omega"), number(ratio(instead, thread, "omega"), 2), better,
-                    show_rate(marginal, "omega"), number(ratio(marginal, two, "omega"), 2),
-                )  # fmt: skip
-                yield f"| {' | '.join(row)} |"
-        yield ""
+    heads = ("omega", "G", "the thread's form", "`finite_marginal`", "times", "best of two", "`marginal`", "times")
+    for backend, found in pages.by_backend(table, grid("thread")):
+        lines = []
+        for dataset, here in found:
+            thread, instead, marginal = (here.get(name) for name in (THREAD_MODEL, THREAD_MARGINAL, MARGINAL))
+            two = best([here[name] for name in ("centered", "noncentered") if name in here], "omega")
+            better = "neither healthy" if two is None else f"{show_rate(two, 'omega')} {two.model}"
+            of_groups = (show_rate(thread, "omega"), show_rate(instead, "omega"), _times(instead, thread))
+            lines.append([*_which(dataset), *of_groups, better, show_rate(marginal, "omega"), _times(marginal, two)])
+        yield from pages.table(f"{backend}: ESS of omega by CPU second", heads, "rrrrrlrr", lines)
+
+
+def _which(dataset: Groups) -> tuple[str, str]:
+    return f"{dataset.generated_with['omega']:g}", str(dataset.n_groups)
+
+
+def _information(dataset: Groups) -> float:
+    truth = dataset.generated_with
+    return float(dataset.group_sizes.mean()) * truth["omega"] ** 2 / truth["sigma"] ** 2
+
+
+def _times(one: Cell | None, other: Cell | None) -> str:
+    return number(ratio(one, other, "omega"), 2)
 
 
 def _advice() -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What a run of one family says first: which backend for which size of the data, and which model."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,18 +94,19 @@ class Answer:
         It is the longest there that no cache served; where one served all, as that of a program which another size has
         used, it is the longest at any.
         """
-        builds = [
-            (level.name, row.model, row.engine, row.build_cache, row.build_seconds)
-            for level in self.levels
-            for row in level.rows
-            if row.build_seconds is not None
-        ]
+        of: dict[tuple[str, str], list[tuple[str, Row]]] = {}
+        for level in self.levels:
+            for row in level.rows:
+                if row.build_seconds is not None:
+                    of.setdefault((row.model, row.engine), []).append((level.name, row))
         found: dict[tuple[str, str, str], float] = {}
-        for at, model, engine, *_ in builds:
-            of = [each for each in builds if each[1:3] == (model, engine)]
-            made = [each for each in of if not each[3]] or of
-            there = [each for each in made if each[0] == at] or made
-            found[at, model, engine] = max(each[4] for each in there)
+        for (model, engine), builds in of.items():
+            made = [each for each in builds if not each[1].build_cache] or builds
+            longest: dict[str, float] = {}
+            for at, row in made:
+                longest[at] = max(longest.get(at, 0.0), row.build_seconds or 0.0)
+            for at, _ in builds:
+                found[at, model, engine] = longest.get(at, max(longest.values()))
         return found
 
     def cases(self, measure: str, level: Level, a: str, b: str) -> dict[Key, dict[int, float]]:
@@ -162,7 +164,7 @@ class Answer:
         """
         return fastest(list(self.engines), self.means[measure])
 
-    @property
+    @cached_property
     def backends(self) -> str:
         """Which backend is the fastest for which size: over all models, with the fastest ones, and with the build."""
         start = f"{self.family[:1].upper()}{self.family[1:]}: most" if self.family else "Most"
@@ -181,12 +183,20 @@ class Answer:
     @cached_property
     def fastest_models(self) -> list[str]:
         """The model of each posterior that is the fastest on the most datasets."""
-        found: dict[str, None] = {}
-        for league in dict.fromkeys(row.league for row in self.rows):
-            wins = [row.model for row in best_cases([row for row in self.rows if row.league == league]).values()]
-            if wins:
-                found[max(dict.fromkeys(wins), key=wins.count)] = None
-        return list(found)
+        return list(dict.fromkeys(_most(best)[0].model for best in self._best.values()))
+
+    @cached_property
+    def _best(self) -> dict[tuple[str, str], list[Row]]:
+        """The fastest healthy case of each dataset, for each posterior that has one."""
+        return {league: list(best.values()) for league, rows in self._leagues.items() if (best := best_cases(rows))}
+
+    @cached_property
+    def _leagues(self) -> dict[tuple[str, str], list[Row]]:
+        """The cases of each posterior."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.league, []).append(row)
+        return found
 
     @property
     def _alone(self) -> str:
@@ -228,10 +238,10 @@ class Answer:
         every = sorted({len(row.records) for row in self.rows})
         replicates = ends(every)
         healthy = sum(row.healthy for row in self.rows)
-        rest = f"{healthy:,} of {len(self.rows):,} cases are healthy and ranked. Each build was timed once"
+        rest = f"{healthy:,} of {len(self.rows):,} cases are healthy and ranked. Of each build one counts"
         if every[-1] == 1:
             return (
-                "How sure: one fit of each case, so that only how far cases differ tells; for more: "
+                "How sure: one fit of each case, so that only the spread over cases tells; for intervals of each: "
                 f"--replicates 5. {rest}."
             )
         return (
@@ -276,21 +286,16 @@ class Answer:
     @property
     def _firsts(self) -> str:
         """Say which model is first on how many datasets, for each posterior."""
-        leagues = list(dict.fromkeys(row.league for row in self.rows))
         said = []
-        for league in leagues:
-            here = [row for row in self.rows if row.league == league]
-            datasets = dict.fromkeys(row.dataset for row in here)
-            best = list(best_cases(here).values())
-            if best and len({row.model for row in here}) > 1:
-                wins = [row.model for row in best]
-                first = max(dict.fromkeys(wins), key=wins.count)
-                on = f" on {wins.count(first)} of {len(datasets)} datasets" if len(datasets) > 1 else ""
-                of = f" for the {league_words(league)}" if len(leagues) > 1 else ""
-                engines = [row.engine for row in best if row.model == first]
-                order = sorted(dict.fromkeys(engines), key=lambda engine: -engines.count(engine))
-                by = listed([engine if len(order) == 1 else f"{engine} {engines.count(engine)}" for engine in order])
-                said.append(f"{first}{on}{of} (by {by})")
+        for league, best in self._best.items():
+            here = self._leagues[league]
+            if len({row.model for row in here}) > 1:
+                first, datasets = _most(best), {row.dataset for row in here}
+                on = f" on {len(first)} of {len(datasets)} datasets" if len(datasets) > 1 else ""
+                of = f" for the {league_words(league)}" if len(self._leagues) > 1 else ""
+                engines = Counter(row.engine for row in first).most_common()
+                by = listed([engine if len(engines) == 1 else f"{engine} {count}" for engine, count in engines])
+                said.append(f"{first[0].model}{on}{of} (by {by})")
         return f"Fastest: {'; '.join(said)}." if said else ""
 
 
@@ -302,9 +307,17 @@ def best_cases(rows: Sequence[Row]) -> dict[str, Row]:
     rows : sequence of Row
         Cases of one posterior.
     """
-    names = dict.fromkeys(row.dataset for row in rows)
-    of = {name: best_of(row for row in rows if row.dataset == name) for name in names}
-    return {dataset: best for dataset, best in of.items() if best is not None}
+    of: dict[str, list[Row]] = {}
+    for row in rows:
+        of.setdefault(row.dataset, []).append(row)
+    return {dataset: best for dataset, here in of.items() if (best := best_of(here)) is not None}
+
+
+def _most(best: Sequence[Row]) -> list[Row]:
+    """Return the cases of the model that the most of some have."""
+    models = [row.model for row in best]
+    first = max(dict.fromkeys(models), key=models.count)
+    return [row for row in best if row.model == first]
 
 
 def _levels(rows: Sequence[Row], way: Way | None) -> list[Level]:

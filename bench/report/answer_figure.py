@@ -44,7 +44,7 @@ def backends(answer: Answer) -> Figure | None:
         if (panel := _by_size(answer, measure, label) if by_size else _strips(answer, measure, label)) is not None
     ]
     builds = "; ".join(f"{engine} {_builds(answer, engine)}" for engine in answer.engines)
-    many = by_size and len(others) * len(answer.levels) > MAX_NUMBERS
+    many = by_size and _crowded(answer)
     dots = "Small dots: one model on one dataset. " if by_size else ""
     note = (
         f"{whose_programs(answer.rows)}. Effective draws per second, as a multiple of {base}: above the line of {base} "
@@ -67,10 +67,15 @@ def _builds(answer: Answer, engine: str) -> str:
     return f"{low if low == high else f'{low} to {high}'} s{' from a cache' if cached else ''}"
 
 
+def _crowded(answer: Answer) -> bool:
+    """Whether a panel has more marks than room for their numbers."""
+    return (len(answer.engines) - 1) * len(answer.levels) > MAX_NUMBERS
+
+
 def _by_size(answer: Answer, measure: str, label: str) -> Panel | None:
     size, (base, *others) = answer.size, answer.engines
     assert size is not None
-    many = len(others) * len(answer.levels) > MAX_NUMBERS
+    many = _crowded(answer)
     drawn, ends = [], [1.0]
     for style, engine in enumerate(others, 1):
         dots, specks = [], []

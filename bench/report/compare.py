@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
-from bench.cells import cells, printable
+from bench.cells import printable
 from bench.records import Record
 from bench.report.across import Across
 from bench.report.adjust import adjusted, simultaneous
@@ -303,9 +303,8 @@ def pooled_over_cases(rows: Sequence[Difference], by: By) -> list[Difference]:
 
 def _sources(a: Sequence[Record], by: By, reference: str | None) -> list[str]:
     """Say where the differences between backends come from, over all cases."""
-    if by != "backend":
-        return []
-    return sentences(crossings(cells(a), reference), by_source=Across.of(summarise(a)) is not None)
+    rows = summarise(a) if by == "backend" else []
+    return sentences(crossings(rows, reference), by_source=Across.of(rows) is not None)
 
 
 def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:

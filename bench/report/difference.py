@@ -85,7 +85,7 @@ class Difference:
     @property
     def lost(self) -> bool:
         """Whether A alone may be ranked, and that is no verdict yet."""
-        return self.one_sided and rankable(*(self.unhealthy or ((0, 1),))[0])
+        return self.one_sided and self.unhealthy is not None and rankable(*self.unhealthy[0])
 
     @property
     def deciding(self) -> Effect | None:

@@ -69,7 +69,7 @@ class Row(Cell):
         return math.exp(contrast.mean - half), math.exp(contrast.mean + half)
 
     @cached_property
-    def _build(self) -> Record | None:
+    def _first_build(self) -> Record | None:
         """The first fit whose build no cache served; if one served all, the first."""
         built = [record for record in self.records if record.prepare_seconds is not None]
         return next((record for record in built if record.prepare_cache not in CACHES), built[0] if built else None)
@@ -77,12 +77,12 @@ class Row(Cell):
     @property
     def build_seconds(self) -> float | None:
         """Seconds of its first build that no cache served; if one served all, of the first."""
-        return self._build.prepare_seconds if self._build else None
+        return self._first_build.prepare_seconds if self._first_build else None
 
     @property
     def build_cache(self) -> str:
         """What served that build; empty where it was built."""
-        served = self._build.prepare_cache if self._build else None
+        served = self._first_build.prepare_cache if self._first_build else None
         return served if served in CACHES else ""
 
     @cached_property
