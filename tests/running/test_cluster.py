@@ -156,24 +156,35 @@ def test_what_began_on_a_machine_goes_on_there_or_elsewhere_once_it_is_gone(
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_comes_back_is_gone_on_with(outside: Outside) -> None:
+@pytest.mark.parametrize("missed", [True, False], ids=["missed", "back at once"])
+def test_a_scheduler_that_comes_back_is_gone_on_with(outside: Outside, missed: bool) -> None:
+    """Dask's client connects again by itself where the scheduler is back before anybody looks."""
     scheduler = outside.scheduler()
-    outside.worker()
+    port = int(outside.address.rpartition(":")[2])
     said: list[str] = []
-    cluster = Cluster(outside.address, [], say=said.append)
+
+    def start_again() -> None:
+        outside.scheduler(port)
+        outside.worker()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if missed and "the scheduler at" in line and "is gone" in line:
+            start_again()
+
+    outside.worker()
+    cluster = Cluster(outside.address, [], say=say)
     try:
         for name in "ab":
             cluster.add(echoes(name, 4, 0.5))
         answers = [next(cluster), next(cluster)]
-        port = int(outside.address.rpartition(":")[2])
         scheduler.send_signal(signal.SIGKILL)
         scheduler.wait()
-        outside.scheduler(port)
-        outside.worker()
+        if not missed:
+            start_again()
         answers += list(cluster)
-        done = values(answers)
-        assert sorted(done) == [(name, i) for name in "ab" for i in range(4)]
-        assert any("the scheduler at" in line and "is gone" in line for line in said)
+        assert sorted(values(answers)) == [(name, i) for name in "ab" for i in range(4)]
+        assert not missed or sum("is gone: waiting" in line for line in said) == 1
     finally:
         cluster.close()
 
