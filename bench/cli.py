@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bench.cells import printable
+from bench.comparing.comparison import Comparison
+from bench.comparing.effect import MEASURES
 from bench.families.normal_means.data import GRIDS
 from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
-from bench.report.comparison import Comparison
-from bench.report.effect import MEASURES
 from bench.settings import DASK, add_options, overrides, positive
 
 POSTERIORS = (("superpopulation", "finite_population"), ("independent", "correlated", "between"))
@@ -260,7 +260,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from bench.report.crossover import is_map
+    from bench.comparing.crossover import is_map
     from bench.report.map_page import write_map
     from bench.report.page import write_report
     from bench.report.unhealthy import write_unhealthy
@@ -282,9 +282,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from bench.comparing.compare import compare_runs
+    from bench.comparing.sequential import decide_runs
     from bench.deciding.decide import Decide
-    from bench.report.compare import compare_runs
-    from bench.report.sequential import decide_runs
 
     if len(options.run) > 2:
         raise ValueError(f"{len(options.run)} runs; give A and B, or one run with --by backend, model or case")
@@ -330,7 +330,7 @@ def _beside(options: argparse.Namespace) -> TextIO:
 
 def _held(options: argparse.Namespace, comparisons: Sequence[Comparison]) -> tuple[str, int]:
     """Say whether the condition of `--fail-on` holds, with the exit code: 0 passes, 1 fails, 3 can't tell."""
-    from bench.report.outcome import EXIT_CODES, outcome
+    from bench.comparing.outcome import EXIT_CODES, outcome
 
     if options.fail_on is None:
         return "", 0
@@ -452,12 +452,12 @@ def _made_by(name: str, folder: Path) -> bool:
 
 
 def _versions(options: argparse.Namespace) -> int:
+    from bench.comparing.outcome import limit
     from bench.deciding.decide import Decide
     from bench.deciding.gradients import Gradients, try_gradients
     from bench.deciding.matrix import read_matrix
     from bench.deciding.versions import VERSIONS, find_folder, read_folder, try_versions
     from bench.report.history_page import History
-    from bench.report.outcome import limit
 
     if options.fail_on is not None:
         limit(options.fail_on)  # one that can't be read is refused before anything is measured

@@ -9,9 +9,9 @@ from dataclasses import replace
 from statistics import fmean
 
 from bench.backends import BACKENDS
+from bench.comparing.cost import seconds_for, seconds_to_ess
 from bench.families.normal_means import NormalMeans
 from bench.records import Record
-from bench.report.cost import seconds_for, seconds_to_ess
 from bench.running.equality import Equality
 from bench.running.isolation import Workers
 from bench.running.measure import Case, Replicates

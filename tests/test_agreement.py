@@ -11,10 +11,10 @@ import pytest
 from bench.agreement import judged
 from bench.arrays import Floats
 from bench.cells import cells
+from bench.comparing.aa import simulated_record
+from bench.comparing.compare import compare_runs
+from bench.comparing.rows import summarise
 from bench.records import Record
-from bench.report.aa import simulated_record
-from bench.report.compare import compare_runs
-from bench.report.tables import summarise
 
 ELEMENTS = 20
 ENGINES = ("stanli", "pymc", "nutpie", "cmdstan")

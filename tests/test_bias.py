@@ -9,9 +9,9 @@ from scipy import stats
 from bench.agreement import judged
 from bench.bias import bound, graded_together, pooled_z
 from bench.cells import cells
+from bench.comparing.aa import simulated_record
 from bench.correctness.grading import grade
 from bench.records import Record
-from bench.report.aa import simulated_record
 from bench.report.terminal import biased
 from tests.correctness.test_grading import fit, posterior, truth
 

@@ -13,10 +13,10 @@ import pytest
 
 from bench.cli import main
 from bench.records import RunError, read_records
-from tests.report.simulated import asked, simulate
 from tests.running.hostile import ROOT, measure
 from tests.running.journals import written
 from tests.running.processes import small_disk
+from tests.simulated import asked, simulate
 
 __all__ = ["small_disk"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.report.github import LIMIT
+from bench.github import LIMIT
 from tests.deciding.test_versions_decided import StandIn
 
 

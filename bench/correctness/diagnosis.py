@@ -256,7 +256,7 @@ def held_against_truth(
         `truth`, its kind; `known`, by name; and of a graded fit the largest |z| over all graded quantities, which one
         that is, the bound it must keep to, the z-scores of the headline quantities, so that several fits can be graded
         together (`bench.bias`), and the seconds in which the fit would reach a Monte Carlo error of
-        `STATED_ERROR` in each headline quantity if all of its time grew with its draws, which `bench.report.cost`
+        `STATED_ERROR` in each headline quantity if all of its time grew with its draws, which `bench.comparing.cost`
         mends.
     """
     known = {name: found for name in headline if (found := truth.known(name))}

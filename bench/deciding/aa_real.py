@@ -15,16 +15,16 @@ from statistics import fmean, median, stdev
 import numpy as np
 
 from bench.cells import Cell, cells, key_of
+from bench.comparing.aa import OUTPUT as SIMULATED
+from bench.comparing.aa import SEED, TABLES, Count, Power, claims
+from bench.comparing.aa_looks import WITHIN, in_turn
+from bench.comparing.compare import compare_runs, log_ratio
+from bench.comparing.outcome import outcome
+from bench.comparing.sequential import decide_runs
 from bench.deciding.matrix import Matrix
 from bench.deciding.turns import records_of
 from bench.deciding.versions import read_folder
 from bench.records import Record, find_run, read_records
-from bench.report.aa import OUTPUT as SIMULATED
-from bench.report.aa import SEED, TABLES, Count, Power, claims
-from bench.report.aa_looks import WITHIN, in_turn
-from bench.report.compare import compare_runs, log_ratio
-from bench.report.outcome import outcome
-from bench.report.sequential import decide_runs
 
 OUTPUT = SIMULATED.with_name("aa-real.md")
 EARLY = 5

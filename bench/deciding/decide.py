@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.comparing.comparison import Comparison
+from bench.comparing.difference import Difference
+from bench.comparing.outcome import asks_for_more, limit, outcome
+from bench.comparing.sequential import LOOKS, undecided
 from bench.records import named, read_run
-from bench.report.comparison import Comparison
-from bench.report.difference import Difference
-from bench.report.outcome import asks_for_more, limit, outcome
-from bench.report.sequential import LOOKS, undecided
 from bench.running.run import UsageError
 from bench.settings import positive
 

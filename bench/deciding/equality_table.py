@@ -22,7 +22,7 @@ from bench.deciding.same import ENGINES, Question, same
 from bench.families.base import DataError
 from bench.families.posteriordb import Checkout, Entry
 from bench.files import write
-from bench.report.github import plain, table
+from bench.github import plain, table
 from bench.running.equality import NamesError
 
 VERDICTS = {

@@ -10,16 +10,16 @@ from typing import Any
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.cells import printable
+from bench.comparing.compare import ALPHA
+from bench.comparing.comparison import Comparison
+from bench.comparing.gradients import Case, Seconds, compare_gradients
 from bench.deciding.environments import Environment, make_environments
 from bench.deciding.fitter import plan_of
 from bench.deciding.matrix import Combination, Matrix
 from bench.families.base import DataError, Dataset, Family, Model, Values
 from bench.files import write
+from bench.github import details, fitted, plain, table
 from bench.records import RunError
-from bench.report.compare import ALPHA
-from bench.report.comparison import Comparison
-from bench.report.github import details, fitted, plain, table
-from bench.report.gradients import Case, Seconds, compare_gradients
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
 from bench.settings import ROUND_SECONDS, TYPICAL

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
+from bench.comparing.crossover import Field, fields
 from bench.deciding.lattice import Lattice, Point
 from bench.families.base import Model
 from bench.families.registry import FAMILIES
 from bench.records import RUNS, Record, RunError, named, read_run
-from bench.report.crossover import Field, fields
 from bench.report.map_page import write_map
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose

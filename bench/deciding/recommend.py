@@ -13,6 +13,9 @@ from pathlib import Path
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
 from bench.cells import printable
+from bench.comparing.by_map import ByMap, by_map
+from bench.comparing.map_table import Place
+from bench.comparing.recommendation import About, Recommendation
 from bench.deciding.bakeoff import bake_off
 from bench.families.base import Dataset, Family
 from bench.families.normal_means.data import Groups, read_table
@@ -24,10 +27,7 @@ from bench.families.programs import PYMC, STAN
 from bench.families.registry import FAMILIES
 from bench.files import write
 from bench.records import RUNS, Record, RunError, find_run, named, read_run
-from bench.report.by_map import ByMap, by_map
-from bench.report.map_table import Place
 from bench.report.page import write_report
-from bench.report.recommendation import About, Recommendation
 from bench.report.recommendation_page import write_page
 from bench.report.terminal import fit_outcome
 from bench.running.run import Plan, Run, UsageError

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.cells import printable
+from bench.comparing.recommendation import About
 from bench.deciding.recommend import Question
 from bench.families.base import Family
 from bench.families.normal_means.data import Groups
@@ -15,7 +16,6 @@ from bench.families.varying_slopes.data import Lines, read_table
 from bench.families.varying_slopes.forms import FORMS, MODELS
 from bench.families.varying_slopes.programs import LineTable, program
 from bench.families.varying_slopes.theory import look
-from bench.report.recommendation import About
 from bench.settings import Settings
 
 

@@ -4,15 +4,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.comparing.compare import ALPHA, compare_runs
+from bench.comparing.comparison import Comparison
+from bench.comparing.matching import CompareError
+from bench.comparing.sequential import LOOKS, decide_runs
 from bench.deciding.decide import Decide, Key, in_rounds
 from bench.deciding.matrix import Combination, Matrix
 from bench.deciding.turns import Turns, TurnsElsewhere, TurnsHere, records_of
 from bench.records import RUNS, Record, RunError, new_run_id
-from bench.report.compare import ALPHA, compare_runs
-from bench.report.comparison import Comparison
 from bench.report.history_page import History, write_history
-from bench.report.matching import CompareError
-from bench.report.sequential import LOOKS, decide_runs
 
 VERSIONS = RUNS.parent / "versions"
 MEASURED = ("wall_seconds", "ess_per_second")

@@ -1,1 +1,1 @@
-"""From records to tables, figures and pages; no sampler is needed here."""
+"""From what was found to words, tables, figures and pages; no sampler is needed here."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from bench.report.across import ALL, Across
+from bench.comparing.across import ALL, Across
+from bench.comparing.ratios import HEADS, MEASURES, Key, name
+from bench.comparing.rows import whose_programs
 from bench.report.figure import Figure
-from bench.report.ratios import HEADS, MEASURES, Key, name
 from bench.report.strips import Block, Strip, strips
-from bench.report.tables import whose_programs
 
 
 def figure(across: Across) -> Figure | None:

@@ -7,14 +7,14 @@ from itertools import groupby
 from markupsafe import Markup
 
 from bench.cells import best_of, geometric_mean
-from bench.report.answer import Answer, best_cases
-from bench.report.figure import Figure, figure_id, title_of
-from bench.report.ratios import FIT, HEADS, MEASURES, name, times
-from bench.report.statistics import Contrast
+from bench.comparing.answer import Answer, best_cases
+from bench.comparing.ratios import FIT, HEADS, MEASURES, name, times
+from bench.comparing.rows import NOTHING, Row, number, whose_programs
+from bench.comparing.statistics import Contrast
+from bench.report.figure import Figure, axis, figure_id, title_of
 from bench.report.strips import Block, Strip, strips
 from bench.report.svg import HEADING, Curve, Dot, Panel, Scale, curves, short, tag, text
-from bench.report.tables import NOTHING, Row, number, whose_programs
-from bench.report.words import league_words
+from bench.words import league_words
 
 WIDTH, HEIGHT = 314, 240
 MAX_COLUMNS, MAX_LINES = 12, 24
@@ -96,7 +96,7 @@ def _by_size(answer: Answer, measure: str, label: str) -> Panel | None:
     line = [Dot(at, 1.0, f"{base}, which the others are compared with") for at in sizes]
     first = Curve(base, 0, line, answer.engines[base])
     y = Scale.over(ends, label, log=True)
-    return curves(HEADS[measure], size.scale, y, [first, *drawn], width=WIDTH, height=HEIGHT)
+    return curves(HEADS[measure], axis(size), y, [first, *drawn], width=WIDTH, height=HEIGHT)
 
 
 def _narrow(mean: Contrast) -> bool:

@@ -3,16 +3,16 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from bench.report.comparison import Comparison
-from bench.report.difference import Difference
-from bench.report.effect import COSTS, GRADIENT, HEADS, Effect
+from bench.comparing.comparison import Comparison
+from bench.comparing.difference import Difference
+from bench.comparing.effect import COSTS, GRADIENT, HEADS, Effect
+from bench.comparing.history import ALPHA, SHORTEST, Series, Step
+from bench.comparing.rows import number, span
+from bench.comparing.statistics import mean_of
 from bench.report.figure import Figure, Finding
-from bench.report.history import ALPHA, SHORTEST, Series, Step
-from bench.report.statistics import mean_of
 from bench.report.strips import Block, Strip, strips
-from bench.report.tables import number, span
 from bench.report.timeline import timeline
-from bench.report.words import changed, ends, listed
+from bench.words import changed, ends, listed
 
 WORDS = {
     "wall_seconds": "takes {} the wall time",

@@ -8,15 +8,11 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from bench.records import Record
-from bench.report import across_figure, answer_figure
-from bench.report.across import Across, is_left_out
-from bench.report.answer import Answer
-from bench.report.crossing import PARTS, Crossing, crossings, pooled, sentences
-from bench.report.figure import Figure, Finding
-from bench.report.figures import Pictures
-from bench.report.ratios import FIRST, FIT, key, times
-from bench.report.tables import (
+from bench.comparing.across import Across, is_left_out
+from bench.comparing.answer import Answer
+from bench.comparing.crossing import PARTS, Crossing, crossings, pooled, sentences
+from bench.comparing.ratios import FIRST, FIT, key, times
+from bench.comparing.rows import (
     NOTHING,
     TABLE,
     Column,
@@ -26,8 +22,12 @@ from bench.report.tables import (
     run_letter,
     summarise,
 )
-from bench.report.verdict import limits, trust, verdict
-from bench.report.words import commands, ends, listed
+from bench.comparing.verdict import limits, trust, verdict
+from bench.records import Record
+from bench.report import across_figure, answer_figure
+from bench.report.figure import Figure, Finding
+from bench.report.figures import Pictures
+from bench.words import commands, ends, listed
 
 MAX_ROWS = 10_000
 MAX_PICTURED = 200

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from bench.comparing.ways import Way
 from bench.files import write
-from bench.report.svg import Panel, marker, tag, text
+from bench.report.svg import Panel, Scale, marker, tag, text
 
 CSS = Path(__file__).with_name("chart.css")
 
@@ -153,3 +154,8 @@ def figure_id(family: str, name: str) -> str:
 def title_of(family: str) -> str:
     """Return what a title says of a family, empty where there is one alone."""
     return f", {family.replace('_', ' ')}" if family else ""
+
+
+def axis(way: Way) -> Scale:
+    """Return an axis for a number in which data differ; logarithmic where it can be."""
+    return Scale.over(way.values, way.label, log=way.values[0] > 0, few=6)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from bench.report.cost import PHASES
-from bench.report.crossing import Crossing
-from bench.report.figure import Figure, figure_id, title_of
+from bench.comparing.cost import PHASES
+from bench.comparing.crossing import Crossing
+from bench.comparing.rows import Row, headline, number, span
+from bench.comparing.ways import Way, ways
+from bench.report.figure import Figure, axis, figure_id, title_of
 from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, short, tiles
-from bench.report.tables import Row, headline, number, span
-from bench.report.ways import Way, ways
-from bench.report.words import league_words
+from bench.words import league_words
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class Pictures:
             return None
         shown = {*_spread(at, MAX_ACROSS)}, {*_spread(levels, MAX_LEVELS)}
         rows = [row for key, row in once.items() if key[2] in shown[0] and key[3] in shown[1]]
-        x, y = way.scale, Scale.over(_ends(rows), "min ESS/s", log=True)
+        x, y = axis(way), Scale.over(_ends(rows), "min ESS/s", log=True)
         parts = []
         for level in _spread(levels, MAX_LEVELS):
             panels = []

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.cells import printable
+from bench.comparing.comparison import Comparison
+from bench.comparing.effect import MEASURES
+from bench.comparing.history import Point, Series, history, labels
+from bench.comparing.rows import NOTHING, number, span
 from bench.files import write
+from bench.github import details, fitted, plain, table
 from bench.records import Record
 from bench.report import layout
 from bench.report.changes import of_comparisons, of_history
-from bench.report.comparison import Comparison
-from bench.report.effect import MEASURES
 from bench.report.figure import Figure, Finding
-from bench.report.github import details, fitted, plain, table
-from bench.report.history import Point, Series, history, labels
 from bench.report.layout import Table
-from bench.report.tables import NOTHING, number, span
 from bench.report.timeline import timeline
-from bench.report.words import changed, ends
+from bench.words import changed, ends
 
 NamedBy = Literal["date", "version"]
 """What names a run."""

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.agreement import judged
+from bench.comparing.crossover import Field, by_engine, fields, pair_of
+from bench.comparing.map_table import NAME, Entry, entries, written
+from bench.comparing.rows import NOTHING, number, span
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
-from bench.report.crossover import Field, by_engine, fields, pair_of
 from bench.report.figure import Finding
 from bench.report.layout import Table
 from bench.report.map_figure import pictures, verdict
-from bench.report.map_table import NAME, Entry, entries, written
-from bench.report.tables import NOTHING, number, span
-from bench.report.words import commands, ends, listed
+from bench.words import commands, ends, listed
 
 SCRIPT = Path(__file__).with_name("map.js")
 

@@ -6,10 +6,10 @@ from pathlib import PurePath
 from typing import Any
 
 from bench.cells import best_of, printable
-from bench.report.across import HEADS
+from bench.comparing.across import HEADS
+from bench.comparing.rows import NOTHING, Row, number
+from bench.github import details, plain, table
 from bench.report.contents import CROSSING, Report
-from bench.report.github import details, plain, table
-from bench.report.tables import NOTHING, Row, number
 
 SHOWN = (
     "data",

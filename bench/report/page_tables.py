@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from bench.cells import best_of
-from bench.report.across import HEADS
+from bench.comparing.across import HEADS
+from bench.comparing.rows import QUANTITIES, SHOWN_ERROR, Row
 from bench.report.contents import CROSSING, Report
 from bench.report.layout import Head, Line, Table
-from bench.report.tables import QUANTITIES, SHOWN_ERROR, Row
 
 MAX_TROUBLES = 200
 ASIDE = (

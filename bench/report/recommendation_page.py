@@ -3,13 +3,13 @@
 import math
 from pathlib import Path
 
+from bench.comparing.recommendation import About, Recommendation
+from bench.comparing.rows import NOTHING, number, span
 from bench.files import write
 from bench.report import layout, svg
 from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
 from bench.report.layout import Head, Line, Table
-from bench.report.recommendation import About, Recommendation
-from bench.report.tables import NOTHING, number, span
 
 PAGE = "recommendation.html"
 MAX_PICTURED = 8

@@ -13,10 +13,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from bench.agreement import judged
+from bench.comparing.cost import phases
+from bench.comparing.rows import SHOWN_ERROR, headline, known_of, seconds_to_error, truth_of
 from bench.files import encodable, write
 from bench.records import Quantity, Record
-from bench.report.cost import phases
-from bench.report.tables import SHOWN_ERROR, headline, known_of, seconds_to_error, truth_of
 
 MAX_NAMES = 60
 """Quantities that have columns."""

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from bench.report.ratios import times
-from bench.report.statistics import Contrast
+from bench.comparing.ratios import times
+from bench.comparing.statistics import Contrast
 from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, marker, tag, text
 
 WIDTH, LEFT, RIGHT = 450, 78, 150

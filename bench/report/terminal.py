@@ -7,11 +7,11 @@ from itertools import groupby
 
 from bench.bias import BIASED
 from bench.cells import baseline, cells, printable, ranked
+from bench.comparing.across import Across
+from bench.comparing.ratios import FIT, compared, key, times
+from bench.comparing.rows import NOTHING, Row, number, span, summarise
+from bench.comparing.verdict import uncompared, verdict
 from bench.records import Record
-from bench.report.across import Across
-from bench.report.ratios import FIT, compared, key, times
-from bench.report.tables import NOTHING, Row, number, span, summarise
-from bench.report.verdict import uncompared, verdict
 
 WIDTH = 120
 """Of text that has no columns."""

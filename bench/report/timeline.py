@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from bench.report.history import Series
+from bench.comparing.history import Series
+from bench.comparing.rows import number
 from bench.report.svg import FOOT, HEAD, Panel, Scale, marker, tag, text
-from bench.report.tables import number
 
 MAX_TICKS = 5
 

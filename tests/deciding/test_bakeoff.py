@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from bench.backends import BACKENDS
+from bench.comparing.aa import simulated_record
 from bench.deciding.bakeoff import ENOUGH, FEW, MOST, next_case
 from bench.families.normal_means.data import grid
 from bench.families.normal_means.forms import FORMS
 from bench.families.normal_means.forms import MODELS as ALL
 from bench.families.registry import FAMILIES
 from bench.records import Record
-from bench.report.aa import simulated_record
 from bench.running.measure import Case
 
 DATASET = grid("smoke")[0]

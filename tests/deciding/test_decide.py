@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.comparing.sequential import LOOKS
 from bench.deciding.decide import Decide, in_rounds
 from bench.records import Journal
-from bench.report.sequential import LOOKS
-from tests.report.test_compare import cell
+from tests.comparing.test_compare import cell
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from bench.cli import main
+from bench.comparing.gradients import Case, Seconds, compare_gradients
+from bench.comparing.outcome import outcome
 from bench.deciding.gradients import try_gradients
 from bench.deciding.matrix import read_matrix
 from bench.records import RunError
-from bench.report.gradients import Case, Seconds, compare_gradients
-from bench.report.outcome import outcome
 from tests.deciding.test_versions import fake_environments
 
 

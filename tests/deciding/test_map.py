@@ -15,7 +15,7 @@ from bench.deciding.map import MOST, Survey, Turn, go_on
 from bench.records import Record, read_records
 from bench.running.measure import Case
 from bench.running.run import Run, UsageError
-from tests.report.maps import rate, record
+from tests.simulated_map import rate, record
 
 SMALL = Lattice(informations=(0.01, 0.1, 1.0, 10.0, 100.0), groups=(5, 10), most_groups={1: 10}, steps=(4, 2))
 MODELS = "marginal,centered,noncentered"

@@ -6,13 +6,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bench.cells import cells
+from bench.comparing.rows import NOTHING
 from bench.deciding.slopes_page import instead, mixing, picture
 from bench.families.varying_slopes.data import grid
 from bench.families.varying_slopes.forms import FORMS
 from bench.records import Record
-from bench.report.tables import NOTHING
 from tests.deciding.test_thread_page import rows
-from tests.report.simulated import simulate
+from tests.simulated import simulate
 
 SIMULATED = replace(
     next(record for record in simulate(omegas=(10.0,), groups=(50,)) if record.healthy),

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from bench.cli import main
+from bench.comparing.aa import simulated_record
 from bench.deciding import environments, turns
 from bench.deciding.environments import COMMITS
 from bench.deciding.fitter import LostError
@@ -22,7 +23,6 @@ from bench.deciding.matrix import Combination, read_matrix
 from bench.deciding.turns import TurnsElsewhere, records_of
 from bench.deciding.versions import try_versions
 from bench.records import Journal, Record, RunError, read_records, read_run
-from bench.report.aa import simulated_record
 from bench.running import cluster
 from bench.running.cluster import Answer, Job
 from bench.running.dask_worker import Bench, ClientSession

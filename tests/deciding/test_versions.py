@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from bench.cli import main
+from bench.comparing.aa import simulated_record
 from bench.deciding import environments, turns, versions
 from bench.deciding.environments import Environment, NotMadeError, make_environment
 from bench.deciding.fitter import Fitter, LostError
 from bench.deciding.matrix import Combination, Matrix, read_matrix
 from bench.deciding.versions import find_folder, read_folder
 from bench.records import Journal, RunError
-from bench.report.aa import simulated_record
 from bench.running.run import UsageError
 
 

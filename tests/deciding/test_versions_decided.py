@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bench.cli import main
+from bench.comparing.aa_looks import two_versions
 from bench.deciding import turns
 from bench.deciding.decide import Key
 from bench.deciding.fitter import LostError
 from bench.records import Journal, Record, read_records
-from bench.report.aa_looks import two_versions
 from tests.deciding.test_versions import fake_environments
 
 CASES = 6

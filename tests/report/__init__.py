@@ -1,1 +1,1 @@
-"""Tests of what is made from records."""
+"""Tests of what is shown of records."""

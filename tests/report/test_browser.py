@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bench.report.compare import compare_runs
+from bench.comparing.compare import compare_runs
 from bench.report.history_page import History, write_history
 from bench.report.page import write_report
 from bench.report.recommendation_page import write_page
+from tests.comparing.test_recommendation import answer, fits
 from tests.report.conftest import Opened
-from tests.report.simulated import HOSTILE, asked, simulate, simulate_many
 from tests.report.test_changes import version
 from tests.report.test_history_page import run
-from tests.report.test_recommendation import answer, fits
+from tests.simulated import HOSTILE, asked, simulate, simulate_many
 
 FIGURES = ("backends", "which-model", "groups", "omega", "error", "divergences", "rates", "times", "ess", "intervals")
 PAGES = ("run", "many", "versions", "history", "recommendation")

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from bench.comparing.aa import simulated_record
+from bench.comparing.aa_looks import two_versions
+from bench.comparing.compare import compare_runs
 from bench.records import Record
-from bench.report.aa import simulated_record
-from bench.report.aa_looks import two_versions
 from bench.report.changes import of_comparisons, sentence
-from bench.report.compare import compare_runs
 from bench.report.history_page import History
 from tests.report.test_history_page import RUNS, STEP, run
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.comparing.aa import simulated_record
 from bench.records import Journal, RunError
-from bench.report.aa import simulated_record
 from bench.report.export import export
 from tests.running.processes import Bench
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from bench.cli import main
+from bench.comparing.aa import simulated_record
+from bench.github import plain
 from bench.records import Journal, Record, RunError
-from bench.report.aa import simulated_record
 from bench.report.export import export, read_stored
-from bench.report.github import plain
 from bench.report.history_page import History, write_history
-from tests.report.simulated import HOSTILE
+from tests.simulated import HOSTILE
 
 RUNS, STEP = 30, 18
 

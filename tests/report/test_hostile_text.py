@@ -14,10 +14,10 @@ from bench.files import write
 from bench.records import Record, read_records
 from bench.report.history_page import History, write_history
 from bench.report.page import write_report
-from tests.report.simulated import asked, simulate
 from tests.running.hostile import ROOT, measure
 from tests.running.journals import written
 from tests.running.processes import small_disk
+from tests.simulated import asked, simulate
 
 __all__ = ["small_disk"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.report.crossover import fields
+from bench.comparing.crossover import fields
+from bench.comparing.map_table import Place, look_up, read
 from bench.report.map_figure import pictures
 from bench.report.map_page import centered_or_not, crossings, of_all, sure, write_map
-from bench.report.map_table import Place, look_up, read
-from tests.report.maps import record, simulated
-from tests.report.simulated import HOSTILE, asked
+from tests.simulated import HOSTILE, asked
+from tests.simulated_map import record, simulated
 
 Opened = Callable[[Path], AbstractContextManager[Any]]
 RECORDS = [*simulated(), *simulated(groups=5, imbalance=100), *simulated(backend="nutpie_stan")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.page import MAX_BYTES, write_report
-from tests.report.simulated import asked, simulate
+from tests.simulated import asked, simulate
 
 FIGURES = ("groups", "omega", "error", "divergences", "rates", "times", "ess", "intervals")
 
@@ -78,7 +78,7 @@ def test_a_large_run_has_a_small_page(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_report_reads_records_alone() -> None:
-    pages = ("page", "history_page", "recommendation_page", "terminal", "export", "aa")
+    pages = ("page", "history_page", "recommendation_page", "map_page", "terminal", "export")
     code = f"import sys, {', '.join('bench.report.' + name for name in pages)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pymc", "nutpie", "stanli", "cmdstanpy", "stan", "arviz"} & set(loaded)

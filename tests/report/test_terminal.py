@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.comparing.rows import NOTHING, summarise
+from bench.comparing.verdict import verdict
 from bench.records import Record
-from bench.report.tables import NOTHING, summarise
 from bench.report.terminal import sentence, summary
-from bench.report.verdict import verdict
-from tests.report.simulated import simulate
+from tests.simulated import simulate
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 
 from bench.cells import cells
+from bench.comparing.compare import compare_runs
+from bench.comparing.recommendation import Recommendation
 from bench.deciding.thread_page import mixing, thread_page
 from bench.records import Record
-from bench.report.compare import compare_runs
 from bench.report.export import export
 from bench.report.history_page import History, write_history
 from bench.report.page import write_report
-from bench.report.recommendation import Recommendation
 from bench.report.recommendation_page import write_page
 from bench.report.terminal import summary
-from tests.report.simulated import asked, simulate
 from tests.running.journals import written
+from tests.simulated import asked, simulate
 
 KNOWN = ("wall_seconds", "peak_memory", "draws_digest", "prepare_seconds", "prepare_cache", "gate")
 """What a record has of a fit that was not diagnosed."""

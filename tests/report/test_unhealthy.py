@@ -10,10 +10,10 @@ import pytest
 import xarray
 
 from bench.cli import main
+from bench.comparing.aa import simulated_record
 from bench.records import Journal, Record
-from bench.report.aa import simulated_record
 from bench.report.unhealthy import PLOTS, links, picture, read_worst, worst_fits
-from tests.report.simulated import HOSTILE, asked
+from tests.simulated import HOSTILE, asked
 
 SICK = ["R-hat: 1.3", "bulk ESS: 12"]
 

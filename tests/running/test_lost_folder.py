@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.records import Journal, Record, read_records, read_run
-from tests.report.simulated import simulate
 from tests.running.hostile import FOLDER, measure
+from tests.simulated import simulate
 
 RECORDS = list(islice(simulate(), 3))
 

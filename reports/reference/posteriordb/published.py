@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.report.ratios import source
+from bench.comparing.ratios import source
 
 PYMC, STAN = "pymc_nutpie", "stan_cmdstan"
 
