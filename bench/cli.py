@@ -537,8 +537,9 @@ def _map(options: argparse.Namespace) -> int:
 
 
 def _recommend(options: argparse.Namespace) -> int:
-    from bench.deciding.recommend import PairQuestion, Question, TableQuestion, recommend
-    from bench.deciding.recommend_slopes import SlopesQuestion
+    from bench.deciding.own_table import MeansQuestion, SlopesQuestion
+    from bench.deciding.questions import PairQuestion, Question
+    from bench.deciding.recommend import recommend
     from bench.report.recommendation_page import PAGE
     from bench.settings import Asked
 
@@ -576,7 +577,7 @@ def _recommend(options: argparse.Namespace) -> int:
             "as_is": options.as_is,
         }
         if options.slope_column is None:
-            question = TableQuestion(**table, **common)
+            question = MeansQuestion(**table, **common)
         else:
             question = SlopesQuestion(slope_column=options.slope_column, **table, **common)
     say = partial(_tell, sys.stderr if options.json else sys.stdout)
