@@ -12,8 +12,9 @@ from bench.comparing.ratios import FIT, HEADS, MEASURES, name, times
 from bench.comparing.rows import NOTHING, Row, number, whose_programs
 from bench.comparing.statistics import Contrast
 from bench.report.figure import Figure, axis, figure_id, title_of
+from bench.report.panels import Curve, Dot, curves
 from bench.report.strips import Block, Strip, strips
-from bench.report.svg import HEADING, Curve, Dot, Panel, Scale, curves, short, tag, text
+from bench.report.svg import HEADING, Panel, Scale, short, tag, text
 from bench.words import league_words
 
 WIDTH, HEIGHT = 314, 240

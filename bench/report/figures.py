@@ -11,7 +11,8 @@ from bench.comparing.crossing import Crossing
 from bench.comparing.rows import Row, headline, number, span
 from bench.comparing.ways import Way, ways
 from bench.report.figure import Figure, axis, figure_id, title_of
-from bench.report.svg import Curve, Dot, Group, Line, Mark, Panel, Scale, Tile, curves, lines, short, tiles
+from bench.report.panels import Curve, Dot, Group, Line, Mark, Tile, curves, lines, tiles
+from bench.report.svg import Panel, Scale, short
 from bench.words import league_words
 
 T = TypeVar("T")

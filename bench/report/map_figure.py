@@ -9,7 +9,7 @@ from markupsafe import Markup
 from bench.comparing.crossover import Duel, Field, by_engine, pair_of
 from bench.comparing.rows import number, span
 from bench.report.figure import Figure
-from bench.report.svg import FOOT, HEAD, Panel, Scale, bottom_axis, tag, text
+from bench.report.svg import FOOT, HEAD, Panel, Scale, bottom_axis, left_label, tag, text
 
 WIDTH, TALL, LEFT = 300, 22, 42
 ROOM = 17
@@ -111,8 +111,7 @@ def _panel(title: str, engine: str, x: Scale, here: Sequence[Field], colour: Map
             labels += words
     parts.append(tag("path", d=f"M{px(1):.1f},{HEAD}V{bottom}", class_="unity"))
     middle = HEAD + (bottom - HEAD) / 2
-    turned = f"translate(9 {middle:.1f}) rotate(-90)"
-    parts += [*labels, tag("text", "groups", class_="label", transform=turned, text_anchor="middle")]
+    parts += [*labels, left_label("groups", middle)]
     return Panel(f"{engine}, {title}", WIDTH, bottom + FOOT, Markup("").join(parts), engine)
 
 

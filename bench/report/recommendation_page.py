@@ -6,10 +6,11 @@ from pathlib import Path
 from bench.comparing.recommendation import About, Recommendation
 from bench.comparing.rows import NOTHING, number, span
 from bench.files import write
-from bench.report import layout, svg
+from bench.report import layout, panels
 from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
 from bench.report.layout import Head, Line, Table
+from bench.report.svg import Scale
 
 PAGE = "recommendation.html"
 MAX_PICTURED = 8
@@ -102,17 +103,17 @@ def information(about: About) -> Figure:
     """Draw the number by which theory decides, beside the range in which it does not."""
     least, most = about.limits
     ends = [end for interval in about.information.values() for end in interval]
-    x = svg.Scale.over((*ends, least / 10, 10 * most), f"{about.measure}, log scale", log=True)
+    x = Scale.over((*ends, least / 10, 10 * most), f"{about.measure}, log scale", log=True)
     rows = []
     for of, (low, median, high) in about.information.items():
         tip = f"{about.measure}, {of}: {number(median)} ({number(low)} to {number(high)})"
-        rows.append(svg.Line(of, "", [svg.Mark(tip, median, max(low, x.low), high)]))
+        rows.append(panels.Line(of, "", [panels.Mark(tip, median, max(low, x.low), high)]))
     band = (least, math.sqrt(least * most), most)
-    group = svg.Group("theory: undecided in the grey band", 0, rows, band)
+    group = panels.Group("theory: undecided in the grey band", 0, rows, band)
     note = (
         f"How much the data of a group say of it, beside the other groups: {about.measure}, its median and interval. "
         "Left of the band theory is for noncentered models, right of it for centered ones."
     )
     return Figure(
-        "information", "Information of a group", note, [("", [svg.lines("", x, [group], width=560)])], columns=1
+        "information", "Information of a group", note, [("", [panels.lines("", x, [group], width=560)])], columns=1
     )

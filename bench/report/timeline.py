@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from bench.comparing.history import Series
 from bench.comparing.rows import number
-from bench.report.svg import FOOT, HEAD, Panel, Scale, marker, tag, text
+from bench.report.svg import FOOT, HEAD, Panel, Scale, left_axis, marker, tag, text
 
 MAX_TICKS = 5
 
@@ -40,13 +40,8 @@ def timeline(series: Series, labels: Sequence[str], unit: str) -> Panel:
     def py(value: float) -> float:
         return HEAD + (1 - y(value)) * down
 
-    parts = [text(left, 13, f"{series.model} on {series.backend}", "title")]
-    for value, label in y.ticks(4):
-        parts.append(tag("path", d=f"M{left},{py(value):.1f}h{across}", class_="grid"))
-        parts.append(text(left - 4, py(value) + 3.5, label, "tick", "end"))
-    parts.append(
-        tag("text", unit, class_="label", transform=f"translate(9 {HEAD + down / 2}) rotate(-90)", text_anchor="middle")
-    )
+    title = text(left, 13, f"{series.model} on {series.backend}", "title")
+    parts = [title, *left_axis(y, left, across, HEAD, HEAD + down, most=4)]
     every = -(-len(points) // MAX_TICKS)
     for i in range(0, len(points), every):
         parts.append(text(px(i), HEAD + down + 13, labels[i], "tick", "middle"))
