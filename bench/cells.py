@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bench.agreement import judged
 from bench.records import Record
+from bench.words import printable
 
 
 @dataclass(frozen=True)
@@ -216,14 +217,3 @@ def geometric_mean(values: Sequence[float | None]) -> float | None:
     """
     logs = [math.log(value) for value in values if value]
     return math.exp(fmean(logs)) if logs else None
-
-
-def printable(text: str) -> str:
-    r"""Escape control characters, so that text from a reader's table can do nothing to a terminal.
-
-    Examples
-    --------
-    >>> print(printable("ward \x1b[31m7"))
-    ward \x1b[31m7
-    """
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -5,20 +5,20 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from bench.cells import printable
 from bench.comparing.comparison import Comparison
 from bench.comparing.effect import MEASURES
 from bench.families.normal_means.data import GRIDS
 from bench.files import open_terminal, write
 from bench.records import RUNS, Record, RunError, find_run, named, read_records, read_run
 from bench.settings import DASK, add_options, overrides, positive
+from bench.words import printable
 
 POSTERIORS = (("superpopulation", "finite_population"), ("independent", "correlated", "between"))
 """What `recommend --posterior` knows, without and with `--slope-column`; the first is the default."""
@@ -83,14 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slopes.add_argument("run", help="id or path of a run, or latest")
     slopes.add_argument("--output", type=Path, help="file to write, its picture beside it (default: standard output)")
 
-    calibrate = commands.add_parser("calibrate", help="simulation-based calibration, with a picture")
+    calibrate = commands.add_parser("calibrate", help="simulation-based calibration; typed again, it goes on")
     calibrate.add_argument("--family", default="normal_means", help="names, separated by commas (normal_means)")
     calibrate.add_argument("--model", help="names, separated by commas (default: all)")
     calibrate.add_argument("--backend", default="stanli,pymc", help="names, separated by commas (default: stanli,pymc)")
     calibrate.add_argument("--simulations", type=int, default=100, help="fits of each (default: 100)")
     calibrate.add_argument("--seed", type=int, default=1)
     calibrate.add_argument("--dask", metavar="ADDRESS", help=DASK)
-    calibrate.add_argument("--output", type=Path, default=Path("reports/calibration.png"), help="picture to write")
+    calibrate.add_argument(
+        "--output", type=Path, default=Path("reports/calibration"), metavar="FOLDER",
+        help="of ranks and page; what it holds is not made again (default: reports/calibration)",
+    )  # fmt: skip
 
     history = commands.add_parser("history", help="each case over runs, with its changes marked")
     history.add_argument("run", nargs="*", help="ids or paths of runs, or files of pytest-benchmark (default: all)")
@@ -103,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions = commands.add_parser("versions", help="the same fits in environments with other versions")
     versions.add_argument("--try", dest="tried", metavar="NAMES", help="requirements, cmdstan==V, or a TOML file")
     versions.add_argument("--family", metavar="NAMES", help="names, separated by commas (default: normal_means)")
-    versions.add_argument("--grid", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: smoke)")
+    versions.add_argument("--grid", help=f"its datasets: for normal_means {', '.join(GRIDS)} (default: smoke)")
     versions.add_argument("--model", help="names, separated by commas (default: all)")
     versions.add_argument("--replicates", type=int, help="fits of each (default: 5)")
     add_options(versions.add_argument)
@@ -159,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     options.typed = ["hierbench", *(sys.argv[1:] if arguments is None else arguments)]
     try:
-        code = int(globals()[f"_{options.command}"](options))
+        code = int(COMMANDS[options.command](options))
         print(end="", flush=True)
         return code
     except BrokenPipeError:  # nobody reads on, as after `| head`
@@ -178,6 +181,12 @@ def _failed(why: str, code: int) -> int:
     with suppress(OSError):
         print(*map(printable, f"hierbench: {why}".split("\n")), sep="\n", file=sys.stderr, flush=True)
     return code
+
+
+def _given(options: argparse.Namespace, names: Sequence[str]) -> str:
+    """Return those of some options that were typed, as they are typed."""
+    typed = [name for name in names if getattr(options, name) not in (None, False)]
+    return " ".join("--try" if name == "tried" else f"--{name.replace('_', '-')}" for name in typed)
 
 
 def _silence() -> None:
@@ -211,8 +220,8 @@ def _same(options: argparse.Namespace) -> int:
     if options.posteriordb is not None:
         return _same_all(options)
     of_many = ("posterior", "fit_timeout", "memory_limit", "cores", "output")
-    if said := [f"--{name.replace('_', '-')}" for name in of_many if getattr(options, name) is not None]:
-        raise ValueError(f"{' '.join(said)}: only for a checkout of posteriordb; add --posteriordb PATH")
+    if said := _given(options, of_many):
+        raise ValueError(f"{said}: only for a checkout of posteriordb; add --posteriordb PATH")
     if not options.path:
         raise ValueError("nothing to compare; name a folder or programs, or a checkout: --posteriordb PATH")
     answer = same(Question.read(options.path))
@@ -366,9 +375,8 @@ def _slopes(options: argparse.Namespace) -> int:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from bench.backends import BACKENDS
-    from bench.families.base import LOG_LIKELIHOOD
+    from bench.deciding.calibrate import calibrate_all, limits, outcome, write_page
     from bench.families.registry import FAMILIES
-    from bench.running.calibration import Calibration, calibrate, calibrate_on, picture
     from bench.running.run import choose
 
     if options.simulations < 1:
@@ -389,28 +397,16 @@ def _calibrate(options: argparse.Namespace) -> int:
         for model in family.models.values()
         if model.name in names
     ]
-    results: Iterator[Calibration]
-    if options.dask is None:
-        results = (calibrate(*subject, options.simulations, options.seed) for subject in subjects)
-    else:
-        say = partial(_tell, sys.stderr)
-        results = calibrate_on(options.dask, subjects, options.simulations, options.seed, say)
     done = []
-    for result in results:
+    say = partial(_tell, sys.stderr)
+    for result in calibrate_all(subjects, options.simulations, options.seed, options.output, say, dask=options.dask):
         done.append(result)
         values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
         print(f"{result.name:<40}{result.backend:<13}p-values of uniform ranks: {values}", flush=True)
-    tests = [p for result in done for p in result.p_values.values()]
-    limit = 0.01 / len(tests)
-    print(
-        "Ranks of parameters can't tell a sampler that never looks at the data and returns the prior; those of the log "
-        "likelihood can"
-    )
-    if blind := dict.fromkeys(result.name for result in done if LOG_LIKELIHOOD not in result.p_values):
-        print(f"It is not known for {', '.join(blind)}, where such a sampler would pass")
-    print(f"smallest p-value {min(tests):.2g} of {len(tests)}; below {limit:.2g} something is wrong. {options.output}")
-    picture(done, options.output)
-    return int(min(tests) < limit)
+    said, wrong = outcome(done)
+    page = write_page(options.output, done, backends, options.seed)
+    print("\n".join([*limits(done), f"page: {page}", "", f"{said}."]))
+    return int(wrong)
 
 
 def _history(options: argparse.Namespace) -> int:
@@ -471,14 +467,16 @@ def _versions(options: argparse.Namespace) -> int:
         raise ValueError("--decide makes as many as it takes; give --max-replicates N, not --replicates")
     decided = {"decide": options.decide, "max_replicates": options.max_replicates}
     folder = find_folder(options.resume, options.output or VERSIONS)
+    given = overrides(lambda name: getattr(options, name))
     if options.resume is not None:
+        if said := _given(options, ("tried", "family", "grid", "model", *given)):
+            raise ValueError(f"{said}: a comparison goes on with what it asked; leave out what it is about")
         matrix = read_folder(folder)
         matrix = replace(matrix, replicates=max(matrix.replicates, options.replicates or 0))
         matrix = replace(matrix, **{name: value for name, value in decided.items() if value is not None})
     elif options.tried is None:
         raise ValueError("name what to try: --try pymc==5.28.5,pymc==6.4.0, or a TOML file")
     else:
-        given = overrides(lambda name: getattr(options, name))
         rest = {"families": options.family, "grid": options.grid, "replicates": options.replicates}
         matrix = read_matrix(options.tried, **rest, models=options.model, **given, **decided)
     decide = None
@@ -517,10 +515,8 @@ def _map(options: argparse.Namespace) -> int:
     given = overrides(lambda name: getattr(options, name))
     if options.resume is not None:
         names = ("posterior", "model", "backend", "seed", *given)
-        if said := [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]:
-            raise ValueError(
-                f"{' '.join(said)}: a map goes on with what it asked; leave out all but --budget and --dask"
-            )
+        if said := _given(options, names):
+            raise ValueError(f"{said}: a map goes on with what it asked; leave out all but --budget and --dask")
         survey = go_on(find_run(options.resume, options.runs), options.budget)
     else:
         survey = Survey(
@@ -555,8 +551,8 @@ def _recommend(options: argparse.Namespace) -> int:
         if options.table is not None:
             raise ValueError("a table and a pair; give one of them")
         of_table = ("group_column", "value_column", "slope_column", "posterior", "as_is")
-        if said := [f"--{name.replace('_', '-')}" for name in of_table if getattr(options, name)]:
-            raise ValueError(f"{' '.join(said)}: only for a table; leave out what is not for --pair")
+        if said := _given(options, of_table):
+            raise ValueError(f"{said}: only for a table; leave out what is not for --pair")
         question = PairQuestion(folder=options.pair, **common)
     elif options.table is None or options.group_column is None or options.value_column is None:
         raise ValueError(
@@ -615,3 +611,21 @@ def _write(text: str, path: Path | None) -> None:
             file.write(text)
     else:
         write(path, text)
+
+
+COMMANDS = {
+    "doctor": _doctor,
+    "same": _same,
+    "export": _export,
+    "report": _report,
+    "compare": _compare,
+    "exact": _exact,
+    "thread": _thread,
+    "slopes": _slopes,
+    "calibrate": _calibrate,
+    "history": _history,
+    "versions": _versions,
+    "map": _map,
+    "recommend": _recommend,
+}
+"""What each command does."""

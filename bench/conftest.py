@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bench.backends import BACKENDS
-from bench.cells import printable
 from bench.families.base import Dataset, Family
 from bench.families.normal_means.data import GRIDS, read_table
 from bench.families.pair import Pair
@@ -24,6 +23,7 @@ from bench.report.unhealthy import worst_fits
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
 from bench.settings import DASK, PROTOCOLS, Asked, add_options, overrides, positive
+from bench.words import printable
 
 PLAN = pytest.StashKey[Plan]()
 CASES = pytest.StashKey[list[Case]]()
@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hierbench")
     add = group.addoption
     add("--family", metavar="NAMES", help=f"of {','.join(FAMILIES)} (default: {DEFAULT})")
-    add("--grid", metavar="NAME", help=f"datasets of normal_means, of {', '.join(GRIDS)} (default: quick)")
+    add("--grid", metavar="NAME", help=f"datasets of a family: for normal_means {', '.join(GRIDS)} (default: quick)")
     add("--pair", action="append", type=Path, default=[], metavar="FOLDER", help="your own Stan and PyMC program")
     add("--posteriordb", type=Path, metavar="PATH", help="a checkout of posteriordb: all that has both programs")
     add("--posterior", metavar="NAMES", help="of its posteriors, separated by commas (default: all)")
@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(add)
     add("--fit-timeout", type=float, metavar="S", help=f"seconds a build or a fit may take; 0 is no limit ({TIMES})")
     add("--memory-limit", type=float, metavar="GIB", help=f"memory a worker may hold ({MEMORY})")
-    add("--fail-on", choices=("biased",), help="end with 1 if a healthy fit is off the truth")
+    add("--fail-on", choices=("biased",), help="end with 1 if a fit that looks healthy is off the truth")
     add("--save-draws", action="store_true", help="keep draws and sampler statistics as NetCDF")
     add("--resume", nargs="?", const="latest", metavar="RUN", help="measure what a run lacks (default: the latest)")
     add("--resume-anyway", action="store_true", help="resume although versions, data or settings differ")
@@ -140,6 +140,8 @@ def _families(option: Callable[[str], Any]) -> tuple[list[tuple[Family, Sequence
     found: list[tuple[Family, Sequence[Dataset]]] = [(family, family.datasets(family.grids[0])) for family in given]
     names = option("family")
     if option("data") is not None:
+        if names is not None or option("grid") is not None:
+            raise UsageError("--data is your own table, for normal_means; leave out --family and --grid")
         if option("group_column") is None or option("value_column") is None:
             raise UsageError("--data needs the names of two columns: --group-column NAME --value-column NAME")
         table = read_table(option("data"), option("group_column"), option("value_column"))

@@ -4,7 +4,7 @@ import html
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from bench.cells import printable
+from bench.words import printable
 
 LIMIT = 65_536
 """Characters that GitHub takes in a comment."""

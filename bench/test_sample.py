@@ -3,11 +3,11 @@
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.cells import printable
 from bench.records import Record, RunError
 from bench.report.terminal import Progress
 from bench.running.measure import Case
 from bench.running.run import Run
+from bench.words import printable
 
 
 def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Progress) -> None:

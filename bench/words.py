@@ -1,22 +1,25 @@
-"""Words that several sentences share."""
+"""Words, and how numbers and texts are written: what sentences, tables and pages share."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+NOTHING = "\u2013"
+"""Where there is no number."""
 MOST = 40
 """Names that a command line shows; of more their number is shown, for `run.json` has them."""
 
 
-def league_words(league: tuple[str, str]) -> str:
-    """Name the target of a family.
+def posterior_words(target: str) -> str:
+    """Name a target.
 
     Examples
     --------
-    >>> league_words(("normal_means", "finite_population"))
+    >>> posterior_words("finite_population")
     'finite-population posterior'
     """
-    return f"{league[1].replace('_', '-')} posterior"
+    return f"{target.replace('_', '-')} posterior"
 
 
 def listed(parts: Sequence[str], joined_by: str = "and") -> str:
@@ -97,3 +100,52 @@ def commands(run: Mapping[str, Any]) -> list[str]:
         short = [",".join(names) if len(names) <= MOST else f"({len(names):,} names)" for names in lists]
         found.append(shlex.join(short))
     return list(dict.fromkeys(found))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with few significant digits, or a dash for none.
+
+    Parameters
+    ----------
+    value : float, optional
+        The number.
+    digits : int, default 3
+        How many.
+
+    Examples
+    --------
+    >>> [number(value) for value in (12345.6, 0.012345, 1e-9, None)]
+    ['12,300', '0.0123', '1.00e-09', '–']
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    places = digits - 1 - math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if places > digits + 3:
+        return f"{value:.{digits - 1}e}"
+    return f"{round(value, places):,.{max(0, places)}f}"
+
+
+def span(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """Write an interval, or a dash for none.
+
+    Parameters
+    ----------
+    interval : (float, float), optional
+        Its ends.
+    digits : int, default 3
+        As in `number`.
+    """
+    return NOTHING if interval is None else f"{number(interval[0], digits)} to {number(interval[1], digits)}"
+
+
+def printable(text: str) -> str:
+    r"""Escape control characters, so that text from a reader's table can do nothing to a terminal.
+
+    Examples
+    --------
+    >>> print(printable("ward \x1b[31m7"))
+    ward \x1b[31m7
+    """
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -11,6 +11,7 @@ import pytest
 from bench.backends import BACKENDS
 from bench.families.normal_means.forms import MODELS
 from bench.running.isolation import Worker, Workers
+from tests.running.jobs import Outside
 
 REQUIRED = set(filter(None, os.environ.get("HIERBENCH_REQUIRE", "").split(",")))
 """Backends that must be available here: their tests fail instead of being skipped."""
@@ -113,6 +114,14 @@ def workers() -> Iterator[Workers]:
     workers = Workers()
     yield workers
     workers.close()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[Outside]:
+    """A scheduler of Dask and its workers, in processes of their own."""
+    started = Outside(tmp_path)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

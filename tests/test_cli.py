@@ -55,16 +55,16 @@ def test_unknown_backends_are_refused_with_the_known_ones(capsys):
 
 
 def test_calibrate_prints_a_line_for_each_and_draws(capsys, tmp_path):
-    picture = tmp_path / "picture.png"
     arguments = ["calibrate", "--backend", "stanli", "--model", "centered", "--simulations", "5"]
-    assert main([*arguments, "--output", str(picture)]) == 0
+    assert main([*arguments, "--output", str(tmp_path)]) == 0
     assert "centered" in capsys.readouterr().out
-    assert picture.exists()
+    assert (tmp_path / "ranks.png").exists()
+    assert "5 fits" in (tmp_path / "calibration.md").read_text()
 
 
 def test_calibrate_takes_any_family_that_can_simulate(capsys, tmp_path):
     arguments = ["calibrate", "--backend", "stanli", "--family", "eight_schools", "--model", "noncentered"]
-    assert main([*arguments, "--simulations", "3", "--output", str(tmp_path / "picture.png")]) == 0
+    assert main([*arguments, "--simulations", "3", "--output", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "eight_schools noncentered" in said
     assert "log likelihood 0." in said or "log likelihood 1." in said

@@ -243,6 +243,7 @@ REFUSED: dict[tuple[str, ...], str] = {
     ("--replicates", "0"): "--replicates is 0; give 1 or more",
     ("--data", "x.csv"): "--data needs the names of two columns: --group-column NAME --value-column NAME",
     ("--data", "x.csv", *COLUMNS): "x.csv: no such file",
+    ("--data", "x.csv", *COLUMNS, "--grid", "full"): "--data is your own table, for normal_means; leave out --family",
     ("--pair", "nowhere"): "nowhere is no folder; give one that holds model.stan, model.py, data.json",
     ("--pair", "EMPTY"): "no program among no files; give model.stan and model.py",
     ("--pair", "BAD"): "data.json is not readable as JSON",

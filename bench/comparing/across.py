@@ -9,9 +9,9 @@ from bench.cells import baseline
 from bench.comparing.fastest import ALPHA, Fastest, fastest
 from bench.comparing.matching import ABSENT
 from bench.comparing.ratios import FIT, MEASURES, Key, compared, key, name, over_sources, source, times
-from bench.comparing.rows import NOTHING, Row, number, span
+from bench.comparing.rows import Row
 from bench.comparing.statistics import Contrast, moderate
-from bench.words import ends, listed
+from bench.words import NOTHING, ends, listed, number, span
 
 MANY = 4
 """Posteriors with a model each from which on a report is one over many models; a mean over fewer says little."""

@@ -14,7 +14,7 @@ SHARES = {"pooled": 0.2, "cases": 0.4, "rest": 0.1}
 """Of the chance of a false alarm: for pooled verdicts, for those of cases, and for all else in a table.
 
 What is left, three tenths, pays for variances that cases borrow from each other: where their spreads differ by a factor
-of four, intervals are a little too narrow (see `bench.comparing.aa`).
+of four, intervals are a little too narrow (see `bench.comparing.aa_looks`).
 """
 
 

@@ -9,13 +9,13 @@ from itertools import groupby
 from typing import NamedTuple
 
 from bench.cells import baseline, best_of
+from bench.comparing.factors import Factor, factors
 from bench.comparing.fastest import ALPHA, Fastest, fastest
 from bench.comparing.matching import Match
 from bench.comparing.ratios import FIT, MEASURES, Key, key, rate
-from bench.comparing.rows import Row, number
+from bench.comparing.rows import Row
 from bench.comparing.statistics import Contrast, mean_of, mean_over_rounds, moderate
-from bench.comparing.ways import Way, ways
-from bench.words import ends, league_words, listed
+from bench.words import ends, listed, number, posterior_words
 
 MOST = 3
 """Sizes, or values, in a row that a sentence names; of more it names the first and the last."""
@@ -65,19 +65,19 @@ class Answer:
         return dict(sorted(found.items(), key=lambda item: item[1] != base))
 
     @cached_property
-    def size(self) -> Way | None:
+    def size(self) -> Factor | None:
         """The size in which the data of a posterior differ, if they do."""
         datasets: dict[tuple[str, str], set[str]] = {}
         for row in self.rows:
             datasets.setdefault(row.league, set()).add(row.dataset)
         several = any(len(each) > 1 for each in datasets.values())
-        return next((way for way in ways(self.rows) if way.size), None) if several else None
+        return next((factor for factor in factors(self.rows) if factor.size), None) if several else None
 
     @cached_property
-    def value(self) -> Way | None:
+    def value(self) -> Factor | None:
         """The number in which the data differ and by which models are told apart: a generating value, else a size."""
-        found = ways(self.rows)
-        return next((way for way in found if not way.size), self.size)
+        found = factors(self.rows)
+        return next((factor for factor in found if not factor.size), self.size)
 
     @cached_property
     def levels(self) -> list[Level]:
@@ -292,7 +292,7 @@ class Answer:
             if len({row.model for row in here}) > 1:
                 first, datasets = _most(best), {row.dataset for row in here}
                 on = f" on {len(first)} of {len(datasets)} datasets" if len(datasets) > 1 else ""
-                of = f" for the {league_words(league)}" if len(self._leagues) > 1 else ""
+                of = f" for the {posterior_words(league[1])}" if len(self._leagues) > 1 else ""
                 engines = Counter(row.engine for row in first).most_common()
                 by = listed([engine if len(engines) == 1 else f"{engine} {count}" for engine, count in engines])
                 said.append(f"{first[0].model}{on}{of} (by {by})")
@@ -320,15 +320,15 @@ def _most(best: Sequence[Row]) -> list[Row]:
     return [row for row in best if row.model == first]
 
 
-def _levels(rows: Sequence[Row], way: Way | None) -> list[Level]:
+def _levels(rows: Sequence[Row], factor: Factor | None) -> list[Level]:
     """Group cases by a number in which their data differ; those without it are left out."""
-    if way is None:
+    if factor is None:
         return [Level("", "", rows)]
     grouped: dict[float, list[Row]] = {}
     for row in rows:
-        if (value := way.of(row)) is not None:
+        if (value := factor.of(row)) is not None:
             grouped.setdefault(value, []).append(row)
-    return [Level(way.level(here[0]), f"{at:,g}", here) for at, here in sorted(grouped.items())]
+    return [Level(factor.level(here[0]), f"{at:,g}", here) for at, here in sorted(grouped.items())]
 
 
 def _mean(cases: Sequence[Mapping[int, float]]) -> Contrast:
@@ -350,9 +350,9 @@ def _verdict(found: Fastest | None) -> tuple[str, str]:
 def _lead(each: Sequence[Fastest]) -> str:
     """Say by how much one backend leads at some levels."""
     ratios = [next(iter(one.others.values())).ratio for one in each]
-    seconds = {next(iter(one.others)) for one in each}
+    nexts = {next(iter(one.others)) for one in each}
     low, high = number(min(ratios), 2), number(max(ratios), 2)
-    return f"{low if low == high else f'{low} to {high}'} times {seconds.pop() if len(seconds) == 1 else 'the next'}"
+    return f"{low if low == high else f'{low} to {high}'} times {nexts.pop() if len(nexts) == 1 else 'the next'}"
 
 
 def _some(values: Sequence[str]) -> str:

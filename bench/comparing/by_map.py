@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bench.cells import ranked
 from bench.comparing.crossover import ALIKE
 from bench.comparing.map_table import COMMITTED, NAME, Place, Reading, look_up, read
-from bench.comparing.rows import Row, number
+from bench.comparing.rows import Row
+from bench.words import number
 
 
 @dataclass(frozen=True)

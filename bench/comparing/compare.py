@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
-from bench.cells import printable
 from bench.comparing.across import Across
 from bench.comparing.adjust import adjusted, simultaneous
 from bench.comparing.comparison import Comparison
@@ -16,7 +15,7 @@ from bench.comparing.matching import By, CompareError, IncomparableError, Match,
 from bench.comparing.rows import summarise
 from bench.comparing.statistics import MIN_POOL, mean_of, mean_over_rounds, moderate, rate_ratio, welch
 from bench.records import Record
-from bench.words import changed
+from bench.words import changed, printable
 
 ALPHA = 0.01
 """Chance of even one false alarm in a whole table."""

@@ -6,11 +6,11 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
-from bench.cells import printable
 from bench.comparing.difference import Difference
 from bench.comparing.effect import HEADS, LEVEL, Effect, Kind
 from bench.comparing.matching import By
 from bench.github import details, fitted, plain, table
+from bench.words import printable
 
 SAID: dict[Kind, str] = {
     "slower": "slower",

@@ -13,9 +13,9 @@ from statistics import fmean
 
 from bench.cells import Cell, baseline
 from bench.comparing.ratios import Key, over_sources, times
-from bench.comparing.rows import NOTHING, number
 from bench.comparing.statistics import Contrast, mean_over_rounds, moderate
 from bench.records import Record
+from bench.words import NOTHING, number
 
 PARTS = ("whole", "gradients", "sampler", "ess")
 """CPU seconds of an effective draw, the part of them that the gradients and that the sampler make, and the effective

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bench.comparing.rows import number
 from bench.comparing.statistics import Contrast, holm
-from bench.words import listed
+from bench.words import listed, number
 
 ALPHA = 0.05
 """Chance that a backend is called the fastest of even one group in which it is not."""
@@ -48,9 +47,7 @@ class Fastest(NamedTuple):
         return f"{number(contrast.ratio, 2)} times {other}"
 
 
-def fastest(
-    engines: Sequence[str], means: Mapping[str, Mapping[tuple[str, str], Contrast]], alpha: float = ALPHA
-) -> dict[str, Fastest]:
+def fastest(engines: Sequence[str], means: Mapping[str, Mapping[tuple[str, str], Contrast]]) -> dict[str, Fastest]:
     """Return the fastest backend of each group in which two backends can be compared.
 
     It is the one that is ahead of the most others. Whether it surely is ahead of one is told by a t test; all of them,
@@ -62,8 +59,6 @@ def fastest(
         Backends.
     means : mapping of str to mapping
         For each group the mean log ratio of rates, the first backend over the second.
-    alpha : float
-        Chance of even one wrong backend.
     """
     found: dict[str, Fastest] = {}
     for group, of_group in means.items():
@@ -73,7 +68,7 @@ def fastest(
             others = sorted((c.mean, b) for (a, b), c in of_group.items() if a == first)
             found[group] = Fastest(group, first, {b: of_group[first, b] for _, b in others}, ())
     tests = [(group, b, c.p if c.known else 1.0) for group, each in found.items() for b, c in each.others.items()]
-    open_ = {test[:2] for test, p in zip(tests, holm([test[2] for test in tests]), strict=True) if p > alpha}
+    open_ = {test[:2] for test, p in zip(tests, holm([test[2] for test in tests]), strict=True) if p > ALPHA}
     return {
         group: each._replace(rivals=tuple(other for other in each.others if (group, other) in open_))
         for group, each in found.items()

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping
 
-from bench.cells import printable
 from bench.comparing.adjust import adjusted
 from bench.comparing.compare import moderated, pooled_over_cases
 from bench.comparing.comparison import Comparison
 from bench.comparing.difference import Difference
 from bench.comparing.effect import GRADIENT, Effect
 from bench.comparing.statistics import MIN_POOL, paired
+from bench.words import printable
 
 Case = tuple[str, str, str, str]
 """Family, dataset, model and backend."""

@@ -12,9 +12,9 @@ from bench.arrays import Floats
 from bench.cells import Cell, cells
 from bench.comparing.effect import LEVEL
 from bench.comparing.matching import conditions
-from bench.comparing.rows import number, span
 from bench.comparing.statistics import mean_of, welch
 from bench.records import Record
+from bench.words import number, span
 
 SHORTEST = 3
 """Runs on each side of a step: one odd run, or two, are none."""
@@ -149,25 +149,22 @@ def labels(points: Sequence[Point], package: str = "") -> list[str]:
     return next((way for way in ways if len(set(way)) == len(points)), ways[-1])
 
 
-def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
+def steps(logs: ArrayLike) -> list[Step]:
     """Find the steps of a series of log values whose level is constant between them.
 
     Parameters
     ----------
     logs : array of shape (n,)
         Independent but for the steps.
-    alpha : float, default `ALPHA`
-        Chance of a mark in a series without a step, whatever its distribution.
-    seed : int, default 0
-        Of the permutations.
 
     Notes
     -----
     Binary segmentation with the CUSUM statistic (Scott & Knott 1974, Biometrics 30, 507-512): a segment is split where
-    the means of its parts are the most standard errors apart, if that is more than in all but a share alpha of its
-    permutations. Then each step is placed anew between its neighbours. Slow drifts and correlated runs are no part of
-    this model, and would be marked as steps. A step of 3 standard deviations of a run is placed exactly four times in
-    five, else a run or two beside; one of 6 nearly always exactly.
+    the means of its parts are the most standard errors apart, if that is more than in all but a share `ALPHA` of its
+    permutations: so often is a series without a step marked, whatever its distribution. Then each step is placed anew
+    between its neighbours. Slow drifts and correlated runs are no part of this model, and would be marked as steps. A
+    step of 3 standard deviations of a run is placed exactly four times in five, else a run or two beside; one of 6
+    nearly always exactly.
 
     Examples
     --------
@@ -179,12 +176,12 @@ def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
     []
     """
     x = np.asarray(logs, dtype=float)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     found: list[int] = []
     segments = [(0, len(x))]
     while segments:
         start, end = segments.pop()
-        split = _split(x[start:end], alpha, rng)
+        split = _split(x[start:end], rng)
         if split is not None:
             found.append(start + split)
             segments += [(start, start + split), (start + split, end)]
@@ -194,12 +191,12 @@ def steps(logs: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> list[Step]:
     return [_step(x, *ends[i - 1 : i + 2]) for i in range(1, len(ends) - 1)]
 
 
-def _split(x: Floats, alpha: float, rng: np.random.Generator) -> int | None:
+def _split(x: Floats, rng: np.random.Generator) -> int | None:
     """Return where a segment splits, or None if it is one."""
     if len(x) < 2 * SHORTEST:
         return None
     at, apart = _furthest(x)
-    more, most = 0, alpha * (PERMUTATIONS + 1) - 1  # permutations as far apart as this, and the limit
+    more, most = 0, ALPHA * (PERMUTATIONS + 1) - 1  # permutations as far apart as this, and the limit
     for _ in range(PERMUTATIONS // BATCH):
         shuffled = rng.permuted(np.tile(x, (BATCH, 1)), axis=1)
         more += int(np.sum(np.max(_cusum(shuffled), axis=1) >= apart * (1 - 1e-12)))

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from bench.cells import rankable
 from bench.comparing.crossover import ALIKE, Field, Spot, pair_of
-from bench.comparing.rows import number
 from bench.records import RunError
-from bench.words import listed
+from bench.words import listed, number
 
 NAME = "map.csv"
 HERE = Path(__file__).parents[1]

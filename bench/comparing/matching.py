@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.cells import Cell, baseline, cells, machines, printable
+from bench.cells import Cell, baseline, cells, machines
 from bench.records import Record
+from bench.words import printable
 
 By = Literal["version", "backend", "model", "case"]
 ABSENT = ("unavailable", "unsupported")
@@ -202,7 +203,8 @@ def conditions(cell: Cell, by: By, protocol: str) -> dict[str, str]:
         for name in ("cpu", "cores", "system", "threads"):
             note(f"machine {name}", record.environment.get(name, "unknown"))
         note("cores that a fit may use", record.environment.get("usable_cores", record.environment.get("cores")))
-        note("device", record.environment.get("device", "CPU"))
+        if by not in ("backend", "case"):  # which device it runs on is a backend's own
+            note("device", record.environment.get("device", "CPU"))
         note("Python", ".".join(str(record.environment.get("python", "unknown")).split(".")[:2]))
     return {name: " and ".join(sorted(values)) for name, values in found.items()}
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.cells import printable
 from bench.comparing.comparison import Comparison
 from bench.comparing.difference import Difference
 from bench.comparing.effect import Effect
 from bench.comparing.matching import CompareError
+from bench.words import printable
 
 State = Literal["passes", "fails", "can't tell"]
 EXIT_CODES: dict[State, int] = {"passes": 0, "fails": 1, "can't tell": 3}

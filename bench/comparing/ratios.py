@@ -6,15 +6,14 @@ from statistics import fmean
 
 from bench.cells import machines
 from bench.comparing.matching import Match
-from bench.comparing.rows import Row, number, span
+from bench.comparing.rows import Row
 from bench.comparing.statistics import Contrast, mean_of, paired, welch
 from bench.records import Record
+from bench.words import number, span
 
 FIT, FIRST = "a fit", "the first fit"
 MEASURES = (FIT, FIRST)
 """Effective draws per second of wall time, and per second of wall time and the first build together."""
-HEADS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
-"""Of the panel of each."""
 
 Key = tuple[str, str, str]
 """Family, dataset and model of a case."""

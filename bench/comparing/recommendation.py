@@ -8,15 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.cells import geometric_mean, printable, rival
+from bench.cells import geometric_mean, rival
 from bench.comparing.by_map import ByMap, against
 from bench.comparing.compare import compare_runs
 from bench.comparing.comparison import Comparison
 from bench.comparing.cost import seconds_to_ess
 from bench.comparing.effect import LEVEL, Effect
-from bench.comparing.rows import Row, number, span, summarise
+from bench.comparing.rows import Row, summarise
 from bench.comparing.verdict import uncompared
 from bench.records import Record, named
+from bench.words import number, posterior_words, printable, span
 
 UNDECIDED = "undecided"
 WIDTH = 110
@@ -333,7 +334,7 @@ class Recommendation:
             else:
                 yield (
                     "answer",
-                    "none: no case was healthy in all its fits. Try more draws (--draws 4000), or a larger --budget",
+                    "none: no case was healthy. Try more draws (--draws 4000), or a larger --budget",
                 )
         else:
             seconds, interval = self.seconds(first)
@@ -353,7 +354,8 @@ class Recommendation:
                 f"{number(first.build_seconds, 2)} s",
             )
             if self.once is not None and self.once is not first:
-                yield "fit once", f"{self.once.case}: {self._with_build(self.once)}, for {self._with_build(first)}"
+                against_it = f"against {self._with_build(first)} of {first.case}"
+                yield "fit once", f"{self.once.case}: {self._with_build(self.once)}, {against_it}"
             if self.runner_up is not None:
                 effect = self.effect(self.runner_up)
                 ratio = f", {number(effect.ratio)} times that{_bracketed(effect)}" if effect else ""
@@ -368,9 +370,9 @@ class Recommendation:
             yield "equality", self.equality
 
     @property
-    def target_words(self) -> str:
-        """The posterior that was asked for, in words."""
-        return f"{self.target.replace('_', '-')} posterior"
+    def again(self) -> str:
+        """How the run is named where one goes on with it."""
+        return named(self.folder) if self.folder.name else self.run
 
     def measured_lines(self) -> Iterator[str]:
         """Yield the lines for a terminal on what was measured: cases by rate, those not ranked, those not measured."""
@@ -386,14 +388,13 @@ class Recommendation:
             yield from (f"  {row.case:<40}{printable(row.verdict)}" for row in self.unhealthy)
             yield ""
         if self.unmeasured:
-            again = named(self.folder) if self.folder.name else self.run
-            text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {again}"
+            text = f"not measured within the budget: {', '.join(self.unmeasured)}; go on with --resume {self.again}"
             yield from (f"  {line}" for line in textwrap.wrap(printable(text), WIDTH))
             yield ""
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the answer for a terminal."""
-        yield f"For the {self.target_words}:"
+        yield f"For the {posterior_words(self.target)}:"
         for head, text in self.answer():
             wrapped = textwrap.wrap(printable(text), WIDTH - 20)
             yield f"  {head:<17} {wrapped[0]}"

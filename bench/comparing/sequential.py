@@ -6,9 +6,8 @@ later. So the looks are fixed before (`LOOKS`), and the 1 % chance of a false al
 later one. Within a look it is divided among the lines of the table (`bench.comparing.adjust.simultaneous`). Each
 interval is printed at the level that it gets so, and every verdict is read from its interval: so with a chance of 99 %
 all intervals of all looks hold the true ratios, and then no verdict is wrong, whenever and for whatever reason one
-stops.
-This is Bonferroni's inequality with the alpha spending of Lan, K. K. G., and DeMets, D. L. (1983), Biometrika 70,
-659-663; `bench.comparing.aa` shows by simulation what it costs and what it finds.
+stops. This is Bonferroni's inequality with the alpha spending of Lan, K. K. G., and DeMets, D. L. (1983), Biometrika
+70, 659-663; `bench.comparing.aa_looks` shows by simulation what it costs and what it finds.
 """
 
 from collections.abc import Callable, Sequence

@@ -52,7 +52,7 @@ def uncompared(records: Sequence[Record]) -> str:
     return f"Equality across languages was not tested for {_some(parts)}."
 
 
-def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool = False) -> Iterator[str]:
+def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what the verdict does not cover.
 
     Parameters
@@ -61,8 +61,6 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool
         What it was given for.
     asked : sequence of mapping
         `run.json` of each run.
-    builds : bool
-        Whether it covers builds.
     """
     firsts = [row.first for row in rows]
     if not firsts:
@@ -92,8 +90,6 @@ def limits(rows: Sequence[Row], asked: Sequence[Mapping[str, Any]], builds: bool
         yield "Noise: cases with one replicate have no interval; ask for some with --replicates 5."
     else:
         yield f"Luck: the first was picked after {_range(replicates)} replicates of each, which flatters its lead."
-    if not builds:
-        yield "Builds: they are not part of the rate; see the column of build seconds."
     unranked = sum(not row.healthy for row in rows)
     if unranked:
         yield f"Cases of which too many fits failed or were unhealthy: {unranked:,} of {len(rows):,} are not ranked."

@@ -264,7 +264,7 @@ def report(
     yield ""
     yield "| what | result |"
     yield "|---|---|"
-    yield f"| cases that were healthy in all replicates | {sum(cell.healthy for cell in table)} of {len(table)} |"
+    yield f"| healthy cases | {sum(cell.healthy for cell in table)} of {len(table)} |"
     yield f"| verdicts on halves of the same fits | {count.verdicts} |"
     yield f"| of these false | {count.alarms} ({count.alarms / count.verdicts:.3%}) |"
     yield f"| tables with a false one | {count.alarmed} of {count.tables} |"

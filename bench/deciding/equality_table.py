@@ -1,8 +1,6 @@
 """`hierbench same --posteriordb`: the gate over all pairs of a checkout, and the table of its verdicts."""
 
-import fcntl
 import json
-import os
 import signal
 import time
 from collections import Counter
@@ -23,6 +21,7 @@ from bench.families.base import DataError
 from bench.families.posteriordb import Checkout, Entry
 from bench.files import write
 from bench.github import plain, table
+from bench.lines import Lines
 from bench.running.equality import NamesError
 
 VERDICTS = {
@@ -167,23 +166,14 @@ def compare_all(
 
     Raises
     ------
-    DataError
-        If another process writes the folder.
+    RunError
+        If another process writes the folder, or it can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     digests = {name: _digest(entry) for name, entry in checkout.entries.items()}
-    with (folder / JOURNAL).open("a+", encoding="utf-8", errors="replace") as journal:
-        try:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"another process writes {folder}; wait for it, or name another --output") from None
-        journal.seek(0)
-        before = journal.read()
-        if before and not before.endswith("\n"):  # the last line was cut short
-            journal.write("\n")
+    with Lines(folder / JOURNAL) as journal:
         found = {
             row.posterior: row
-            for row in _rows(before.splitlines())
+            for row in _rows(journal.found)
             if row.digest == digests.get(row.posterior)
             and (row.verdict != "unknown" or row.limits == list(asdict(limits).values()))
         }
@@ -191,9 +181,7 @@ def compare_all(
             tell(row, number)
         left = [name for name in checkout.entries if name not in found]
         for row in _found(left, checkout, digests, path, limits, cores):
-            journal.write(f"{json.dumps(asdict(row))}\n")
-            journal.flush()
-            os.fsync(journal.fileno())
+            journal.append(asdict(row))
             found[row.posterior] = row
             tell(row, len(found))
     rows = [found[name] for name in checkout.entries]
@@ -206,11 +194,11 @@ def _digest(entry: Entry) -> str:
     return sha256(repr((entry.model.digest, entry.dataset.digest, versions)).encode()).hexdigest()
 
 
-def _rows(lines: Sequence[str]) -> Iterator[Row]:
-    """Read a journal; lines that were cut short, or written by another version, are passed over."""
+def _rows(lines: Sequence[dict[str, Any]]) -> Iterator[Row]:
+    """Read a journal; lines that another version wrote are passed over."""
     for line in lines:
-        with suppress(ValueError, TypeError):
-            yield Row(**json.loads(line))
+        with suppress(TypeError):
+            yield Row(**line)
 
 
 def _found(

@@ -9,7 +9,6 @@ from typing import Any
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
-from bench.cells import printable
 from bench.comparing.compare import ALPHA
 from bench.comparing.comparison import Comparison
 from bench.comparing.gradients import Case, Seconds, compare_gradients
@@ -23,6 +22,7 @@ from bench.records import RunError
 from bench.running.equality import Equality
 from bench.running.isolation import Worker, WorkerError, Workers
 from bench.settings import ROUND_SECONDS, TYPICAL
+from bench.words import printable
 
 ROUNDS = 40
 """Of each replicate, in turn."""

@@ -11,7 +11,6 @@ from typing import Any
 from bench.backends import BACKENDS
 from bench.deciding.decide import Decide
 from bench.deciding.requirement import requirement, split
-from bench.families.normal_means.data import GRIDS
 from bench.families.registry import FAMILIES
 from bench.running.run import UsageError, choose
 from bench.settings import OPTIONS, Settings
@@ -92,11 +91,12 @@ class Matrix:
 
     def __post_init__(self) -> None:
         """Refuse what can't be run."""
-        if self.grid not in GRIDS:
-            raise UsageError(f"no grid {self.grid!r}; the grids are {', '.join(GRIDS)}")
         if self.replicates < 1:
             raise UsageError(f"--replicates is {self.replicates}; give 1 or more, 5 for intervals")
         families = choose("family", self.families, FAMILIES)
+        for family in families:
+            if len(family.grids) > 1 and self.grid not in family.grids:
+                raise UsageError(f"{family.name} has no grid {self.grid!r}; its grids are: {', '.join(family.grids)}")
         choose("model", self.models, {name: model for family in families for name, model in family.models.items()})
         try:
             Settings().override(**self.overrides)

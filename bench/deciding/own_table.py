@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.backends.base import Backend
-from bench.cells import printable
 from bench.comparing.by_map import ByMap, by_map
 from bench.comparing.map_table import Place
 from bench.comparing.recommendation import About
@@ -25,6 +24,7 @@ from bench.families.varying_slopes.data import Lines
 from bench.families.varying_slopes.data import read_table as read_lines
 from bench.families.varying_slopes.theory import look as look_at_lines
 from bench.settings import Settings
+from bench.words import printable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from statistics import fmean
 from typing import TypeVar
 
 from bench.cells import Cell, geometric_mean
-from bench.comparing.rows import number
 from bench.families.base import Dataset, Model
 from bench.records import Record
+from bench.words import number
 
 D = TypeVar("D", bound=Dataset)
 

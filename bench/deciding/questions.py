@@ -1,6 +1,5 @@
 """What `hierbench recommend` is asked: a family, its data, what the models should target, and what may be spent."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,14 +8,14 @@ from pathlib import Path
 
 from bench.backends import BACKENDS
 from bench.backends.base import Backend
-from bench.cells import printable
 from bench.comparing.by_map import ByMap
 from bench.comparing.recommendation import About, Recommendation
 from bench.families.base import Dataset, Family
 from bench.families.pair import Pair
 from bench.families.programs import PYMC, STAN
-from bench.running.run import Plan, UsageError
-from bench.settings import Asked, Settings, fit_seed
+from bench.running.run import Plan
+from bench.settings import Asked, Settings, fit_seed, positive
+from bench.words import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Question(ABC):
 
     Raises
     ------
-    UsageError
+    ValueError
         If budget or target can't be met by anything.
     DataError
         If the data can't be used.
@@ -50,10 +49,8 @@ class Question(ABC):
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense."""
-        if not (self.budget > 0 and math.isfinite(self.budget)):
-            raise UsageError(f"--budget is {self.budget:g}; give seconds, e.g. 60")
-        if not (self.target_ess > 0 and math.isfinite(self.target_ess)):
-            raise UsageError(f"--target-ess is {self.target_ess:g}; give a number of effective draws, e.g. 1000")
+        positive("--budget", self.budget, "seconds, e.g. 60")
+        positive("--target-ess", self.target_ess, "a number of effective draws, e.g. 1000")
 
     @property
     @abstractmethod

@@ -8,7 +8,6 @@ from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
-from bench.cells import printable
 from bench.comparing.by_map import ByMap
 from bench.comparing.recommendation import Recommendation
 from bench.deciding.bakeoff import bake_off
@@ -20,6 +19,7 @@ from bench.report.recommendation_page import write_page
 from bench.report.terminal import fit_outcome
 from bench.running.run import Plan, Run
 from bench.settings import Settings
+from bench.words import printable
 
 LADDER = (0.95, 0.99)
 """Target acceptances tried in turn where no model is healthy at the default one."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bench.cells import Cell, cells, geometric_mean
-from bench.comparing.rows import number
 from bench.deciding import pages
 from bench.deciding.pages import BOLD, CPU, best, listing, origin, ratio, show_ess, show_rate
 from bench.families.varying_slopes.data import ALPHA, BETA, GAMMA, SIGMA, TAU_ALPHA, TAU_BETA, X_SD, Lines, grid
@@ -14,6 +13,7 @@ from bench.families.varying_slopes.forms import FORMS, MODELS
 from bench.records import Record
 from bench.report.figure import CSS, sheet
 from bench.report.svg import Panel, Scale, bottom_axis, marker, tag, text
+from bench.words import number
 
 GRID, MARGINAL, BETWEEN = "groups", "marginal", "between_marginal"
 ENOUGH = 400

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.cells import Cell, cells, printable
-from bench.comparing.rows import number
+from bench.cells import Cell, cells
 from bench.deciding import pages
 from bench.deciding.pages import BOLD, CPU, best, listing, origin, ratio, show_ess, show_rate
 from bench.families.normal_means.data import Groups, grid
 from bench.families.normal_means.exact import exact_posterior
 from bench.families.normal_means.forms import MODELS
 from bench.records import Record
+from bench.words import number, printable
 
 POSTERIORS = ("finite_population", "superpopulation")
 THREAD_MODEL, THREAD_MARGINAL = "finite_zerosum_noncentered", "finite_marginal"

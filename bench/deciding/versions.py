@@ -167,7 +167,7 @@ def _decided(
     for a, b in Matrix.pairs(list(records)):
         try:
             if decide is None:
-                found = compare_runs(records[a], records[b], anyway=True)
+                found = compare_runs(records[a], records[b], alpha=ALPHA / tables, anyway=True)
             else:
                 found = decide_runs(
                     records[a],

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from bench.comparing.across import ALL, Across
-from bench.comparing.ratios import HEADS, MEASURES, Key, name
-from bench.comparing.rows import whose_programs
+from bench.comparing.ratios import MEASURES, Key, name
+from bench.report.columns import whose_programs
 from bench.report.figure import Figure
-from bench.report.strips import Block, Strip, strips
+from bench.report.strips import PANELS, Block, Strip, strips
 
 
 def figure(across: Across) -> Figure | None:
@@ -21,7 +21,7 @@ def figure(across: Across) -> Figure | None:
     panels = [
         panel
         for measure in MEASURES
-        if (panel := strips(HEADS[measure], f"times the rate of {base}", list(_blocks(across, measure)))) is not None
+        if (panel := strips(PANELS[measure], f"times the rate of {base}", list(_blocks(across, measure)))) is not None
     ]
     if not panels:
         return None

@@ -8,14 +8,15 @@ from markupsafe import Markup
 
 from bench.cells import best_of, geometric_mean
 from bench.comparing.answer import Answer, best_cases
-from bench.comparing.ratios import FIT, HEADS, MEASURES, name, times
-from bench.comparing.rows import NOTHING, Row, number, whose_programs
+from bench.comparing.ratios import FIT, MEASURES, name, times
+from bench.comparing.rows import Row
 from bench.comparing.statistics import Contrast
+from bench.report.columns import whose_programs
 from bench.report.figure import Figure, axis, figure_id, title_of
 from bench.report.panels import Curve, Dot, curves
-from bench.report.strips import Block, Strip, strips
+from bench.report.strips import PANELS, Block, Strip, strips
 from bench.report.svg import HEADING, Panel, Scale, short, tag, text
-from bench.words import league_words
+from bench.words import NOTHING, number, posterior_words
 
 WIDTH, HEIGHT = 314, 240
 MAX_COLUMNS, MAX_LINES = 12, 24
@@ -97,7 +98,7 @@ def _by_size(answer: Answer, measure: str, label: str) -> Panel | None:
     line = [Dot(at, 1.0, f"{base}, which the others are compared with") for at in sizes]
     first = Curve(base, 0, line, answer.engines[base])
     y = Scale.over(ends, label, log=True)
-    return curves(HEADS[measure], axis(size), y, [first, *drawn], width=WIDTH, height=HEIGHT)
+    return curves(PANELS[measure], axis(size), y, [first, *drawn], width=WIDTH, height=HEIGHT)
 
 
 def _narrow(mean: Contrast) -> bool:
@@ -119,7 +120,7 @@ def _strips(answer: Answer, measure: str, label: str) -> Panel | None:
                 }
                 found.append(Strip(engine, style, dots, mean, answer.engines[engine]))
         blocks.append(Block(level.name, found))
-    return strips(HEADS[measure], label, blocks)
+    return strips(PANELS[measure], label, blocks)
 
 
 def models(answer: Answer) -> Figure | None:
@@ -189,7 +190,7 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
     y = float(top)
     for league in leagues:
         if len(leagues) > 1:
-            parts.append(text(4, y + 12.5, league_words(league), "heading"))
+            parts.append(text(4, y + 12.5, posterior_words(league[1]), "heading"))
             y += HEADING
         for model in names[league]:
             cells = [text(NAMES - 6, y + TALL / 2 + 3.5, model, "row")]

@@ -7,12 +7,11 @@ from bench.comparing.comparison import Comparison
 from bench.comparing.difference import Difference
 from bench.comparing.effect import COSTS, GRADIENT, HEADS, Effect
 from bench.comparing.history import ALPHA, SHORTEST, Series, Step
-from bench.comparing.rows import number, span
 from bench.comparing.statistics import mean_of
 from bench.report.figure import Figure, Finding
 from bench.report.strips import Block, Strip, strips
 from bench.report.timeline import timeline
-from bench.words import changed, ends, listed
+from bench.words import changed, ends, listed, number, span
 
 WORDS = {
     "wall_seconds": "takes {} the wall time",

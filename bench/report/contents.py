@@ -12,22 +12,14 @@ from bench.comparing.across import Across, is_left_out
 from bench.comparing.answer import Answer
 from bench.comparing.crossing import PARTS, Crossing, crossings, pooled, sentences
 from bench.comparing.ratios import FIRST, FIT, key, times
-from bench.comparing.rows import (
-    NOTHING,
-    TABLE,
-    Column,
-    Row,
-    best_rate,
-    quantity_lines,
-    run_letter,
-    summarise,
-)
+from bench.comparing.rows import Row, run_letter, summarise
 from bench.comparing.verdict import limits, trust, verdict
 from bench.records import Record
 from bench.report import across_figure, answer_figure
+from bench.report.columns import TABLE, Column, best_rate, quantity_lines
 from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
-from bench.words import commands, ends, listed
+from bench.words import NOTHING, commands, ends, listed
 
 MAX_ROWS = 10_000
 MAX_PICTURED = 200
@@ -40,7 +32,7 @@ class Section:
 
     Attributes
     ----------
-    name, facts, digest : str
+    name, facts : str
         Of the data; the name begins with the family if there are several.
     rows : list of (Row, list of str)
         The lines of its table.
@@ -52,7 +44,6 @@ class Section:
 
     name: str
     facts: str
-    digest: str
     rows: list[tuple[Row, list[str]]]
     figures: list[Figure]
     quantities: list[tuple[str, ...]]
@@ -135,7 +126,6 @@ class Report:
                 Section(
                     f"{family.replace('_', ' ')}: {dataset}" if families > 1 else dataset,
                     _facts(here),
-                    here[0].first.dataset_digest,
                     [(row, table_line(row, here, columns)) for row in here[:MAX_ROWS]],
                     pictures.of_dataset(here) if rich else [],
                     quantity_lines(here) if rich else [],
@@ -145,7 +135,7 @@ class Report:
         if across is not None:
             lines = [line for section in sections for line in section.rows]
             facts = f"{len(lines):,} cases; ratios are to {across.engines[0]}; a dash: left out"
-            sections = [Section("All models", facts, "", lines, [], [])]
+            sections = [Section("All models", facts, lines, [], [])]
         parts = crossings(rows)
         figures = [*pictures.crossing(pooled(parts, by_model=True)), *pictures.overall()]
         return cls(asked, rows, sections, left_out, figures, parts, columns, across)
@@ -213,7 +203,7 @@ class Report:
     @cached_property
     def limits(self) -> list[str]:
         """What the verdict does not cover."""
-        return list(limits(self.rows, self.asked, builds=self.across is not None))
+        return list(limits(self.rows, self.asked))
 
     @property
     def sources(self) -> list[str]:
@@ -314,7 +304,7 @@ def _count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
-def table_line(row: Row, of_dataset: Sequence[Row], columns: Sequence[Column] = TABLE) -> list[str]:
+def table_line(row: Row, of_dataset: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     """Return the line of a row in the table of its dataset.
 
     Parameters

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from bench.comparing.ways import Way
+from bench.comparing.factors import Factor
 from bench.files import write
 from bench.report.svg import Panel, Scale, marker, tag, text
 
@@ -156,6 +156,6 @@ def title_of(family: str) -> str:
     return f", {family.replace('_', ' ')}" if family else ""
 
 
-def axis(way: Way) -> Scale:
+def axis(factor: Factor) -> Scale:
     """Return an axis for a number in which data differ; logarithmic where it can be."""
-    return Scale.over(way.values, way.label, log=way.values[0] > 0, few=6)
+    return Scale.over(factor.values, factor.label, log=factor.values[0] > 0, few=6)

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from bench.comparing.cost import PHASES
 from bench.comparing.crossing import Crossing
-from bench.comparing.rows import Row, headline, number, span
-from bench.comparing.ways import Way, ways
+from bench.comparing.factors import Factor, factors
+from bench.comparing.rows import Row, headline
 from bench.report.figure import Figure, axis, figure_id, title_of
 from bench.report.panels import Curve, Dot, Group, Line, Mark, Tile, curves, lines, tiles
 from bench.report.svg import Panel, Scale, short
-from bench.words import league_words
+from bench.words import number, posterior_words, span
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ MAX_ACROSS = 12
 MAX_LEVELS = 4
 MAX_TILES = 60
 MAX_DOTS = 600
-MAX_WAYS = 4
+MAX_FACTORS = 4
 MAX_QUANTITIES = 8
 MAX_MODELS = 8  # of a family; there are as many colours in `chart.css`
 FEW_QUANTITIES = 4  # where none is a headline
@@ -52,8 +52,8 @@ class Pictures:
             if len({row.model for row in rows}) > MAX_MODELS:
                 continue
             name = family if len(families) > 1 else ""
-            differ = ways(rows)
-            found += [self._rate_by(name, rows, way, differ) for way in differ[:MAX_WAYS]]
+            differ = factors(rows)
+            found += [self._rate_by(name, rows, factor, differ) for factor in differ[:MAX_FACTORS]]
             found += [self._error(name, rows), self._divergences(name, rows, differ)]
         return [figure for figure in found if figure is not None]
 
@@ -91,27 +91,27 @@ class Pictures:
         )
         return [Figure("crossing", "Where a difference comes from", note, [("", panels)])]
 
-    def _rate_by(self, family: str, rows: Sequence[Row], way: Way, differ: Sequence[Way]) -> Figure | None:
+    def _rate_by(self, family: str, rows: Sequence[Row], factor: Factor, differ: Sequence[Factor]) -> Figure | None:
         """Draw rates by one number, a row of panels for each level of another, if there is one."""
-        others = [other for other in differ if other != way]
-        other = next((each for each in others if each.size != way.size), next(iter(others), None))
+        others = [other for other in differ if other != factor]
+        other = next((each for each in others if each.size != factor.size), next(iter(others), None))
         once: dict[tuple[str, str, float, str], Row] = {}
-        every = [row for row in rows if row.rate and way.of(row) is not None and (not other or other.level(row))]
+        every = [row for row in rows if row.rate and factor.of(row) is not None and (not other or other.level(row))]
         for row in every:
-            once.setdefault((row.model, row.engine, way.of(row) or 0.0, other.level(row) if other else ""), row)
+            once.setdefault((row.model, row.engine, factor.of(row) or 0.0, other.level(row) if other else ""), row)
         at, levels = (sorted({key[2] for key in once}), list(dict.fromkeys(key[3] for key in once)))
         if len(at) < 2:
             return None
         shown = {*_spread(at, MAX_ACROSS)}, {*_spread(levels, MAX_LEVELS)}
         rows = [row for key, row in once.items() if key[2] in shown[0] and key[3] in shown[1]]
-        x, y = axis(way), Scale.over(_ends(rows), "min ESS/s", log=True)
+        x, y = axis(factor), Scale.over(_ends(rows), "min ESS/s", log=True)
         parts = []
         for level in _spread(levels, MAX_LEVELS):
             panels = []
             for engine in self.engines:
                 here = [row for row in rows if row.engine == engine and (not other or other.level(row) == level)]
                 if here:
-                    drawn = self._curves(here, lambda row: way.of(row) or 0.0, lambda row: row.rate)
+                    drawn = self._curves(here, lambda row: factor.of(row) or 0.0, lambda row: row.rate)
                     head = engine if len(self.engines) > 1 else level or engine
                     panels.append(curves(head, x, y, drawn, backend=here[0].backend))
             parts.append((level, panels))
@@ -120,11 +120,11 @@ class Pictures:
             "Hollow: unhealthy, not ranked, not joined."
         )
         if len(once) < len(every):
-            note += f" Of datasets with the same {way.name}{f' and {other.name}' if other else ''}, the first."
+            note += f" Of datasets with the same {factor.name}{f' and {other.name}' if other else ''}, the first."
         if len(rows) < len(once):
             note += f" {len(rows):,} of {len(once):,} cases, spread over the range; all are in results.csv."
-        title = f"Effective draws per second by {way.label}{title_of(family)}"
-        return self._grid(figure_id(family, way.name), title, note, parts, self._legend(rows))
+        title = f"Effective draws per second by {factor.label}{title_of(family)}"
+        return self._grid(figure_id(family, factor.name), title, note, parts, self._legend(rows))
 
     def _error(self, family: str, rows: Sequence[Row]) -> Figure | None:
         rows = [row for row in rows if row.error and row.wall_seconds][:MAX_DOTS]
@@ -183,12 +183,12 @@ class Pictures:
                 found.append(Curve(model, self.style[model], dots))
         return found
 
-    def _divergences(self, family: str, rows: Sequence[Row], differ: Sequence[Way]) -> Figure | None:
+    def _divergences(self, family: str, rows: Sequence[Row], differ: Sequence[Factor]) -> Figure | None:
         """Draw a map over the first generating value and the first size that differ; one of them is enough."""
-        first = [next((way for way in differ if way.size == size), None) for size in (False, True)]
-        axes = [way for way in first if way is not None]
-        rows = [row for row in rows if row.transitions and all(way.of(row) is not None for way in axes)]
-        if not axes or not rows or math.prod(len(way.values) for way in axes) > MAX_TILES:
+        first = [next((factor for factor in differ if factor.size == size), None) for size in (False, True)]
+        axes = [factor for factor in first if factor is not None]
+        rows = [row for row in rows if row.transitions and all(factor.of(row) is not None for factor in axes)]
+        if not axes or not rows or math.prod(len(factor.values) for factor in axes) > MAX_TILES:
             return None
         x, y = axes[0], axes[1] if len(axes) > 1 else None
         across = (x.name, [short(value) for value in x.values])
@@ -204,7 +204,7 @@ class Pictures:
                     panels.append(tiles(head, across, down, found, backend=here[0].backend, model=model))
             if panels:
                 parts.append((model, panels))
-        over = " and ".join(way.name for way in axes)
+        over = " and ".join(factor.name for factor in axes)
         note = (
             f"Divergent transitions after warm-up, all replicates and datasets of that {over}. The colour is their "
             "share on a log scale: none to 10 % and more. Empty: no fit."
@@ -248,9 +248,8 @@ class Pictures:
             seconds = row.build_seconds
             if not seconds:
                 return []
-            cache = next((r.prepare_cache for r in row.records if r.prepare_cache), "")
-            tip = f"{row.name}: build {number(seconds)} s ({cache})"
-            return [Mark(tip, seconds, colour="t5", shape=0, hollow=cache in CACHED)]
+            tip = f"{row.name}: build {number(seconds)} s" + (f" ({row.build_cache})" if row.build_cache else "")
+            return [Mark(tip, seconds, colour="t5", shape=0, hollow=bool(row.build_cache))]
 
         wall = Scale.over((row.wall_seconds for row in rows), "wall time (s)", zero=True)
         before = Scale.over((row.build_seconds for row in rows), "first build (s)", log=True)
@@ -290,7 +289,7 @@ class Pictures:
 
     def _by_target(self, rows: Sequence[Row], x: Scale, marks: Callable[[Row], Sequence[Mark]]) -> list[Panel]:
         return [
-            lines(league_words(league), x, self._groups([row for row in rows if row.league == league], marks))
+            lines(posterior_words(league[1]), x, self._groups([row for row in rows if row.league == league], marks))
             for league in dict.fromkeys(row.league for row in rows)
         ]
 
@@ -313,7 +312,7 @@ class Pictures:
                     groups = [Group(g.model, g.style, g.lines, band) for g in groups]
                 panels.append(lines(element, x, groups))
             if panels:
-                parts.append((league_words(league), panels))
+                parts.append((posterior_words(league[1]), panels))
         if not parts:
             return None
         note = (
@@ -340,8 +339,6 @@ def _part(crossing: Crossing, part: str, style: int) -> Mark:
 
 
 STAR = "An asterisk: unhealthy, not ranked."
-CACHED = ("disk", "memory")
-"""What had been compiled before."""
 
 
 def _truths(rows: Iterable[Row]) -> str:
@@ -402,7 +399,7 @@ def _spread(levels: Sequence[T], most: int) -> Sequence[T]:
     return [levels[round(i * (len(levels) - 1) / (most - 1))] for i in range(most)]
 
 
-def _divergence_tiles(rows: Sequence[Row], x: Way, y: Way | None) -> Iterator[Tile]:
+def _divergence_tiles(rows: Sequence[Row], x: Factor, y: Factor | None) -> Iterator[Tile]:
     def place(row: Row) -> tuple[int, int]:
         return x.values.index(x.of(row) or 0.0), y.values.index(y.of(row) or 0.0) if y else 0
 

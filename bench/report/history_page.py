@@ -7,11 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.cells import printable
 from bench.comparing.comparison import Comparison
 from bench.comparing.effect import MEASURES
-from bench.comparing.history import Point, Series, history, labels
-from bench.comparing.rows import NOTHING, number, span
+from bench.comparing.history import ALPHA, Point, Series, history, labels
 from bench.files import write
 from bench.github import details, fitted, plain, table
 from bench.records import Record
@@ -20,7 +18,7 @@ from bench.report.changes import of_comparisons, of_history
 from bench.report.figure import Figure, Finding
 from bench.report.layout import Table
 from bench.report.timeline import timeline
-from bench.words import changed, ends
+from bench.words import NOTHING, changed, ends, number, printable, span
 
 NamedBy = Literal["date", "version"]
 """What names a run."""
@@ -184,7 +182,7 @@ class History:
                 parts.append((place, panels))
             note = (
                 f"Geometric mean of the fits of a run with its 95 % interval, by {self.by}. Hollow: unhealthy, in no "
-                "step. Dashed red: a step, the chance of one in a history without any is 0.2 %."
+                f"step. Dashed red: a step, the chance of one in a history without any is {100 * ALPHA:g} %."
             )
             if len(every) > len(shown):
                 note += f" The first {len(shown)} of {len(every):,} cases; all are in the table."

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.comparing.rows import NOTHING
 from bench.report.figure import CSS
 from bench.report.svg import marker
+from bench.words import NOTHING
 
 NUMBER = re.compile(r"-?\d.{0,23}$")
 """A number, perhaps with an interval or a word; what is longer is a sentence."""

@@ -7,9 +7,9 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from bench.comparing.crossover import Duel, Field, by_engine, pair_of
-from bench.comparing.rows import number, span
 from bench.report.figure import Figure
 from bench.report.svg import FOOT, HEAD, Panel, Scale, bottom_axis, left_label, tag, text
+from bench.words import number, span
 
 WIDTH, TALL, LEFT = 300, 22, 42
 ROOM = 17

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.agreement import judged
-from bench.comparing.crossover import Field, by_engine, fields, pair_of
+from bench.comparing.crossover import ALIKE, LEVEL, Field, by_engine, fields, pair_of
 from bench.comparing.map_table import NAME, Entry, entries, written
-from bench.comparing.rows import NOTHING, number, span
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
 from bench.report.figure import Finding
 from bench.report.layout import Table
 from bench.report.map_figure import pictures, verdict
-from bench.words import commands, ends, listed
+from bench.words import NOTHING, commands, ends, listed, number, span
 
 SCRIPT = Path(__file__).with_name("map.js")
 
@@ -77,7 +76,7 @@ def _short(line: Entry) -> list[Any]:
     return [line.engine, line.imbalance, line.groups, float(f"{line.information:.4g}"), line.model, line.fits, rate]
 
 
-def crossings(own: Sequence[Field]) -> list[float]:
+def turns(own: Sequence[Field]) -> list[float]:
     """Return the information at which the winner turns from noncentered to centered, one for each turn.
 
     Parameters
@@ -112,7 +111,7 @@ def centered_or_not(found: Sequence[Field]) -> str:
     """
     said = []
     for engine, own in by_engine(found):
-        at = crossings(own)
+        at = turns(own)
         where = "the winner changes nowhere on this map"
         if at:
             middle = number(at[len(at) // 2], 2)
@@ -144,9 +143,9 @@ def sure(found: Sequence[Field], *, of_pair: bool) -> str:
     states = [(each.pair if of_pair else each.every).state for each in found]
     fits = sum(each.fits for each in found)
     words = {
-        "sure": "the faster form is certain at {} (a 99 % interval after each fit)",
+        "sure": f"the faster form is told at {{}} (a {100 * LEVEL:g} % interval after each fit)",
         "only": "only one was healthy at {}",
-        "alike": "the best two are as good within 10 % at {}",
+        "alike": f"the best two are as good within {100 * ALIKE:g} % at {{}}",
         "none": "none was healthy at {}",
         "open": "it is open at {}",
     }

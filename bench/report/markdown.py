@@ -5,11 +5,12 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
-from bench.cells import best_of, printable
+from bench.cells import best_of
 from bench.comparing.across import HEADS
-from bench.comparing.rows import NOTHING, Row, number
+from bench.comparing.rows import Row
 from bench.github import details, plain, table
 from bench.report.contents import CROSSING, Report
+from bench.words import NOTHING, number, printable
 
 SHOWN = (
     "data",

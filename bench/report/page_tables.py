@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from bench.cells import best_of
 from bench.comparing.across import HEADS
-from bench.comparing.rows import QUANTITIES, SHOWN_ERROR, Row
+from bench.comparing.rows import SHOWN_ERROR, Row
+from bench.report.columns import QUANTITIES
 from bench.report.contents import CROSSING, Report
 from bench.report.layout import Head, Line, Table
 

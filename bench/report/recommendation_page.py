@@ -3,14 +3,15 @@
 import math
 from pathlib import Path
 
+from bench.comparing.compare import ALPHA
 from bench.comparing.recommendation import About, Recommendation
-from bench.comparing.rows import NOTHING, number, span
 from bench.files import write
 from bench.report import layout, panels
 from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
 from bench.report.layout import Head, Line, Table
 from bench.report.svg import Scale
+from bench.words import NOTHING, number, span
 
 PAGE = "recommendation.html"
 MAX_PICTURED = 8
@@ -94,7 +95,8 @@ def order(answer: Recommendation) -> Table:
         lines.append(Line(texts, "" if lines else "best"))
     note = (
         "min ESS/s is the smallest bulk ESS of every quantity per second of wall time, the geometric mean of the fits. "
-        "The ratio to the first has a 95 % interval; verdicts hold for the whole table at once (Holm, 1 %)."
+        "The ratio to the first has a 95 % interval; verdicts hold for the whole table at once "
+        f"(Holm, {100 * ALPHA:g} %)."
     )
     return Table("order", "Healthy cases, the best first", [Head(name) for name in heads], lines, note)
 

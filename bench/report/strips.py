@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from bench.comparing.ratios import times
+from bench.comparing.ratios import FIRST, FIT, times
 from bench.comparing.statistics import Contrast
 from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, marker, tag, text
 
+PANELS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
+"""Heading of the panel of each measure."""
 WIDTH, LEFT, RIGHT = 450, 78, 150
 LOW, HIGH, PITCH, TICKS = 15.0, 32.0, 4.0, 13
 """Pixels of a strip: at least, at most, and for each case where there is room; of a second line of ticks, on top."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from bench.bias import BIASED
-from bench.cells import baseline, cells, printable, ranked
+from bench.cells import baseline, cells, ranked
 from bench.comparing.across import Across
 from bench.comparing.ratios import FIT, compared, key, times
-from bench.comparing.rows import NOTHING, Row, number, span, summarise
+from bench.comparing.rows import Row, summarise
 from bench.comparing.verdict import uncompared, verdict
 from bench.records import Record
+from bench.words import NOTHING, number, printable, span
 
 WIDTH = 120
 """Of text that has no columns."""

@@ -6,8 +6,8 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from bench.comparing.history import Series
-from bench.comparing.rows import number
 from bench.report.svg import FOOT, HEAD, Panel, Scale, left_axis, marker, tag, text
+from bench.words import number
 
 MAX_TICKS = 5
 

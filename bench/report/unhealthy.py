@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bench.arrays import Bools, Floats
-from bench.comparing.rows import Row, number, summarise
+from bench.comparing.rows import Row, summarise
 from bench.files import write
 from bench.records import Record
 from bench.report import layout
+from bench.words import number
 
 if TYPE_CHECKING:
     import xarray

@@ -10,11 +10,8 @@ So where the family knows it the log likelihood of the data is ranked beside the
 shapes sensitivity", Bayesian Analysis).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 
@@ -22,17 +19,12 @@ from bench.arrays import Floats, Ints
 from bench.backends.base import Backend
 from bench.correctness.truth import elements
 from bench.families.base import LOG_LIKELIHOOD, Dataset, Family, Model
-from bench.files import write
-from bench.records import RunError
-from bench.running.cluster import Cluster, Job
-from bench.running.dask_worker import Bench
 from bench.running.isolation import Worker
 from bench.settings import Settings
 
 RANKED = 99
 """Draws of a posterior among which a parameter is ranked: 100 possible ranks."""
 SETTINGS = Settings(chains=2, warmup=1000, draws=2000, target_accept=0.95, cores=2)
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 @dataclass(frozen=True)
@@ -92,62 +84,6 @@ def calibrate(
     with Worker(backend) as worker:
         found = [ranks_of(family, model, worker, (seed, number), settings) for number in range(simulations)]
     return collected(family, model, backend, found)
-
-
-def calibrate_on(
-    address: str,
-    subjects: Sequence[tuple[Family, Model, Backend]],
-    simulations: int,
-    seed: int,
-    say: Callable[[str], None],
-) -> Iterator[Calibration]:
-    """Calibrate on the workers of a cluster; the ranks are those that `calibrate` gives.
-
-    Parameters
-    ----------
-    address : str
-        As in `Cluster`.
-    subjects : sequence of (Family, Model, Backend)
-        What to calibrate.
-    simulations, seed : int
-        As in `calibrate`.
-    say : callable
-        Prints a line about workers.
-
-    Yields
-    ------
-    Calibration
-        In the order of the subjects.
-
-    Raises
-    ------
-    RunError
-        If a fit fails, or the cluster can't be used.
-    """
-    cluster = Cluster(address, list(dict.fromkeys(backend for *_, backend in subjects)), say=say)
-    try:
-        for i, subject in enumerate(subjects):
-            for number in range(simulations):
-                cluster.add([Job((i, number), _ranks_there, (*subject, (seed, number), SETTINGS))])
-        found: dict[int, dict[int, dict[str, int]]] = {i: {} for i in range(len(subjects))}
-        for i, subject in enumerate(subjects):
-            while len(found[i]) < simulations:
-                answer = next(cluster)
-                of, number = answer.key
-                if answer.status != "ok":
-                    family, model, backend = subjects[of]
-                    raise RunError(f"{family.name} {model.name} on {backend.name}: {answer.value}")
-                found[of][number] = answer.value
-            yield collected(*subject, [found[i][number] for number in range(simulations)])
-    finally:
-        cluster.close()
-
-
-def _ranks_there(
-    bench: Bench, family: Family, model: Model, backend: Backend, seed: tuple[int, int], settings: Settings
-) -> dict[str, int]:
-    """Rank the scalars of one simulation, in a worker of a cluster."""
-    return ranks_of(family, model, bench.workers[backend], seed, settings)
 
 
 def ranks_of(
@@ -243,16 +179,27 @@ def uniformity(ranks: Ints, replications: int = 20_000) -> float:
     >>> uniformity(np.arange(100) // 2, replications=1000) < 0.01  # a sampler that is off to one side
     True
     """
-    observed = _distance(ranks[None])[0]
+    observed = distance(ranks[None])[0]
     rng = np.random.default_rng(7)
     simulated = np.concatenate(
-        [_distance(rng.integers(0, RANKED + 1, (1000, len(ranks)))) for _ in range(replications // 1000)]
+        [distance(rng.integers(0, RANKED + 1, (1000, len(ranks)))) for _ in range(replications // 1000)]
     )
     return float((1 + np.sum(simulated >= observed)) / (1 + len(simulated)))
 
 
-def _distance(ranks: Ints) -> Floats:
-    """Largest standardised distance of each row's distribution function from the uniform, shape (rows,)."""
+def distance(ranks: Ints) -> Floats:
+    """Return the largest distance of each row's distribution function from the uniform one, shape (row,).
+
+    Parameters
+    ----------
+    ranks : array of shape (row, simulation)
+        In 0 to `RANKED`.
+
+    Returns
+    -------
+    array of shape (row,)
+        In binomial standard deviations.
+    """
     rows, n = ranks.shape
     counts = np.zeros((rows, RANKED + 1))
     np.add.at(counts, (np.arange(rows)[:, None], ranks), 1)
@@ -260,53 +207,3 @@ def _distance(ranks: Ints) -> Floats:
     found = np.cumsum(counts, axis=1)[:, :-1] / n
     distances: Floats = np.max(np.abs(found - expected) / np.sqrt(expected * (1 - expected) / n), axis=1)
     return distances
-
-
-def picture(calibrations: Sequence[Calibration], path: Path) -> None:
-    """Draw, for each model and backend, the ranks' distribution functions less the uniform one, in a 99 % band.
-
-    Parameters
-    ----------
-    calibrations : sequence of Calibration
-        Those to draw: a row for each model, a column for each backend.
-    path : Path
-        The picture to write, as PNG.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    models = list(dict.fromkeys(calibration.name for calibration in calibrations))
-    backends = list(dict.fromkeys(calibration.backend for calibration in calibrations))
-    figure, axes = pyplot.subplots(
-        len(models),
-        len(backends),
-        figsize=(3.6 * len(backends), 1.9 * len(models)),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
-    legends: set[tuple[str, ...]] = set()
-    expected = np.arange(1, RANKED + 1) / (RANKED + 1)
-    for calibration in calibrations:
-        axis = axes[models.index(calibration.name), backends.index(calibration.backend)]
-        n = len(next(iter(calibration.ranks.values())))
-        simulated = _distance(np.random.default_rng(7).integers(0, RANKED + 1, (2000, n)))
-        band = np.quantile(simulated, 0.99) * np.sqrt(expected * (1 - expected) / n)
-        axis.fill_between(expected, -band, band, color="0.88", linewidth=0)
-        for (name, ranks), colour in zip(calibration.ranks.items(), cycle(COLOURS), strict=False):
-            found = np.searchsorted(np.sort(ranks), np.arange(RANKED), side="right") / n
-            axis.plot(expected, found - expected, color=colour, linewidth=1.2, label=name)
-        axis.set_title(f"{calibration.name}, {calibration.backend}, {n} fits", fontsize=8)
-        axis.tick_params(labelsize=7)
-        if tuple(calibration.ranks) not in legends:  # the scalars are those of the family
-            legends.add(tuple(calibration.ranks))
-            axis.legend(fontsize=6, ncols=2, frameon=False)
-    figure.supxlabel("rank of the prior draw among its posterior draws, as a fraction", fontsize=8)
-    figure.supylabel("share of ranks below it, less the fraction", fontsize=8)
-    figure.tight_layout()
-    drawn = BytesIO()
-    figure.savefig(drawn, dpi=110, format="png")
-    write(path, drawn.getvalue())
-    pyplot.close(figure)

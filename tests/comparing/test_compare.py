@@ -519,3 +519,11 @@ def test_a_busy_turn_moves_no_verdict_of_versions_and_none_is_a_turn_of_another_
     mixed = [record for record in runs["a"] if record.model == "m"] + [r for r in runs["b"] if r.model == "n"]
     (row,) = compare_runs(mixed, by="model", reference="m", anyway=True).rows
     assert row.effects[0].ratio == pytest.approx(1.2 * 11 / 3)
+
+
+def test_backends_are_compared_each_on_its_own_device() -> None:
+    at = {"environment": {**simulated_record().environment, "device": "an accelerator"}}
+    records = [*cell(backend="stanli"), *cell(backend="numpyro", **at)]
+    assert [row.backend for row in compare_runs(records, None, "backend").rows] == ["stanli"]
+    with pytest.raises(IncomparableError, match="device: CPU in A, an accelerator in B"):
+        compare_runs(cell(), cell("b", **at))

@@ -10,11 +10,13 @@ import pytest
 from scipy import stats
 
 from bench.comparing.cost import growing, phases
-from bench.comparing.rows import NOTHING, Row, best_rate, number, quantity_lines, seconds_to_error, summarise
+from bench.comparing.rows import Row, seconds_to_error, summarise
 from bench.comparing.verdict import limits, uncompared, verdict
 from bench.records import Quantity, Record
+from bench.report.columns import best_rate, quantity_lines
 from bench.report.results import MAX_NAMES, Records, fields, write_results
 from bench.report.terminal import summary
+from bench.words import NOTHING, number
 from tests.simulated import asked, simulate
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from bench.cli import main
 from bench.deciding.equality_table import JOURNAL, Limits, Row, code, compare_all, summary
-from bench.families.base import DataError
 from bench.families.posteriordb import Checkout
+from bench.records import RunError
 from tests.families.checkout import LINE, LINE_PYMC, LINE_STAN, PYMC, STAN, add, checkout, coin_draws
 
 HANG = "def make_model(data):\n    import time\n    time.sleep(1000)\n"
@@ -174,7 +174,9 @@ def test_a_folder_that_another_process_writes_is_refused(tmp_path: Path) -> None
     (tmp_path / "out").mkdir()
     with (tmp_path / "out" / JOURNAL).open("a") as journal:
         fcntl.flock(journal, fcntl.LOCK_EX)
-        with pytest.raises(DataError, match=r"another process writes .*out; wait for it, or name another --output"):
+        with pytest.raises(
+            RunError, match=r"another process writes .*out; wait for it, or name another place with --output"
+        ):
             compare_all(
                 Checkout.read(checkout(tmp_path)), tmp_path, tmp_path / "out", Limits(1, None), 1, lambda *row: None
             )

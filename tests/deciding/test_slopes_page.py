@@ -6,11 +6,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bench.cells import cells
-from bench.comparing.rows import NOTHING
 from bench.deciding.slopes_page import instead, mixing, picture
 from bench.families.varying_slopes.data import grid
 from bench.families.varying_slopes.forms import FORMS
 from bench.records import Record
+from bench.words import NOTHING
 from tests.deciding.test_thread_page import rows
 from tests.simulated import simulate
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bench.cells import Cell, cells
-from bench.comparing.rows import NOTHING
 from bench.deciding.pages import rate
 from bench.deciding.thread_page import gain, instead, mixing, thread_page
 from bench.files import ROOT
 from bench.records import Record, read_records
+from bench.words import NOTHING
 from tests.simulated import simulate
 
 SIMULATED = next(record for record in simulate(omegas=(10.0,), groups=(500,)) if record.healthy)

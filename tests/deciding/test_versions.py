@@ -75,10 +75,18 @@ def test_what_cannot_be_tried_is_refused(tried: str, message: str, capsys: pytes
     assert message in capsys.readouterr().err
 
 
+def test_a_grid_of_another_family_is_taken() -> None:
+    assert read_matrix("stanli==0.24.0", families="varying_slopes", grid="groups").grid == "groups"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("grid = 'none'\n[[combinations]]\npackages=['pymc==6.4.0']", "no grid 'none'"),
+        ("grid = 'none'\n[[combinations]]\npackages=['pymc==6.4.0']", "normal_means has no grid 'none'"),
+        (
+            "grid = 'thread'\nfamilies = 'varying_slopes'\n[[combinations]]\npackages=['pymc==6.4.0']",
+            "varying_slopes has no grid 'thread'; its grids are: quick",
+        ),
         ("families = 'abnormal'\n[[combinations]]\npackages=['pymc==6.4.0']", "no family .abnormal"),
         ("replicates = 'many'\n[[combinations]]\npackages=['pymc==6.4.0']", "replicates is 'many'.*a whole number"),
         ("replicates = 0\n[[combinations]]\npackages=['pymc==6.4.0']", "give 1 or more"),
@@ -208,6 +216,8 @@ def test_versions_of_one_family_are_compared_and_a_slow_one_fails(
         journal.close()
     (tmp_path / "v" / "versions.json").write_text(json.dumps(matrix.to_dict()))
     typed = ["versions", "--resume", "v", "--output", str(tmp_path)]
+    assert main([*typed, "--model", "centered", "--try", "stanli==0.0.3"]) == 2
+    assert "--try --model: a comparison goes on with what it asked" in capsys.readouterr().err
     assert main(typed) == 0
     said = capsys.readouterr().out
     assert said.count("(A) to") == 1

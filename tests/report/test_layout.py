@@ -1,7 +1,7 @@
 """The one kind of table that every page has."""
 
-from bench.comparing.rows import NOTHING
 from bench.report.layout import Table
+from bench.words import NOTHING
 
 
 def test_columns_of_words_are_told_from_columns_of_numbers() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bench.comparing.crossover import fields
 from bench.comparing.map_table import Place, look_up, read
 from bench.report.map_figure import pictures
-from bench.report.map_page import centered_or_not, crossings, of_all, sure, write_map
+from bench.report.map_page import centered_or_not, of_all, sure, turns, write_map
 from tests.simulated import HOSTILE, asked
 from tests.simulated_map import record, simulated
 
@@ -20,7 +20,7 @@ RECORDS = [*simulated(), *simulated(groups=5, imbalance=100), *simulated(backend
 
 
 def test_the_crossing_lies_where_the_two_are_as_good() -> None:
-    (at,) = crossings(fields(list(simulated(informations=(0.1, 4.0), noise=0.001))))
+    (at,) = turns(fields(list(simulated(informations=(0.1, 4.0), noise=0.001))))
     assert at == pytest.approx(1.0, rel=0.02)
 
 
@@ -39,7 +39,7 @@ def test_how_sure_counts_every_state() -> None:
     ]
     said = sure(fields([*RECORDS, *fits]), of_pair=True)
     assert said.startswith(f"How sure: {len(RECORDS) + 4} fits. Of 15 points")
-    assert "the faster form is certain at " in said
+    assert "the faster form is told at " in said
     assert ", none was healthy at 1 and it is open at 2." in said
 
 

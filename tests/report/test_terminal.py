@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.comparing.rows import NOTHING, summarise
+from bench.comparing.rows import summarise
 from bench.comparing.verdict import verdict
 from bench.records import Record
 from bench.report.terminal import sentence, summary
+from bench.words import NOTHING
 from tests.simulated import simulate
 
 

@@ -1,7 +1,6 @@
 """Calibration: right models have uniform ranks, and data of another prior or ranks of another shape are refused."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +16,7 @@ from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.data import Groups
 from bench.families.radon import Radon
 from bench.running import calibration
-from bench.running.calibration import RANKED, Calibration, calibrate, picture, uniformity
+from bench.running.calibration import RANKED, calibrate, uniformity
 from bench.settings import Settings
 
 QUICK = Settings(chains=2, warmup=500, draws=1000, target_accept=0.9, cores=2)
@@ -170,13 +169,3 @@ def test_uniform_ranks_are_refused_as_often_as_the_p_value_says() -> None:
     rng = np.random.default_rng(4)
     p = np.array([uniformity(rng.integers(0, RANKED + 1, 40), replications=1000) for _ in range(150)])
     assert 0.02 < np.mean(p < 0.1) < 0.2
-
-
-@pytest.mark.parametrize("names", [("mu", "sigma", "omega", "mu_g[0]"), tuple(f"theta[{i}]" for i in range(9))])
-def test_the_picture_is_drawn(tmp_path: Path, names: Sequence[str]) -> None:
-    rng = np.random.default_rng(0)
-    ranks = {name: rng.integers(0, RANKED + 1, 50) for name in names}
-    path = tmp_path / "folder" / "picture.png"
-    made = [("centered", "stanli"), ("noncentered", "pymc"), ("centered", "pymc")]
-    picture([Calibration(*which, ranks) for which in made], path)
-    assert path.read_bytes().startswith(b"\x89PNG")

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -17,13 +16,6 @@ from bench.running.environment import machine, usable_cores
 from tests.running.jobs import Outside, die, echo, fail
 
 CORES = len(usable_cores())
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Iterator[Outside]:
-    started = Outside(tmp_path)
-    yield started
-    started.close()
 
 
 def echoes(name: str, count: int, seconds: float = 0.0) -> list[Job]:

@@ -1,4 +1,4 @@
-"""In which numbers the data of some cases differ."""
+"""Factors: the numbers in which the data of some cases differ, sizes and values that they were generated with."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from bench.comparing.rows import Row
 
 
 @dataclass(frozen=True)
-class Way:
+class Factor:
     """A number in which the data differ: a size, or a value that they were generated with.
 
     Attributes
@@ -40,23 +40,23 @@ class Way:
         return "" if value is None else f"{value:,g} {self.name}" if self.size else f"{self.name} {value:g}"
 
 
-def ways(rows: Sequence[Row]) -> list[Way]:
+def factors(rows: Sequence[Row]) -> list[Factor]:
     """Return in which numbers the data of some cases differ, sizes first.
 
     Of numbers that change together, such as observations and groups of 20 each, the last is taken.
     """
-    found: list[Way] = []
+    found: list[Factor] = []
     seen: set[tuple[float | None, ...]] = set()
     for size in (True, False):
         names = dict.fromkeys(n for row in rows for n in (row.first.sizes if size else row.first.generated_with))
         new = []
         for name in reversed(names):
-            way = Way(name, size, ())
-            given = [way.of(row) for row in rows]
+            factor = Factor(name, size, ())
+            given = [factor.of(row) for row in rows]
             values = sorted({value for value in given if value is not None and math.isfinite(value)})
             order = tuple(None if value is None else values.index(value) for value in given)
             if len(values) > 1 and order not in seen:
                 seen.add(order)
-                new.append(Way(name, size, tuple(values)))
+                new.append(Factor(name, size, tuple(values)))
         found += reversed(new)
     return found
