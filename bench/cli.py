@@ -185,7 +185,7 @@ def _failed(why: str, code: int) -> int:
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> str:
     """Return those of some options that were typed, as they are typed."""
-    typed = [name for name in names if getattr(options, name) not in (None, False)]
+    typed = [name for name in names if getattr(options, name) is not None and getattr(options, name) is not False]
     return " ".join("--try" if name == "tried" else f"--{name.replace('_', '-')}" for name in typed)
 
 

@@ -234,8 +234,8 @@ def _page(found: Sequence[Calibration], backends: Sequence[Backend], seed: int) 
     yield ""
     yield (
         f"Parameters were drawn from the prior, data from them, and the data fit: {sum(simulations):,} fits. Where "
-        f"model and sampler are right, the rank of each parameter among {RANKED} draws of its posterior is any with the "
-        "same chance (simulation-based calibration, Talts et al. 2018)."
+        f"model and sampler are right, the rank of each parameter among {RANKED} draws of its posterior is any with "
+        "the same chance (simulation-based calibration, Talts et al. 2018)."
     )
     yield ""
     yield f"![Ranks less uniform ones, by model and backend]({PICTURE})"
@@ -255,7 +255,8 @@ def _page(found: Sequence[Calibration], backends: Sequence[Backend], seed: int) 
     yield (
         f"Seed {seed}, {SETTINGS.chains} chains of {SETTINGS.draws:,} draws at target accept "
         f"{SETTINGS.target_accept:g}, Python {machine['python']}, "
-        f"{', '.join(f'{name} {version}' for name, version in versions.items())}, {machine['cpu']}, {datetime.now(UTC):%d %B %Y}."
+        f"{', '.join(f'{name} {version}' for name, version in versions.items())}, {machine['cpu']}, "
+        f"{datetime.now(UTC):%d %B %Y}."
     )
 
 

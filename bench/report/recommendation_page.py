@@ -11,7 +11,7 @@ from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
 from bench.report.layout import Head, Line, Table
 from bench.report.svg import Scale
-from bench.words import NOTHING, number, span
+from bench.words import NOTHING, number, posterior_words, span
 
 PAGE = "recommendation.html"
 MAX_PICTURED = 8
@@ -33,6 +33,7 @@ def write_page(folder: Path, answer: Recommendation) -> Path:
         "recommendation.html",
         title=f"Which model, which backend: {answer.name}",
         r=answer,
+        posterior=posterior_words(answer.target),
         first=first(answer),
         order=order(answer),
         information=information(answer.about) if answer.about and answer.forms else None,
