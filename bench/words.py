@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NOTHING = "\u2013"
@@ -100,6 +100,22 @@ def commands(run: Mapping[str, Any]) -> list[str]:
         short = [",".join(names) if len(names) <= MOST else f"({len(names):,} names)" for names in lists]
         found.append(shlex.join(short))
     return list(dict.fromkeys(found))
+
+
+def days(times: Iterable[str]) -> str:
+    """Say on which days something was done: the first and the last.
+
+    Parameters
+    ----------
+    times : iterable of str
+        In ISO 8601.
+
+    Examples
+    --------
+    >>> days(["2026-11-30T22:46:47+00:00", "2026-11-29T08:00:00+00:00"])
+    '2026-11-29 to 2026-11-30'
+    """
+    return ends(sorted(time[:10] for time in times))
 
 
 def number(value: float | None, digits: int = 3) -> str:

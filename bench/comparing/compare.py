@@ -303,7 +303,7 @@ def pooled_over_cases(rows: Sequence[Difference], by: By) -> list[Difference]:
 def _sources(a: Sequence[Record], by: By, reference: str | None) -> list[str]:
     """Say where the differences between backends come from, over all cases."""
     rows = summarise(a) if by == "backend" else []
-    return sentences(crossings(rows, reference), by_source=Across.of(rows) is not None)
+    return sentences(crossings(rows, reference), rows, by_source=Across.of(rows) is not None)
 
 
 def _versions(matches: Sequence[Match], by: By) -> Iterator[str]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from bench.cells import Cell, baseline
+from bench.cells import Cell, baseline, machines
 from bench.comparing.ratios import Key, over_sources, times
 from bench.comparing.statistics import Contrast, mean_over_rounds, moderate
 from bench.records import Record
-from bench.words import NOTHING, number
+from bench.words import NOTHING, listed, number
 
 PARTS = ("whole", "gradients", "sampler", "ess")
 """CPU seconds of an effective draw, the part of them that the gradients and that the sampler make, and the effective
@@ -181,20 +181,44 @@ def _by_case(group: Sequence[Crossing], part: str) -> dict[Key, float]:
     return {case: fmean(found) for case, found in logs.items()}
 
 
-def sentences(of: Sequence[Crossing], *, by_source: bool = False) -> list[str]:
-    """Say where the differences come from, over all cases, and where it can't be told how sure that is.
+def sentences(of: Sequence[Crossing], cells: Sequence[Cell], *, by_source: bool = False) -> list[str]:
+    """Say where the differences come from, over all cases, and where that or how sure it is can't be told.
 
     Parameters
     ----------
     of : sequence of Crossing
         One for each case.
+    cells : sequence of Cell
+        What they were found in.
     by_source : bool
         Whether each source of data counts once, and the sentences speak of others like them.
     """
+    if not of:
+        return []
     means = pooled_over_sources(of) if by_source else pooled(of)
     unsure = any(each.contrasts["whole"].interval is None for each in means)
     why = "sources of data" if by_source else "replicates; for intervals: --replicates 5"
-    return [each.sentence for each in means] + ([f"how sure that is can't be told from so few {why}"] if unsure else [])
+    said = [each.sentence for each in means]
+    said += [f"how sure that is can't be told from so few {why}"] if unsure else []
+    if apart := unlinked(cells):
+        shares = "shares" if len(apart) == 1 else "share"
+        said.append(
+            f"{listed(apart)} {shares} neither gradients nor sampler with another engine here, so that what differs "
+            "can't be taken apart"
+        )
+    return said
+
+
+def unlinked(cells: Sequence[Cell]) -> list[str]:
+    """Return the engines that share neither gradients nor sampler with any other: no step leads to them.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        Of one run or of several.
+    """
+    of = {cell.backend: cell for cell in cells if cell.healthy and cell.first.gradient and cell.first.sampler}
+    return [name for name, cell in of.items() if not any(_change(cell, other) for other in of.values())]
 
 
 def _change(a: Cell, b: Cell) -> str:
@@ -218,12 +242,18 @@ def _path(there: Mapping[str, Cell], a: str, b: str) -> tuple[str, ...]:
 
 
 def _rounds(path: Sequence[Cell]) -> dict[int, dict[str, float]]:
-    """Return the log ratios of all parts for each replicate that counts, with all numbers, in every cell of a path."""
+    """Return the log ratios of all parts for each replicate that counts, with all numbers, in every cell of a path.
+
+    A replicate that was not made on one machine in all of them is left out.
+    """
     measured = [
         {record.replicate: costs for record in cell.counted if all((costs := _costs(record)).values())} for cell in path
     ]
+    every = [record for cell in path for record in cell.counted]
     found = {}
     for replicate in sorted(set.intersection(*map(set, measured))):
+        if len(machines([record for record in every if record.replicate == replicate])) > 1:
+            continue
         parts = {"gradients": 0.0, "sampler": 0.0, "ess": 0.0}
         for (a, b), (x, y) in zip(pairwise(path), pairwise(each[replicate] for each in measured), strict=True):
             if _change(a, b) == "gradient":

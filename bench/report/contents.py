@@ -19,7 +19,7 @@ from bench.report import across_figure, answer_figure
 from bench.report.columns import TABLE, Column, best_rate, quantity_lines
 from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
-from bench.words import NOTHING, commands, ends, listed
+from bench.words import NOTHING, commands, days, listed
 
 MAX_ROWS = 10_000
 MAX_PICTURED = 200
@@ -148,8 +148,7 @@ class Report:
         families = list(dict.fromkeys(row.family for row in self.rows))
         datasets = list(dict.fromkeys(row.dataset for row in self.rows))
         what = [name.replace("_", " ") for name in families] if families != ["pair"] else datasets
-        days = sorted(row.first.time[:10] for row in self.rows)
-        when = ends(days)
+        when = days(row.first.time for row in self.rows)
         return f"{_named(what, 'families')} on {_named(self.backends, 'backends')}, {when}"
 
     @property
@@ -208,7 +207,7 @@ class Report:
     @property
     def sources(self) -> list[str]:
         """Where the differences between engines come from, over all cases, a sentence for each engine."""
-        return sentences(self.crossings, by_source=self.across is not None)
+        return sentences(self.crossings, self.rows, by_source=self.across is not None)
 
     @property
     def crossing_lines(self) -> list[list[str]]:

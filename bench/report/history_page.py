@@ -18,7 +18,7 @@ from bench.report.changes import of_comparisons, of_history
 from bench.report.figure import Figure, Finding
 from bench.report.layout import Table
 from bench.report.timeline import timeline
-from bench.words import NOTHING, changed, ends, number, printable, span
+from bench.words import NOTHING, changed, days, ends, number, printable, span
 
 NamedBy = Literal["date", "version"]
 """What names a run."""
@@ -231,10 +231,16 @@ def write_history(folder: Path, found: History, name: str = "history") -> Path:
     """
     write(folder / f"{name}.md", found.markdown())
     page = folder / f"{name}.html"
+    when = days(point.time for one in found.series for point in one.points)
     text = layout.render(
-        "history.html", title=found.title, h=found, name=name, first=found.first(), tables=list(found.tables()),
+        "history.html",
+        title=f"{found.title} {when}".strip(),
+        h=found,
+        name=name,
+        first=found.first(),
+        tables=list(found.tables()),
         figures=list(found.figures()),
-    )  # fmt: skip
+    )
     write(page, text)
     return page
 

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.agreement import judged
 from bench.comparing.crossover import ALIKE, LEVEL, Field, by_engine, fields, pair_of
 from bench.comparing.map_table import NAME, Entry, entries, written
@@ -15,13 +17,13 @@ from bench.report import layout
 from bench.report.figure import Finding
 from bench.report.layout import Table
 from bench.report.map_figure import pictures, verdict
-from bench.words import NOTHING, commands, ends, listed, number, span
+from bench.words import NOTHING, commands, days, ends, listed, number, span
 
 SCRIPT = Path(__file__).with_name("map.js")
 
 
 def write_map(folder: Path, records: Sequence[Record], asked: Mapping[str, Any]) -> Path:
-    """Write `index.html` and `map.csv`, and return the page.
+    """Write `index.html`, and `map.csv` and `map.parquet` with its table, and return the page.
 
     Parameters
     ----------
@@ -35,6 +37,7 @@ def write_map(folder: Path, records: Sequence[Record], asked: Mapping[str, Any])
     found = fields(judged(records))
     lines = entries(found)
     write(folder / NAME, written(lines))
+    write(folder / f"{Path(NAME).stem}.parquet", pd.DataFrame(lines).to_parquet(index=False))
     page = folder / "index.html"
     write(page, render(found, lines, records, asked))
     return page
@@ -57,9 +60,11 @@ def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Rec
     two, every = pictures(found)
     pair = pair_of([side.model for side in found[0].sides])
     first = Finding("Centered or not?", centered_or_not(found), two, sure(found, of_pair=True)) if two else None
+    heading = "Centered or not?" if first else "Which form wins where?"
     return layout.render(
         "map.html",
-        title="Centered or not?" if first else "Which form wins where",
+        title=f"{heading} {days(record.time for record in records)}",
+        heading=heading,
         first=first,
         every=Finding("And of all forms?", of_all(found), every, sure(found, of_pair=False)),
         table=table(found),

@@ -11,7 +11,7 @@ from bench.report.figure import Figure, Finding
 from bench.report.figures import Pictures
 from bench.report.layout import Head, Line, Table
 from bench.report.svg import Scale
-from bench.words import NOTHING, number, posterior_words, span
+from bench.words import NOTHING, days, number, posterior_words, span
 
 PAGE = "recommendation.html"
 MAX_PICTURED = 8
@@ -31,7 +31,7 @@ def write_page(folder: Path, answer: Recommendation) -> Path:
     page = folder / PAGE
     text = layout.render(
         "recommendation.html",
-        title=f"Which model, which backend: {answer.name}",
+        title=f"Which model, which backend: {answer.name} {days(row.first.time for row in answer.rows)}",
         r=answer,
         posterior=posterior_words(answer.target),
         first=first(answer),

@@ -99,8 +99,9 @@ def test_one_replicate_gives_parts_without_intervals() -> None:
     every = crossings(cells([record for record in records() if record.replicate == 0]))
     found = by_engine(every)
     assert found["nutpie"].contrasts["gradients"].interval is None
-    assert sentences(every)[-1].startswith("how sure that is can't be told from so few replicates")
-    assert "replicates" not in " ".join(sentences(crossings(cells([*records(0.1)]))))
+    assert sentences(every, [])[-1].startswith("how sure that is can't be told from so few replicates")
+    table = cells([*records(0.1)])
+    assert "replicates" not in " ".join(sentences(crossings(table), table))
     assert found["nutpie"].shown("gradients") == "2.40"
 
 
@@ -111,6 +112,23 @@ def test_one_replicate_gives_parts_without_intervals() -> None:
 def test_no_step_leads_over_what_may_not_be_counted(changes: dict[str, object]) -> None:
     changed = [replace(r, **changes) if r.backend == "nutpie_stan" else r for r in records()]  # type: ignore[arg-type]
     assert crossings(cells(changed)) == []
+
+
+def test_an_engine_that_no_step_leads_to_is_named() -> None:
+    table = cells([*records()])
+    said = sentences(crossings(table), table)
+    assert said[-1].startswith("numpyro shares neither gradients nor sampler with another engine here")
+    linked = [cell for cell in table if cell.backend != "numpyro"]
+    assert not any("neither" in sentence for sentence in sentences(crossings(linked), linked))
+
+
+def test_a_replicate_of_two_machines_is_left_out() -> None:
+    there = {**TEMPLATE.environment, "machine": "there"}
+    here = {**TEMPLATE.environment, "machine": "here"}
+    made = [
+        replace(r, environment=there if (r.backend, r.replicate) == ("nutpie_stan", 3) else here) for r in records(0.2)
+    ]
+    assert {len(each.rounds["whole"][0]) for each in crossings(cells(made))} == {3}
 
 
 def test_a_replicate_that_one_engine_lacks_is_left_out_for_all() -> None:
@@ -159,4 +177,4 @@ def test_a_source_of_data_counts_once_and_so_does_a_case_of_two_runs() -> None:
     assert one.contrasts["whole"].mean == pytest.approx(logs[0] + math.log(3.0))
     (alone,) = pooled_over_sources(crossings(summarise(radon)))
     assert "over 1 source of data" in alone.sentence
-    assert "few sources of data" in sentences(crossings(summarise(radon)), by_source=True)[-1]
+    assert "few sources of data" in sentences(crossings(summarise(radon)), [], by_source=True)[-1]

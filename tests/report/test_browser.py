@@ -20,7 +20,13 @@ from tests.simulated import HOSTILE, asked, simulate, simulate_many
 
 FIGURES = ("backends", "which-model", "groups", "omega", "error", "divergences", "rates", "times", "ess", "intervals")
 PAGES = ("run", "many", "versions", "history", "recommendation")
+REFERENCE = {
+    name: Path(__file__).parents[2] / "reports" / "reference" / name / page
+    for name, page in {"thread": "index.html", "posteriordb": "index.html", "versions": "versions.html"}.items()
+}
+MAX_BYTES = 3_000_000
 PROGRAM = f"# {HOSTILE}\nprint(1)\n"
+SLOW = pytest.mark.slow
 CONTRAST = """() => {
   const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) =>
@@ -68,6 +74,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ),
         "history": write_history(folder, History.of("History", over, ["wall_seconds", "ess_per_second"], "date")),
         "recommendation": write_page(folder, replace(found, programs={"fit_stan.py": PROGRAM})),
+        **{f"{name} committed": page for name, page in REFERENCE.items()},
     }
 
 
@@ -84,7 +91,7 @@ def rows(page: Any, table: str) -> Any:
     return page.locator(f"#table-{table} tbody tr")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, *(pytest.param(f"{name} committed", marks=SLOW) for name in REFERENCE)])
 def test_the_first_screen_holds_the_answer_its_picture_and_how_sure(
     name: str, opened: Opened, pages: dict[str, Path]
 ) -> None:
@@ -237,9 +244,16 @@ def test_a_picture_is_enlarged_with_its_legend_and_heading(page: Any) -> None:
 
 
 @pytest.mark.slow
-def test_on_paper_it_is_short(page: Any) -> None:
-    pdf = page.pdf(prefer_css_page_size=True)
-    assert 0 < len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) < 10
+@pytest.mark.parametrize("name", ["run", *(f"{name} committed" for name in REFERENCE)])
+def test_it_is_small_short_on_paper_and_can_be_read_when_all_is_open(
+    name: str, desk: Opened, pages: dict[str, Path]
+) -> None:
+    assert pages[name].stat().st_size < MAX_BYTES
+    with desk(pages[name]) as page:
+        pdf = page.pdf(prefer_css_page_size=True)
+        assert 0 < len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) < 10
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        assert page.evaluate(CONTRAST) == []
 
 
 def test_hostile_text_is_text(page: Any) -> None:

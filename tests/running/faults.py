@@ -19,6 +19,7 @@ from bench.backends.base import Backend, Fit, Posterior
 from bench.backends.blackjax import BlackJAX
 from bench.backends.cmdstan import CmdStan
 from bench.backends.numpyro import NumPyro
+from bench.backends.nutpie_stan import NutpieStan
 from bench.backends.pymc import PyMC
 from bench.backends.stanli import Stanli
 from bench.families.base import Data, Model, Values
@@ -257,6 +258,10 @@ class HookedCmdStan(_Hooked, CmdStan):
     """CmdStan, which says in which stage it is."""
 
 
+class HookedNutpieStan(_Hooked, NutpieStan):
+    """nutpie on Stan programs, which says in which stage it is."""
+
+
 class HookedNumPyro(_Hooked, NumPyro):
     """NumPyro, which says in which stage it is."""
 
@@ -316,6 +321,7 @@ FAULTS: tuple[Backend, ...] = (
     Faulty("slow", sample=wait_a_second),
     HookedPyMC("hooked-pymc"),
     HookedCmdStan("hooked-cmdstan"),
+    HookedNutpieStan("hooked-nutpie_stan"),
     HookedNumPyro("hooked-numpyro"),
     HookedBlackJAX("hooked-blackjax"),
     Faulty("last"),

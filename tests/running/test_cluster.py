@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from threading import Thread
@@ -54,6 +55,14 @@ def test_where_nobody_answers_one_line_says_how_to_start_one(monkeypatch: pytest
     monkeypatch.setattr(module, "CONNECTING", 0.5)
     with pytest.raises(ClusterError, match=r"no Dask scheduler answers at 127\.0\.0\.1:9 .*; to start one, type: dask"):
         Cluster("127.0.0.1:9", [])
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(
+        ClusterError, match=r"^--dask needs the package distributed .*; type: pip install 'hierbench\[dask\]'$"
+    ):
+        Cluster("local:1", [])
 
 
 def test_one_fit_at_a_time_is_made_on_a_core() -> None:

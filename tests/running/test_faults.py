@@ -90,6 +90,7 @@ def controls(text: str) -> set[str]:
 LONG = {
     "hooked-pymc": ("--warmup", "500", "--draws", "3000"),
     "hooked-cmdstan": ("--warmup", "500", "--draws", "30000"),
+    "hooked-nutpie_stan": ("--warmup", "500", "--draws", "300000"),
     "hooked-numpyro": ("--warmup", "500", "--draws", "100000"),
     "hooked-blackjax": ("--warmup", "500", "--draws", "100000"),
     "hang-sample": (),
@@ -101,6 +102,7 @@ KILLED = [
     ("hooked-pymc", "prepare", signal.SIGKILL),
     ("hooked-pymc", "sample", signal.SIGTERM),
     *product(("hooked-cmdstan",), ("prepare", "sample"), SIGNALS),
+    ("hooked-nutpie_stan", "sample", signal.SIGKILL),
     ("hooked-numpyro", "sample", signal.SIGTERM),
     ("hooked-blackjax", "sample", signal.SIGINT),
 ]
