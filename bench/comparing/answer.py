@@ -165,20 +165,23 @@ class Answer:
         return fastest(list(self.engines), self.means[measure])
 
     @cached_property
-    def backends(self) -> str:
+    def backends(self) -> list[str]:
         """Which backend is the fastest for which size: over all models, with the fastest ones, and with the build."""
         start = f"{self.family[:1].upper()}{self.family[1:]}: most" if self.family else "Most"
         if len(self.engines) == 1:
-            return f"{start} effective draws per second: can't tell, for {next(iter(self.engines))} alone gave fits."
+            return [f"{start} effective draws per second: can't tell, for {next(iter(self.engines))} alone gave fits."]
         if not any(self.means[FIT].values()):
-            return (
+            return [
                 f"{start} effective draws per second: can't tell, for no two backends have healthy fits of the same "
                 "model."
-            )
+            ]
         fit, first = (self._which(measure) for measure in MEASURES)
         alone = self._alone
-        best = "" if alone in ("", fit) else f" With {listed(self.fastest_models)} alone, the fastest: {alone}."
-        return f"{start} effective draws per second: {fit}.{best} With the build of a first fit counted: {first}."
+        return [
+            f"{start} effective draws per second: {fit}.",
+            *([] if alone in ("", fit) else [f"With {listed(self.fastest_models)} alone, the fastest: {alone}."]),
+            f"With the build of a first fit counted: {first}.",
+        ]
 
     @cached_property
     def fastest_models(self) -> list[str]:

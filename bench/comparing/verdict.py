@@ -13,7 +13,7 @@ def verdict(rows: Sequence[Row]) -> list[str]:
     """Return which backend for which size and which model, for each family, and how far the fits can be trusted."""
     if not any(row.healthy for row in rows):
         return ["No fit was healthy, so nothing is ranked.", trust(rows)]
-    said = [sentence for each in Answer.each(rows) for sentence in (each.backends, each.models) if sentence]
+    said = [sentence for each in Answer.each(rows) for sentence in (" ".join(each.backends), each.models) if sentence]
     return [*said, trust(rows)]
 
 

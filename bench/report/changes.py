@@ -34,7 +34,10 @@ def of_comparisons(found: Sequence[tuple[str, Comparison]]) -> Finding:
     found : sequence of (str, Comparison)
         Each with its heading, such as `pymc==5.28.5 (A) to pymc==6.4.0 (B)`.
     """
-    said = [f"{_plain(heading)}: {sentence(comparison)}." for heading, comparison in found]
+    said = {heading: f"{_plain(heading)}: {sentence(comparison)}." for heading, comparison in found}
+    first = [heading for heading, comparison in found if len(found) == 1 or _differs(comparison)]
+    answer = " ".join(said[heading] for heading in first) or f"No sure change in any of {len(found)} comparisons."
+    rest = " ".join(text for heading, text in said.items() if heading not in first)
     panels = [
         panel
         for heading, comparison in found
@@ -47,13 +50,12 @@ def of_comparisons(found: Sequence[tuple[str, Comparison]]) -> Finding:
     figure = Figure(
         "changes", "What each version takes and gives, as a multiple of the one before", note, [("", panels)]
     )
-    first = found[0][1]
     replicates = sorted({row.n for _, each in found for row in each.rows if row.n})
     sure = (
-        f"How sure: a false alarm in at most {100 * first.alpha:.2g} % of tables; "
+        f"How sure: a false alarm in at most {100 * found[0][1].alpha:.2g} % of tables; "
         f"{ends(replicates) or 'no'} replicates."
     )
-    return Finding("What changed?", " ".join(said), figure if panels else None, sure)
+    return Finding("What changed?", answer, figure if panels else None, sure, rest)
 
 
 def sentence(comparison: Comparison) -> str:
@@ -72,6 +74,11 @@ def sentence(comparison: Comparison) -> str:
     said = [f"{_name(row)} {_changed(row, comparison.within)}" for row in every]
     worse = len(comparison.regressions)
     return "; ".join([*said, *([f"less healthy or more divergences in {worse} cases"] if worse else [])])
+
+
+def _differs(comparison: Comparison) -> bool:
+    """Whether any of the lines that a sentence names surely differs."""
+    return any(effect.kind in SURE for row in comparison.pooled or comparison.rows for effect in row.effects)
 
 
 def _plain(heading: str) -> str:

@@ -183,12 +183,14 @@ class Report:
         """What stands first: which backend, and which model."""
         if self.across is not None:
             picture = across_figure.figure(self.across)
-            return [Finding("Which backend?", " ".join(self.across.answer), picture, self.across.sure)]
+            sentence, *rest = self.across.answer
+            return [Finding("Which backend?", sentence, picture, self.across.sure, " ".join(rest))]
         if not any(row.healthy for row in self.rows):
             return [Finding("Which backend?", self.verdict[0], None, "")]
         found: list[Finding] = []
         for each in Answer.each(self.rows):
-            backend = Finding("Which backend?", each.backends, answer_figure.backends(each), each.sure)
+            sentence, *rest = each.backends
+            backend = Finding("Which backend?", sentence, answer_figure.backends(each), each.sure, " ".join(rest))
             model = Finding("Which model?", each.models, answer_figure.models(each), HEALTHY)
             both = [backend, *([model] if each.models else [])]
             found += both if backend.figure else reversed(both)  # with one backend it is the model that is asked for

@@ -55,12 +55,15 @@ class Finding:
         The picture that shows it.
     sure : str
         How sure that is.
+    rest : str
+        What belongs to the answer and is less important.
     """
 
     question: str
     sentence: str
     figure: Figure | None
     sure: str
+    rest: str = ""
 
 
 def save(figures: Sequence[Figure], folder: Path) -> list[Path]:

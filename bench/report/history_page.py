@@ -160,7 +160,7 @@ class History:
         found = self.first()
         yield f"## {plain(self.title)}"
         yield from ("", f"**{plain(first)}**") if first else ()
-        yield from ("", f"{plain(found.sentence)} {plain(found.sure)}")
+        yield from ("", " ".join(plain(part) for part in (found.sentence, found.rest, found.sure) if part))
         yield from ("", *(f"- {plain(note)}" for note in self.notes[:most]))
         for heading, comparison in self.comparisons:
             yield from ("", f"### {plain(heading)}", *comparison.parts(most))

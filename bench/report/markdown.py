@@ -52,7 +52,9 @@ def markdown(report: Report, pictures: Sequence[PurePath] = ()) -> str:
 def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
     sentences = list(map(plain, report.verdict))
     first = 1 if report.across is None else len(report.across.answer)
-    yield from (f"# {plain(report.title)}", "", f"**{' '.join(sentences[:first])}**", "")
+    answer = report.findings[0]
+    yield from (f"# {plain(report.title)}", "", f"**{plain(answer.sentence)}**", "")
+    yield from (plain(answer.rest), "") if answer.rest else ()
     if report.across is not None:
         yield from table(HEADS, report.across.table())
         yield from ("", plain(report.across.how))

@@ -52,6 +52,16 @@ def test_what_is_the_same_is_said_beside_what_can_not_be_told() -> None:
     assert " the CPU time of a gradient, the same within 10 %, can't tell for wall time, " in said
 
 
+def test_of_several_versions_those_that_changed_something_stand_first() -> None:
+    same, slower = (compare_runs(version("a", 1.0), version("b", slow)) for slow in (1.001, 1.3))
+    both = of_comparisons([("x==1 (A) to x==2 (B)", same), ("y==1 (A) to y==2 (B)", slower)])
+    assert both.sentence.startswith("y==1 to y==2: cmdstan takes 1.30 times")
+    assert both.rest == "x==1 to x==2: cmdstan did not change, within 10 %."
+    none = of_comparisons([("x==1 (A) to x==2 (B)", same), ("y==1 (A) to y==2 (B)", same)])
+    assert none.sentence == "No sure change in any of 2 comparisons."
+    assert none.rest.startswith("x==1 to x==2: cmdstan did not change, within 10 %. y==1 to y==2: ")
+
+
 def test_the_picture_has_a_strip_for_each_measure() -> None:
     found = of_comparisons([("x==1 (A) to x==2 (B)", compare_runs(version("a", 1.0), version("b", 1.3)))])
     assert found.sentence.startswith("x==1 to x==2: cmdstan takes 1.30 times")
