@@ -263,23 +263,23 @@ class Answer:
         return found
 
     @property
-    def models(self) -> str:
-        """One sentence: which models are healthy for which data, and which are fastest; empty for one model."""
+    def models(self) -> list[str]:
+        """Which models are healthy for which data, and which are the fastest; empty for one model."""
         if len({row.model for row in self.rows}) < 2:
-            return ""
+            return []
         usable = {
             level: [model for model, (healthy, fits) in of_level.items() if 2 * healthy > fits]
             for level, of_level in self.shares.items()
         }
         if not any(usable.values()):
-            return "No model was healthy in most of its fits."
+            return ["No model was healthy in most of its fits."]
         everywhere = [model for model in next(iter(usable.values())) if all(model in each for each in usable.values())]
         parts = [f"{listed(everywhere)} {'for all data' if len(usable) > 1 else ''}".rstrip()] if everywhere else []
         rest = {level: [model for model in each if model not in everywhere] for level, each in usable.items()}
         for models, group in groupby(rest, lambda level: rest[level]):
             if models:
                 parts.append(f"at {self._values(list(group))} {'also ' if everywhere else ''}{listed(models)}")
-        return f"Healthy in most fits: {'; '.join(parts)}. {self._firsts}"
+        return [f"Healthy in most fits: {'; '.join(parts)}.", *([self._firsts] if self._firsts else [])]
 
     def _values(self, levels: Sequence[str]) -> str:
         assert self.value is not None

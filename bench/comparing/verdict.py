@@ -13,8 +13,8 @@ def verdict(rows: Sequence[Row]) -> list[str]:
     """Return which backend for which size and which model, for each family, and how far the fits can be trusted."""
     if not any(row.healthy for row in rows):
         return ["No fit was healthy, so nothing is ranked.", trust(rows)]
-    said = [sentence for each in Answer.each(rows) for sentence in (" ".join(each.backends), each.models) if sentence]
-    return [*said, trust(rows)]
+    said = [" ".join(sentences) for each in Answer.each(rows) for sentences in (each.backends, each.models)]
+    return [*filter(None, said), trust(rows)]
 
 
 def trust(rows: Sequence[Row]) -> str:

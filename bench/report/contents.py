@@ -183,17 +183,15 @@ class Report:
         """What stands first: which backend, and which model."""
         if self.across is not None:
             picture = across_figure.figure(self.across)
-            sentence, *rest = self.across.answer
-            return [Finding("Which backend?", sentence, picture, self.across.sure, " ".join(rest))]
+            return [Finding.of("Which backend?", self.across.answer, picture, self.across.sure)]
         if not any(row.healthy for row in self.rows):
             return [Finding("Which backend?", self.verdict[0], None, "")]
         found: list[Finding] = []
         for each in Answer.each(self.rows):
-            sentence, *rest = each.backends
-            backend = Finding("Which backend?", sentence, answer_figure.backends(each), each.sure, " ".join(rest))
-            model = Finding("Which model?", each.models, answer_figure.models(each), HEALTHY)
-            both = [backend, *([model] if each.models else [])]
-            found += both if backend.figure else reversed(both)  # with one backend it is the model that is asked for
+            both = [Finding.of("Which backend?", each.backends, answer_figure.backends(each), each.sure)]
+            if each.models:
+                both.append(Finding.of("Which model?", each.models, answer_figure.models(each), HEALTHY))
+            found += both if both[0].figure else reversed(both)  # with one backend it is the model that is asked for
         return found
 
     @property

@@ -65,6 +65,20 @@ class Finding:
     sure: str
     rest: str = ""
 
+    @classmethod
+    def of(cls, question: str, sentences: Sequence[str], figure: Figure | None, sure: str) -> "Finding":
+        """Return an answer of several sentences, the first of which is the most important.
+
+        Parameters
+        ----------
+        question, figure, sure : str, Figure, str
+            As above.
+        sentences : sequence of str
+            One or more.
+        """
+        first, *rest = sentences
+        return cls(question, first, figure, sure, " ".join(rest))
+
 
 def save(figures: Sequence[Figure], folder: Path) -> list[Path]:
     """Write figures as SVG files, and return their paths.
