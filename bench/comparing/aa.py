@@ -4,7 +4,7 @@ Run it with ``python -m bench.comparing.aa``; it takes some minutes and writes `
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -150,6 +150,28 @@ class Count:
     same: int
     cases: int
 
+    @classmethod
+    def of(cls, replicates: int, compared: Iterable[Comparison]) -> "Count":
+        """Count what comparisons say where there is nothing to be found.
+
+        Parameters
+        ----------
+        replicates : int
+            Of each cell.
+        compared : iterable of Comparison
+            Of sides that are alike.
+        """
+        tables = verdicts = alarms = alarmed = same = cases = 0
+        for result in compared:
+            claimed = list(claims([*result.rows, *result.means]))
+            tables += 1
+            verdicts += len(claimed)
+            alarms += sum(claimed)
+            alarmed += any(claimed)
+            same += sum(row.kind == "same" for row in result.rows)
+            cases += len(result.rows)
+        return cls(replicates, tables, verdicts, alarms, alarmed, same, cases)
+
 
 def claims(rows: Sequence[Difference]) -> Iterator[bool]:
     """Yield, for every verdict in some rows, whether it claims a difference."""
@@ -174,16 +196,10 @@ def compare_with_itself(seed: int, replicates: int, tables: int = TABLES) -> Cou
         Comparisons.
     """
     rng = np.random.default_rng([seed, replicates])
-    verdicts = alarms = alarmed = same = cases = 0
-    for _ in range(tables):
-        result = compare_runs(simulated_run(rng, replicates), simulated_run(rng, replicates, "b"))
-        found = list(claims([*result.rows, *result.means]))
-        verdicts += len(found)
-        alarms += sum(found)
-        alarmed += any(found)
-        same += sum(row.kind == "same" for row in result.rows)
-        cases += len(result.rows)
-    return Count(replicates, tables, verdicts, alarms, alarmed, same, cases)
+    return Count.of(
+        replicates,
+        (compare_runs(simulated_run(rng, replicates), simulated_run(rng, replicates, "b")) for _ in range(tables)),
+    )
 
 
 @dataclass(frozen=True)

@@ -91,26 +91,18 @@ def compare_halves(
     rng = np.random.default_rng(seed)
     every = [cell.key for cell in cells(records) if cell.healthy]
     size = min(len(cell.records) for cell in cells(records)) // 2
-    verdicts = alarms = alarmed = same = cases = found = failed = wrong = 0
+    alike = []
+    found = failed = wrong = 0
     for _ in range(tables):
         a, b = halves(records, rng)
-        result = compare_runs(a, b)
-        claimed = list(claims([*result.rows, *result.means]))
-        verdicts += len(claimed)
-        alarms += sum(claimed)
-        alarmed += any(claimed)
-        same += sum(row.kind == "same" for row in result.rows)
-        cases += len(result.rows)
+        alike.append(compare_runs(a, b))
         slow = every[rng.integers(len(every))]
         planted = compare_runs(a, [slowed(record, factor) if key_of(record) == slow else record for record in b])
         hit = [row for row in planted.rows if (row.family, row.dataset, row.model, row.backend) == slow]
         found += sum(row.kind == "slower" for row in hit)
         failed += outcome([planted], "slower:10%").state == "fails"
         wrong += sum(claims([row for row in planted.rows if row not in hit]))
-    return (
-        Count(size, tables, verdicts, alarms, alarmed, same, cases),
-        Power(size, tables, factor, 1, found, tables, failed, wrong),
-    )
+    return Count.of(size, alike), Power(size, tables, factor, 1, found, tables, failed, wrong)
 
 
 @dataclass(frozen=True)

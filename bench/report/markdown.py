@@ -36,20 +36,22 @@ MAX_TROUBLES = 50
 MAX_REASON = 300
 
 
-def markdown(report: Report, pictures: Sequence[PurePath] = ()) -> str:
+def markdown(report: Report, results: str = "results.csv", pictures: Sequence[PurePath] = ()) -> str:
     """Return the report with its main columns.
 
     Parameters
     ----------
     report : Report
         What to say.
+    results : str
+        Name of the table of replicates, beside the text.
     pictures : sequence of path
         Files to show, relative to where the text will lie; the first one stands open.
     """
-    return "\n".join(_lines(report, pictures)) + "\n"
+    return "\n".join(_lines(report, results, pictures)) + "\n"
 
 
-def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
+def _lines(report: Report, results: str, pictures: Sequence[PurePath]) -> Iterator[str]:
     sentences = list(map(plain, report.verdict))
     first = 1 if report.across is None else len(report.across.answer)
     answer = report.findings[0]
@@ -69,7 +71,7 @@ def _lines(report: Report, pictures: Sequence[PurePath]) -> Iterator[str]:
             yield from details(f"{len(lines) - MOST:,} more", table((*heads, "fastest"), lines[MOST:]))
     yield ""
     yield "The page with every picture and number is [index.html](index.html); every replicate is a row of"
-    yield "[results.csv](results.csv), whose columns are told in [columns.md](columns.md)."
+    yield f"[{results}]({results}), whose columns are told in [columns.md](columns.md)."
     shown = [f"![{path.stem}]({path.as_posix()})" for path in pictures]
     yield from ("", *shown[:1])
     yield from details(

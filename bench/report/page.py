@@ -34,9 +34,9 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     Path
         The page.
     """
-    write_results(folder, records)
+    results = write_results(folder, records)
     file = records_file(folder)
-    about = (file.name if file.exists() else "", links(folder, records))
+    about = (results, file.name if file.exists() else "", links(folder, records))
     for pictured in (MAX_PICTURED, MAX_PICTURED // 4, 0):
         report = Report.of(records, asked, pictured)
         text = render(report, *about)
@@ -46,19 +46,21 @@ def write_report(folder: Path, records: Sequence[Record], *asked: Mapping[str, A
     write(page, text)
     first = [*(each.figure for each in report.findings if each.figure), *report.figures]
     pictures = save([*first, *(report.sections[0].figures if report.sections else ())], folder / "pictures")
-    write(folder / "report.md", markdown(report, [path.relative_to(folder) for path in pictures]))
+    write(folder / "report.md", markdown(report, results, [path.relative_to(folder) for path in pictures]))
     return page
 
 
-def render(report: Report, records: str = "", unhealthy: Sequence[tuple[str, str]] = ()) -> str:
+def render(
+    report: Report, results: str = "results.csv", records: str = "", unhealthy: Sequence[tuple[str, str]] = ()
+) -> str:
     """Return the page.
 
     Parameters
     ----------
     report : Report
         What to say.
-    records : str
-        Name of the file of records beside the page; empty where there is none.
+    results, records : str
+        Names of the table of replicates and of the file of records beside the page; empty where there are no records.
     unhealthy : sequence of (str, str)
         Pages on single unhealthy cases, as `unhealthy.links` names them.
     """
@@ -66,6 +68,7 @@ def render(report: Report, records: str = "", unhealthy: Sequence[tuple[str, str
         "page.html",
         title=report.title,
         report=report,
+        results=results,
         records=records,
         unhealthy=unhealthy,
         tables=tables(report),

@@ -1,5 +1,6 @@
 """The records as one tidy table: a row each replicate, as CSV and Parquet, with a dictionary of its columns."""
 
+import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
@@ -16,7 +17,7 @@ from bench.agreement import judged
 from bench.comparing.cost import phases
 from bench.comparing.rows import SHOWN_ERROR, headline, known_of, seconds_to_error, truth_of
 from bench.files import encodable, write
-from bench.records import Quantity, Record
+from bench.records import Quantity, Record, records_file
 
 MAX_NAMES = 60
 """Quantities that have columns."""
@@ -280,8 +281,10 @@ def _small(value: Any) -> bool:
     return not isinstance(value, int) or abs(value) < 2**63
 
 
-def write_results(folder: Path, records: Sequence[Record]) -> None:
-    """Write `results.csv`, `results.parquet` and `columns.md`.
+def write_results(folder: Path, records: Sequence[Record]) -> str:
+    """Write `results.csv`, `results.parquet` and `columns.md`, and return the name of the first.
+
+    Beside records that gzip packed, to keep the run for long, it is packed too: `results.csv.gz`.
 
     Parameters
     ----------
@@ -298,8 +301,11 @@ def write_results(folder: Path, records: Sequence[Record]) -> None:
     pyarrow.parquet.write_table(everything, parquet)
     pyarrow.csv.write_csv(everything, csv)
     write(folder / "results.parquet", parquet.getvalue())
-    write(folder / "results.csv", csv.getvalue())
+    packed = records_file(folder).suffix == ".gz"
+    name = "results.csv.gz" if packed else "results.csv"
+    write(folder / name, gzip.compress(csv.getvalue(), mtime=0) if packed else csv.getvalue())
     write(folder / "columns.md", dictionary(columns))
+    return name
 
 
 def dictionary(columns: Sequence[Field]) -> str:

@@ -1,5 +1,6 @@
 """The page of a run, and the files beside it."""
 
+import gzip
 import re
 import subprocess
 import sys
@@ -122,3 +123,17 @@ def test_a_run_without_sizes_headline_or_truth_has_a_report(tmp_path: Path) -> N
     assert "data of unknown size; no truth is known, so engines are held against each other" in text
     assert 'id="figure-intervals"' in text
     assert 'id="figure-error"' not in text
+
+
+def test_a_run_that_was_packed_to_be_kept_has_its_table_packed_and_linked(tmp_path: Path) -> None:
+    records = list(simulate(replicates=1))
+    write_report(tmp_path / "open", records, asked())
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "records.jsonl.gz").touch()
+    page = write_report(tmp_path / "kept", records, asked()).read_text(encoding="utf-8")
+    table = (tmp_path / "open" / "results.csv").read_bytes()
+    assert gzip.decompress((tmp_path / "kept" / "results.csv.gz").read_bytes()) == table
+    assert not (tmp_path / "kept" / "results.csv").exists()
+    assert '<a href="results.csv.gz">' in page
+    assert '<a href="results.csv">' not in page
+    assert "[results.csv.gz](results.csv.gz)" in (tmp_path / "kept" / "report.md").read_text(encoding="utf-8")
