@@ -25,10 +25,12 @@ def record(model: str, information: float, number: int = 0, of: float | None = 1
     """Return a fit on data of its own; with no rate it is unhealthy."""
     groups, imbalance = fields.pop("groups", 50), fields.pop("imbalance", 1)
     engine = fields.pop("backend", "stanli")
-    made = {"mu": 2.0, "sigma": 0.75, "omega": 0.75 * math.sqrt(information / 10)}
+    sigma = fields.pop("sigma", 0.75)
+    made = {"mu": 2.0, "sigma": sigma, "omega": sigma * math.sqrt(information / 10)}
+    sizes, small = "10" if imbalance == 1 else f"1to{imbalance}", "" if sigma == 0.75 else f"-sigma{sigma}"
     sick = of is None
     common: dict[str, Any] = {
-        "dataset": f"i{information:.3g}-G{groups}-n{10 if imbalance == 1 else f'1to{imbalance}'}-s{1000 + number}",
+        "dataset": f"i{information:.3g}-G{groups}-n{sizes}{small}-s{1000 + number}",
         "sizes": {"observations": 10 * groups, "groups": groups},
         "generated_with": {**made, "information": information, "size": 10.0, "imbalance": float(imbalance)},
         "model": model,

@@ -9,12 +9,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from bench.cells import rankable
 from bench.comparing.statistics import Contrast, mean_of, moderate
 from bench.records import Record
+from bench.words import number
 
+OMEGA_PRIOR = 10.0
+"""Scale of the half-normal prior of omega, the spread between groups, in the programs of `normal_means`."""
 LEAST = 2
 """Fits of a model at a point before it may win or is given up."""
 ALIKE = 0.1
@@ -34,8 +38,20 @@ class Spot(NamedTuple):
 
     backend: str
     imbalance: float
+    sigma: float
     groups: int
     information: float
+
+    @property
+    def layer(self) -> tuple[float, float]:
+        """Imbalance and sigma: a picture of its own."""
+        return self.imbalance, self.sigma
+
+    @property
+    def kind(self) -> str:
+        """The sizes of its groups and the width of the priors, in words."""
+        sizes = "groups of one size" if self.imbalance == 1 else f"sizes from 1 to {self.imbalance:g}"
+        return f"{sizes}, omega's prior {number(OMEGA_PRIOR / self.sigma, 2)} sigma wide"
 
 
 @dataclass(frozen=True)
@@ -134,6 +150,14 @@ class Field:
     every: Duel
 
     @property
+    def lean(self) -> float:
+        """Log of the centered form's rate over the noncentered one's; infinite where one alone is healthy, else nan."""
+        if not self.pair.first:
+            return math.nan
+        by = self.pair.contrast.mean if self.pair.contrast else (math.inf if self.pair.state == "only" else math.nan)
+        return by if self.pair.first.rpartition("_")[2] == "centered" else -by
+
+    @property
     def fits(self) -> int:
         """How many fits there are."""
         return sum(len(side.records) for side in self.sides)
@@ -159,7 +183,7 @@ def spot_of(record: Record) -> Spot:
         Of a map.
     """
     made = record.generated_with
-    return Spot(record.backend, made["imbalance"], record.sizes["groups"], made["information"])
+    return Spot(record.backend, made["imbalance"], made["sigma"], record.sizes["groups"], made["information"])
 
 
 def pair_of(models: Sequence[str]) -> tuple[str, str] | None:
@@ -234,6 +258,30 @@ def _judged(duel: Duel) -> Duel:
     if abs(duel.contrast.mean) + half < math.log1p(ALIKE):
         return replace(duel, state="alike")
     return replace(duel, state="sure") if duel.contrast.mean > half else duel
+
+
+def crossings(column: Sequence[Field], ratio: float = 1.0) -> list[float]:
+    """Return the information at which the centered form's rate over the noncentered one's rises past a ratio.
+
+    Between two points it is interpolated on the log scales; next to a point at which one form alone is healthy it is
+    taken to be in the middle.
+
+    Parameters
+    ----------
+    column : sequence of Field
+        Of one engine, layer and number of groups.
+    ratio : float, default 1.0
+        Above 1, what noncentered costs where centered is right; below 1, the other way round.
+    """
+    told = sorted((each for each in column if not math.isnan(each.lean)), key=lambda each: each.spot.information)
+    found = []
+    for a, b in pairwise(told):
+        below, above = math.log(ratio) - a.lean, b.lean - math.log(ratio)
+        if below >= 0 and above > 0:
+            low, high = (math.log(each.spot.information) for each in (a, b))
+            share = below / (below + above) if math.isfinite(below + above) else 0.5
+            found.append(math.exp(low + share * (high - low)))
+    return found
 
 
 def by_engine(found: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:

@@ -25,12 +25,14 @@ COMMITTED = next(
 class Entry(NamedTuple):
     """A line of the table: a model at a point, by an engine.
 
-    `size` is that of the median group, `imbalance` the largest group over the smallest. `rate` is the geometric mean
+    `size` is that of the median group, `imbalance` the largest group over the smallest, `sigma` the spread within
+    groups, in the unit of the priors, `day` that of the last of the fits. `rate` is the geometric mean
     of effective draws for a CPU second over healthy fits, `low` and `high` its 95 % interval; 0 where it is not known.
     """
 
     engine: str
     imbalance: float
+    sigma: float
     groups: int
     information: float
     size: float
@@ -41,11 +43,12 @@ class Entry(NamedTuple):
     low: float
     high: float
     versions: str
+    day: str
 
     @property
     def spot(self) -> Spot:
         """Where it is."""
-        return Spot(self.engine, self.imbalance, self.groups, self.information)
+        return Spot(self.engine, self.imbalance, self.sigma, self.groups, self.information)
 
     @property
     def ranked(self) -> bool:
@@ -74,8 +77,9 @@ def entries(found: Sequence[Field]) -> list[Entry]:
             spot = field.spot
             versions = "; ".join(f"{name} {version}" for name, version in first.versions.items() if name != "numpy")
             size = first.generated_with["size"]
-            where = (spot.backend, spot.imbalance, spot.groups, spot.information, size, side.model)
-            lines.append(Entry(*where, len(side.records), len(side.logs), rate, low, high, versions))
+            day = max(record.time for record in side.records)[:10]
+            where = (spot.backend, spot.imbalance, spot.sigma, spot.groups, spot.information, size, side.model)
+            lines.append(Entry(*where, len(side.records), len(side.logs), rate, low, high, versions, day))
     return lines
 
 
@@ -119,11 +123,16 @@ def read(path: Path) -> list[Entry]:
 
 
 class Place(NamedTuple):
-    """Data that the map is asked about: information of the median group, number of groups, largest over smallest."""
+    """Data that the map is asked about.
+
+    `information` is that of the median group, `imbalance` the largest group over the smallest, `sigma` the spread
+    within groups, in the unit of the priors.
+    """
 
     information: float
     groups: float
     imbalance: float = 1.0
+    sigma: float = 0.75
 
 
 @dataclass(frozen=True)
@@ -131,14 +140,14 @@ class Reading:
     """What an engine's part of the map says of some data.
 
     Rates are interpolated on the log scale between the two nearest values of the information, at the nearest number of
-    groups and the nearest imbalance. `map.js` does the same.
+    groups, at the nearest imbalance and the nearest sigma. `map.js` does the same.
 
     Attributes
     ----------
     asked : Place
         The data.
-    engine, versions : str
-        Whose part of the map, and its versions.
+    engine, versions, day : str
+        Whose part of the map, its versions, and the day of its last fit.
     at : tuple of Spot
         The points that it is read from, one or two.
     rates : mapping of str to float
@@ -154,6 +163,7 @@ class Reading:
     asked: Place
     engine: str
     versions: str
+    day: str
     at: tuple[Spot, ...]
     rates: Mapping[str, float]
     pair: tuple[str, str]
@@ -201,7 +211,7 @@ class Reading:
         near = listed(list(dict.fromkeys(f"{spot.information:.3g}" for spot in self.at)))
         where = f"measured on {self.fits:,} fits at n omega²/sigma² = {near} and {self.at[0].groups:,} groups"
         beyond = f"; {self.outside}" if self.outside else ""
-        return f"{self.answer}; {where} ({self.versions.replace(';', ',')}){beyond}"
+        return f"{self.answer}; {where} ({self.versions.replace(';', ',')}; {self.day}){beyond}"
 
     def stale(self, versions: Mapping[str, str]) -> str:
         """Say with which other versions the map was made; empty where they are the same.
@@ -241,7 +251,8 @@ def look_up(lines: Sequence[Entry], asked: Place) -> list[Reading]:
         at = tuple(dict.fromkeys(side[0].spot for side in there))
         fits = sum(line.fits for each in dict.fromkeys((low, high)) for line in column[each])
         rates = _between(*there, min(1.0, max(0.0, share)))
-        found.append(Reading(asked, engine, own[0].versions, at, rates, pair, fits, outside))
+        day = max(line.day for line in own)
+        found.append(Reading(asked, engine, own[0].versions, day, at, rates, pair, fits, outside))
     return found
 
 
@@ -253,6 +264,8 @@ def _column(own: Sequence[Entry], asked: Place) -> tuple[dict[float, list[Entry]
 
     imbalance = nearest({line.imbalance for line in own}, asked.imbalance)
     own = [line for line in own if line.imbalance == imbalance]
+    sigma = nearest({line.sigma for line in own}, asked.sigma)
+    own = [line for line in own if line.sigma == sigma]
     groups = {float(line.groups) for line in own}
     at = nearest(groups, asked.groups)
     column: dict[float, list[Entry]] = {}

@@ -158,8 +158,9 @@ def _by_point(found: Sequence[Field]) -> dict[Point, dict[str, Field]]:
     """Return the fields of all engines by their point."""
     here: dict[Point, dict[str, Field]] = {}
     for each in found:
-        point = Point(int(each.spot.imbalance), each.spot.groups, each.spot.information)
-        here.setdefault(point, {})[each.spot.backend] = each
+        spot = each.spot
+        point = Point(int(spot.imbalance), spot.sigma, spot.groups, spot.information)
+        here.setdefault(point, {})[spot.backend] = each
     return here
 
 

@@ -123,7 +123,8 @@ class MeansQuestion(OwnTable):
         seen = self._seen
         models = [name for name, form in means_forms.FORMS.items() if form.target == self.target]
         versions = {backend.name: backend.versions() for backend in backends if not backend.unavailable()}
-        asked = Place(seen.information.median, seen.n_groups, seen.largest / seen.smallest)
+        sigma = seen.sigma.median / seen.scale
+        asked = Place(seen.information.median, seen.n_groups, seen.largest / seen.smallest, sigma)
         return tuple(by_map(asked, models, versions))
 
     def program(self, model: str, backend: str, settings: Settings, seed: int) -> str:

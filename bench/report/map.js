@@ -2,7 +2,7 @@
 {
   const { lines, pair } = JSON.parse(document.querySelector("#map-data").textContent);
   const form = document.querySelector("#lookup");
-  const points = lines.map(([engine, imbalance, groups, information, model, fits, rate]) => ({ engine, imbalance, groups, information, model, fits, rate }));
+  const points = lines.map(([engine, imbalance, sigma, groups, information, model, fits, rate]) => ({ engine, imbalance, sigma, groups, information, model, fits, rate }));
   const two = (value) => {
     const text = value.toPrecision(2);
     return text.includes("e") ? Number(text).toLocaleString("en") : text;
@@ -12,10 +12,12 @@
   const nearest = (some, wanted) => some.reduce((best, each) => (Math.abs(Math.log(each / wanted)) < Math.abs(Math.log(best / wanted)) ? each : best));
   const listed = (parts) => (parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`);
 
-  const read = (engine, { information, groups, imbalance }) => {
+  const read = (engine, { information, groups, imbalance, sigma }) => {
     let own = points.filter((point) => point.engine === engine);
-    const level = nearest(values(own, "imbalance"), imbalance);
-    own = own.filter((point) => point.imbalance === level);
+    for (const [name, wanted] of Object.entries({ imbalance, sigma })) {
+      const level = nearest(values(own, name), wanted);
+      own = own.filter((point) => point[name] === level);
+    }
     const known = values(own, "groups");
     const at = nearest(known, groups);
     own = own.filter((point) => point.groups === at);
@@ -53,7 +55,7 @@
       out.textContent = "Type numbers above 0, and two groups or more.";
       return;
     }
-    const asked = { groups, imbalance, information };
+    const asked = { groups, imbalance, information, sigma };
     const engines = [...new Set(points.map((point) => point.engine))];
     const answers = engines.map((engine) => `By ${engine}: ${read(engine, asked)}.`);
     out.replaceChildren(...[`n omega²/sigma² is ${three(information)}.`, ...answers].map((words) => Object.assign(document.createElement("div"), { textContent: words })));

@@ -1,15 +1,15 @@
 """The pictures of a map: information by number of groups, a tile for each point, coloured by who wins there."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from markupsafe import Markup
 
-from bench.comparing.crossover import Duel, Field, by_engine, pair_of
+from bench.comparing.crossover import Duel, Field, by_engine, crossings, pair_of
 from bench.report.figure import Figure
 from bench.report.svg import FOOT, HEAD, Panel, Scale, bottom_axis, left_label, tag, text
-from bench.words import number, span
+from bench.words import listed, number, span
 
 WIDTH, TALL, LEFT = 300, 22, 42
 ROOM = 17
@@ -19,6 +19,8 @@ REACH = math.sqrt(10)
 CLASSES = {"centered": ("t1", "t2"), "noncentered": ("t0", "t6"), "marginal": ("t3",)}
 """Colours of the models of each kind, the plainest first."""
 ALIKE, NEITHER = "t4", "t5"
+COSTS = (2, 10)
+"""Costs of the wrong choice that have contours."""
 FAINT, FULL, MUCH = 0.2, 0.8, 20.0
 """Opacity of a tile where rates are as good, and where one is `MUCH` times the other."""
 
@@ -54,6 +56,7 @@ def pictures(found: Sequence[Field]) -> tuple[Figure | None, Figure]:
     models = [side.model for side in found[0].sides]
     pair = pair_of(models)
     colour = colours(models)
+    contours = f"Solid lines: the wrong choice costs {listed([str(cost) for cost in COSTS])} times the CPU time. "
     rest = "Dashed: information 1, theory's line. Pale with a question mark: not sure yet. Empty: none was healthy."
     every = Figure(
         "of-all",
@@ -69,7 +72,7 @@ def pictures(found: Sequence[Field]) -> tuple[Figure | None, Figure]:
         "centered-or-not",
         "Which of the two wins, and what the wrong choice costs",
         "Number: how many times the rate of the other one it has, by CPU seconds; in full colour without a number, the "
-        f"other one was not healthy. {rest}",
+        f"other one was not healthy. {contours}{rest}",
         _parts(found, colour, of_pair=True),
         [*((colour[name], f"{name} wins") for name in pair), (ALIKE, "as good, within 10 %")],
     )
@@ -82,10 +85,11 @@ def _parts(found: Sequence[Field], colour: Mapping[str, str], *, of_pair: bool) 
     x = Scale(min(every) / 2, max(every) * 2, "information of a group, n omega²/sigma²", log=True)
     for engine, own in by_engine(found):
         panels = []
-        for imbalance in dict.fromkeys(each.spot.imbalance for each in own):
-            here = [each for each in own if each.spot.imbalance == imbalance]
-            title = "groups of one size" if imbalance == 1 else f"sizes from 1 to {imbalance:g}"
-            panels.append(_panel(title, engine, x, here, colour, of_pair))
+        layers: dict[tuple[float, float], list[Field]] = {}
+        for each in own:
+            layers.setdefault(each.spot.layer, []).append(each)
+        for here in layers.values():
+            panels.append(_panel(here[0].spot.kind, engine, x, here, colour, of_pair))
         parts.append((engine, panels))
     return parts
 
@@ -110,9 +114,30 @@ def _panel(title: str, engine: str, x: Scale, here: Sequence[Field], colour: Map
             parts.append(tile)
             labels += words
     parts.append(tag("path", d=f"M{px(1):.1f},{HEAD}V{bottom}", class_="unity"))
+    if of_pair:
+        rows = [[each for each in here if each.spot.groups == groups] for groups in levels]
+        middles = [bottom - TALL * (i + 0.5) for i in range(len(levels))]
+        for ratio in sorted({*COSTS, *(1 / cost for cost in COSTS)}):
+            parts += _contour([crossings(row, ratio) for row in rows], ratio, px, middles)
     middle = HEAD + (bottom - HEAD) / 2
     parts += [*labels, left_label("groups", middle)]
     return Panel(f"{engine}, {title}", WIDTH, bottom + FOOT, Markup("").join(parts), engine)
+
+
+def _contour(
+    at: Sequence[Sequence[float]], ratio: float, px: Callable[[float], float], middles: Sequence[float]
+) -> Iterator[Markup]:
+    """Draw where the centered form has `ratio` times the rate of the noncentered one, row by row, and its cost."""
+    path, broken = "", True
+    for found, y in zip(at, middles, strict=True):
+        if found:
+            x = px(found[len(found) // 2])
+            path += f"{'M' if broken else 'L'}{x:.1f},{y + TALL / 2:.1f}L{x:.1f},{y - TALL / 2:.1f}"
+            top = (x, y - TALL / 2)
+        broken = not found
+    if path:
+        yield tag("path", d=path, class_="contour")
+        yield text(top[0], top[1] - 2, f"{max(ratio, 1 / ratio):g}x", "cell above", "middle")
 
 
 def _tile(
@@ -166,8 +191,7 @@ def told(each: Field, duel: Duel) -> str:
         The one to tell of.
     """
     spot = each.spot
-    sizes = "" if spot.imbalance == 1 else f" of 1 to {spot.imbalance:g}"
-    where = f"{spot.backend}, {spot.groups:,} groups{sizes}, information {number(spot.information)}"
+    where = f"{spot.backend}, {spot.groups:,} groups, {spot.kind}, information {number(spot.information)}"
     sides = ", ".join(
         f"{side.model} {number(side.contrast.ratio) if side.logs else 'no'}/s ({len(side.logs)} of {len(side.records)} "
         "healthy)"

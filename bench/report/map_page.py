@@ -1,15 +1,13 @@
 """The page of a map: centered or not, by which engine, how sure that is, and what it says of a reader's own data."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.agreement import judged
-from bench.comparing.crossover import ALIKE, LEVEL, Field, by_engine, fields, pair_of
+from bench.comparing.crossover import ALIKE, LEVEL, Field, by_engine, crossings, fields, pair_of
 from bench.comparing.map_table import NAME, Entry, entries, written
 from bench.files import write
 from bench.records import Record
@@ -78,7 +76,8 @@ def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Rec
 def _short(line: Entry) -> list[Any]:
     """Return what the page's look-up needs of a line."""
     rate = float(f"{line.rate:.3g}") if line.ranked else 0
-    return [line.engine, line.imbalance, line.groups, float(f"{line.information:.4g}"), line.model, line.fits, rate]
+    where = (line.engine, line.imbalance, line.sigma, line.groups, float(f"{line.information:.4g}"))
+    return [*where, line.model, line.fits, rate]
 
 
 def turns(own: Sequence[Field]) -> list[float]:
@@ -89,21 +88,10 @@ def turns(own: Sequence[Field]) -> list[float]:
     own : sequence of Field
         Of one engine.
     """
-    found = []
-    columns: dict[tuple[float, int], list[Field]] = {}
+    columns: dict[tuple[float, ...], list[Field]] = {}
     for each in own:
-        columns.setdefault((each.spot.imbalance, each.spot.groups), []).append(each)
-    for column in columns.values():
-        told = sorted((each for each in column if each.pair.first), key=lambda each: each.spot.information)
-        for a, b in pairwise(told):
-            kinds = [each.pair.first.rpartition("_")[2] for each in (a, b)]
-            if kinds == ["noncentered", "centered"]:
-                low, high = (math.log(each.spot.information) for each in (a, b))
-                share = 0.5
-                if a.pair.contrast and b.pair.contrast and (both := a.pair.contrast.mean + b.pair.contrast.mean) > 0:
-                    share = min(1.0, max(0.0, a.pair.contrast.mean / both))
-                found.append(math.exp(low + share * (high - low)))
-    return sorted(found)
+        columns.setdefault((*each.spot.layer, each.spot.groups), []).append(each)
+    return sorted(at for column in columns.values() for at in crossings(column))
 
 
 def centered_or_not(found: Sequence[Field]) -> str:
@@ -190,13 +178,13 @@ def table(found: Sequence[Field]) -> Table:
         Of a map.
     """
     models = [side.model for side in found[0].sides]
-    heads = ("backend", "sizes", "groups", "information", "fits", "centered or not", "of all forms")
+    heads = ("backend", "sizes", "sigma", "groups", "information", "fits", "centered or not", "of all forms")
     texts = []
     for each in found:
         spot = each.spot
         sizes = "one" if spot.imbalance == 1 else f"1 to {spot.imbalance:g}"
-        where = (spot.backend, sizes, f"{spot.groups:,}", number(spot.information), f"{each.fits:,}")
-        texts.append((*where, verdict(each.pair), verdict(each.every), *_rates(each)))
+        where = (spot.backend, sizes, number(spot.sigma), f"{spot.groups:,}", number(spot.information))
+        texts.append((*where, f"{each.fits:,}", verdict(each.pair), verdict(each.every), *_rates(each)))
     note = (
         "A rate is effective draws, by the smallest bulk ESS, for a CPU second of the whole fit: the geometric mean "
         "over healthy fits with its 95 % interval, and how many of the fits were healthy."

@@ -43,7 +43,7 @@ def test_between_two_points_rates_are_interpolated_on_the_log_scale() -> None:
     assert found.ratio == pytest.approx(math.sqrt(10), rel=1e-6)
     assert (found.best, found.fits, found.outside) == ("marginal", 24, "")
     assert "centered wins, about 3.2 times the rate of noncentered" in found.sentence
-    assert "24 fits at n omega²/sigma² = 1 and 10 and 50 groups (stanli 1.0)" in found.sentence
+    assert "24 fits at n omega²/sigma² = 1 and 10 and 50 groups (stanli 1.0; 2026-01-01)" in found.sentence
 
 
 def test_at_a_point_it_is_read_alone() -> None:
@@ -81,6 +81,13 @@ def test_the_nearest_number_of_groups_and_imbalance_are_taken() -> None:
     assert {spot.groups for spot in found.at} == {500}
     (found,) = look_up([*LINES, *far], Place(100.0, 400, 2.0))
     assert {spot.groups for spot in found.at} == {50}
+
+
+def test_the_nearest_width_of_the_priors_is_taken() -> None:
+    small = entries(fields(list(simulated(sigma=0.075, rates=lambda model, _: {"centered": 1.0}.get(model, 9.0)))))
+    for sigma, there in ((5.0, 0.75), (0.3, 0.75), (0.2, 0.075), (0.01, 0.075)):
+        (found,) = look_up([*LINES, *small], Place(100.0, 50, sigma=sigma))
+        assert {spot.sigma for spot in found.at} == {there}
 
 
 def test_what_is_not_healthy_loses() -> None:

@@ -17,7 +17,7 @@ from bench.running.measure import Case
 from bench.running.run import Run, UsageError
 from tests.simulated_map import rate, record
 
-SMALL = Lattice(informations=(0.01, 0.1, 1.0, 10.0, 100.0), groups=(5, 10), most_groups={1: 10}, steps=(4, 2))
+SMALL = Lattice(informations=(0.01, 0.1, 1.0, 10.0, 100.0), groups=(5, 10), layers={(1, 0.75): 10}, steps=(4, 2))
 MODELS = "marginal,centered,noncentered"
 
 
@@ -53,7 +53,7 @@ def test_it_begins_with_all_models_at_the_coarse_points() -> None:
 
 
 def test_small_data_come_first_but_large_ones_are_not_forgotten() -> None:
-    records = list(measured(Turn(Point(1, 3, 0.001), 0, 1000, survey().turns([])[0].who)))
+    records = list(measured(Turn(Point(1, 0.75, 3, 0.001), 0, 1000, survey().turns([])[0].who)))
     turns = survey(Lattice()).turns(records)
     order = [turn.point.groups for turn in turns if turn.number == 0]
     assert order == sorted(order)
@@ -63,10 +63,13 @@ def test_small_data_come_first_but_large_ones_are_not_forgotten() -> None:
 
 
 def test_more_points_are_measured_where_the_winner_changes_and_nowhere_else() -> None:
-    lattice = Lattice((0.02, 0.2, 2.0, 20.0, 200.0), groups=(5, 10), most_groups={1: 10}, steps=(4, 2))
-    points = {Point(1, r.sizes["groups"], r.generated_with["information"]) for r in finish(survey(lattice))}
-    assert points == {Point(1, 5, each) for each in (0.02, 0.2, 2.0, 200.0)}
-    far = {r.generated_with["information"] for r in finish(survey(Lattice((10.0, 30.0, 100.0), (5,), {1: 5}, (2, 1))))}
+    lattice = Lattice((0.02, 0.2, 2.0, 20.0, 200.0), groups=(5, 10), layers={(1, 0.75): 10}, steps=(4, 2))
+    points = {Point(1, 0.75, r.sizes["groups"], r.generated_with["information"]) for r in finish(survey(lattice))}
+    assert points == {Point(1, 0.75, 5, each) for each in (0.02, 0.2, 2.0, 200.0)}
+    far = {
+        r.generated_with["information"]
+        for r in finish(survey(Lattice((10.0, 30.0, 100.0), (5,), {(1, 0.75): 5}, (2, 1))))
+    }
     assert far == {10.0, 100.0}
 
 
@@ -80,7 +83,7 @@ def test_fits_are_made_until_the_winner_is_sure_and_there_are_not_more_than_most
 
 def test_only_models_whose_fits_would_tell_more_are_fit_again() -> None:
     records: list[Record] = []
-    asked = survey(Lattice((1.0,), (5,), {1: 5}, (1, 1)))
+    asked = survey(Lattice((1.0,), (5,), {(1, 0.75): 5}, (1, 1)))
     while (turns := asked.turns(records)) and turns[0].number < 6:
         records += measured(turns[0], 0.5)
     assert {model.name for model, _ in turns[0].who} == {"centered", "noncentered"}  # marginal is surely first
@@ -184,7 +187,7 @@ FEW = ("--draws", "200", "--warmup", "200", "--chains", "2")
 
 def a_map(runs: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Run the command on a lattice of two points."""
-    tiny = Lattice((1.0, 100.0), (5,), {1: 5}, (1, 1))
+    tiny = Lattice((1.0, 100.0), (5,), {(1, 0.75): 5}, (1, 1))
     monkeypatch.setattr(module, "LATTICE", tiny)
     monkeypatch.setattr(module, "MOST", 2)
     return main(["map", "--runs", str(runs), *words])
