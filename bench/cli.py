@@ -101,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--simulations", type=int, default=100, help="fits of each (default: 100)")
     calibrate.add_argument("--seed", type=int, default=1)
     calibrate.add_argument("--dask", metavar="ADDRESS", help=DASK)
+    calibrate.add_argument("--fit-timeout", type=float, metavar="S", default=900, help="seconds a fit may take (900)")
+    calibrate.add_argument("--memory-limit", type=float, metavar="GIB", help="memory an engine may hold (no limit)")
     calibrate.add_argument(
         "--output", type=Path, default=Path("reports/calibration"), metavar="FOLDER",
         help="of ranks and page; what it holds is not made again (default: reports/calibration)",

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from bench.comparing.comparison import Comparison
 from bench.files import write
 from bench.records import RUNS, Record, find_run, named, read_records, read_run
-from bench.settings import overrides, positive
+from bench.settings import Limits, overrides
 from bench.words import printable
 
 POSTERIORS = (("superpopulation", "finite_population"), ("independent", "correlated", "between"))
@@ -76,17 +76,14 @@ def _same(options: argparse.Namespace) -> int:
 
 
 def _same_all(options: argparse.Namespace) -> int:
-    from bench.deciding.equality_table import Limits, Row, code, compare_all, summary, to_dict
+    from bench.deciding.equality_table import Row, code, compare_all, summary, to_dict
     from bench.families.posteriordb import LIMIT_GIB, LIMIT_SECONDS, Checkout
 
     if options.path:
         raise ValueError(f"{options.path[0]} and --posteriordb; give one of them")
     seconds = LIMIT_SECONDS if options.fit_timeout is None else options.fit_timeout
     memory = LIMIT_GIB if options.memory_limit is None else options.memory_limit
-    limits = Limits(
-        positive("--fit-timeout", seconds, "seconds, or 0 for no limit") if seconds else None,
-        int(positive("--memory-limit", memory, "GiB, e.g. 4") * 2**30),
-    )
+    limits = Limits.typed(seconds, memory)
     cores = (os.cpu_count() or 1) if options.cores is None else options.cores
     if cores < 1:
         raise ValueError(f"--cores is {cores}; give 1 or more")
@@ -245,7 +242,17 @@ def _calibrate(options: argparse.Namespace) -> int:
     ]
     done = []
     say = partial(_tell, sys.stderr)
-    for result in calibrate_all(subjects, options.simulations, options.seed, options.output, say, dask=options.dask):
+    allowed = Limits.typed(options.fit_timeout, options.memory_limit)
+    calibrated = calibrate_all(
+        subjects,
+        options.simulations,
+        options.seed,
+        options.output,
+        say,
+        dask=options.dask,
+        allowed=allowed,
+    )
+    for result in calibrated:
         done.append(result)
         values = "  ".join(f"{name} {p:.3f}" for name, p in result.p_values.items())
         print(f"{result.name:<40}{result.backend:<13}p-values of uniform ranks: {values}", flush=True)

@@ -22,7 +22,7 @@ from bench.report.terminal import Progress, biased, sentence, summary
 from bench.report.unhealthy import worst_fits
 from bench.running.measure import Case
 from bench.running.run import Plan, Run, UsageError, choose
-from bench.settings import DASK, PROTOCOLS, Asked, add_options, overrides, positive
+from bench.settings import DASK, PROTOCOLS, Asked, Limits, add_options, overrides
 from bench.words import printable
 
 PLAN = pytest.StashKey[Plan]()
@@ -98,13 +98,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if memory is None and public:
         memory = LIMIT_GIB
     try:
+        allowed = Limits.typed(timeout, memory)
         asked = Asked(
             protocol=option("protocol"),
             overrides=overrides(option),
             seed=option("seed"),
             replicates=option("replicates"),
-            fit_timeout=positive("--fit-timeout", timeout, "seconds, or 0 for no limit") if timeout else None,
-            memory_limit=None if memory is None else int(positive("--memory-limit", memory, "GiB, e.g. 4") * 2**30),
+            fit_timeout=allowed.seconds,
+            memory_limit=allowed.bytes,
             save_draws=option("save_draws"),
         )
         if asked.replicates < 1:

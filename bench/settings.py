@@ -171,6 +171,43 @@ def overrides(value: Callable[[str], float | None]) -> dict[str, float]:
     return {option.name: found for option in OPTIONS if (found := value(option.name)) is not None}
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a build, a fit or a comparison may take.
+
+    Attributes
+    ----------
+    seconds : float, optional
+        None lets it run.
+    bytes : int, optional
+        Memory of an engine; None lets it grow.
+    """
+
+    seconds: float | None = 900.0
+    bytes: int | None = None
+
+    @classmethod
+    def typed(cls, seconds: float, gib: float | None) -> "Limits":
+        """Return what was typed.
+
+        Parameters
+        ----------
+        seconds : float
+            After `--fit-timeout`; 0 is no limit.
+        gib : float, optional
+            After `--memory-limit`.
+
+        Raises
+        ------
+        UsageError
+            If one of them is negative or no number.
+        """
+        return cls(
+            positive("--fit-timeout", seconds, "seconds, or 0 for no limit") if seconds else None,
+            None if gib is None else int(positive("--memory-limit", gib, "GiB, e.g. 4") * 2**30),
+        )
+
+
 def positive(flag: str, value: float, example: str) -> float:
     """Return a number that was typed, unless it is not one or not above 0.
 

@@ -23,10 +23,12 @@ from bench.running.cluster import Cluster, Job
 from bench.running.dask_worker import Bench
 from bench.running.environment import environment
 from bench.running.isolation import Worker, WorkerError
-from bench.settings import Settings
+from bench.settings import Limits, Settings
 from bench.words import listed, number
 
 JOURNAL, PAGE, PICTURE = "ranks.jsonl", "calibration.md", "ranks.png"
+LIMITS = Limits()
+"""Of a fit, unless others are asked for."""
 ALPHA = 0.01
 """Chance that something right is called wrong, over all quantities, models and backends together."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -45,6 +47,7 @@ def calibrate_all(
     *,
     dask: str | None = None,
     settings: Settings = SETTINGS,
+    allowed: Limits = LIMITS,
 ) -> Iterator[Calibration]:
     """Calibrate models and backends; every simulation is on the disk before the next one is counted.
 
@@ -67,6 +70,8 @@ def calibrate_all(
         Address of a cluster, as in `Cluster`.
     settings : Settings
         Of every fit.
+    allowed : Limits
+        What a build or a fit may take.
 
     Yields
     ------
@@ -85,7 +90,7 @@ def calibrate_all(
             if line.get("digest") in digests and 0 <= line["number"] < simulations:
                 found[digests.index(line["digest"])][line["number"]] = line["ranks"]
         left = [[number for number in range(simulations) if number not in ranks] for ranks in found]
-        of = (subjects, left, seed, settings)
+        of = (subjects, left, seed, settings, allowed)
         made = _here(*of) if dask is None else _there(dask, *of, say)
         with closing(made):
             for i, (family, model, backend) in enumerate(subjects):
@@ -118,15 +123,21 @@ def _line(
     }
 
 
-def _here(subjects: Sequence[Subject], left: Sequence[Sequence[int]], seed: int, settings: Settings) -> Made:
+def _here(
+    subjects: Sequence[Subject],
+    left: Sequence[Sequence[int]],
+    seed: int,
+    settings: Settings,
+    allowed: Limits,
+) -> Made:
     """Make simulations in workers of this machine, one after the other."""
     for i, (family, model, backend) in enumerate(subjects):
         if not left[i]:
             continue
-        with Worker(backend) as worker:
+        with Worker(backend, memory_limit=allowed.bytes, timeout=allowed.seconds) as worker:
             for simulation in left[i]:
                 try:
-                    yield i, simulation, ranks_of(family, model, worker, (seed, simulation), settings)
+                    yield i, simulation, ranks_of(family, model, worker, (seed, simulation), settings, allowed.seconds)
                 except WorkerError as error:
                     raise _failed(subjects[i], simulation, str(error)) from error
 
@@ -137,15 +148,19 @@ def _there(
     left: Sequence[Sequence[int]],
     seed: int,
     settings: Settings,
+    allowed: Limits,
     say: Callable[[str], None],
 ) -> Made:
     """Make simulations on the workers of a cluster, in whatever order they come; chains one after the other."""
     settings = replace(settings, cores=1)
-    cluster = Cluster(address, list(dict.fromkeys(backend for *_, backend in subjects)), say=say)
+    backends = list(dict.fromkeys(backend for *_, backend in subjects))
+    cluster = Cluster(address, backends, say=say, memory_limit=allowed.bytes, timeout=allowed.seconds)
     try:
         for i, subject in enumerate(subjects):
             for simulation in left[i]:
-                cluster.add([Job((i, simulation), _ranks_there, (*subject, (seed, simulation), settings))])
+                cluster.add(
+                    [Job((i, simulation), _ranks_there, (*subject, (seed, simulation), settings, allowed.seconds))]
+                )
         for answer in cluster:
             i, simulation = answer.key
             if answer.status != "ok":
@@ -156,10 +171,16 @@ def _there(
 
 
 def _ranks_there(
-    bench: Bench, family: Family, model: Model, backend: Backend, seed: tuple[int, int], settings: Settings
+    bench: Bench,
+    family: Family,
+    model: Model,
+    backend: Backend,
+    seed: tuple[int, int],
+    settings: Settings,
+    timeout: float | None,
 ) -> dict[str, int]:
     """Rank the scalars of one simulation, in a worker of a cluster."""
-    return ranks_of(family, model, bench.workers[backend], seed, settings)
+    return ranks_of(family, model, bench.workers[backend], seed, settings, timeout)
 
 
 def _failed(subject: Subject, simulation: int, why: str) -> RunError:

@@ -23,6 +23,7 @@ from bench.files import write
 from bench.github import plain, table
 from bench.lines import Lines
 from bench.running.equality import NamesError
+from bench.settings import Limits
 
 VERDICTS = {
     "same": "same",
@@ -32,22 +33,6 @@ VERDICTS = {
     "unknown": "can't be evaluated",
 }
 JOURNAL = "verdicts.jsonl"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one pair may take.
-
-    Attributes
-    ----------
-    seconds : float, optional
-        From the start of its process to the verdict.
-    bytes : int, optional
-        Memory of either engine.
-    """
-
-    seconds: float | None
-    bytes: int | None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,12 @@ def calibrate(
 
 
 def ranks_of(
-    family: Family, model: Model, worker: Worker, seed: tuple[int, int], settings: Settings = SETTINGS
+    family: Family,
+    model: Model,
+    worker: Worker,
+    seed: tuple[int, int],
+    settings: Settings = SETTINGS,
+    timeout: float | None = None,
 ) -> dict[str, int]:
     """Fit one simulated dataset and return the rank of each of its scalars.
 
@@ -99,6 +104,8 @@ def ranks_of(
         In which the engine lives.
     seed : pair of int
         Seed of all draws, and the number of the simulation.
+    timeout : float, optional
+        Seconds that the build and the fit may take each.
 
     Raises
     ------
@@ -112,14 +119,14 @@ def ranks_of(
     if simulated is None:
         raise ValueError(f"{family.name} has no proper prior to simulate from, so it can't be calibrated")
     dataset, values = simulated
-    worker.prepare(model, dataset)
-    declared = worker.describe(model, dataset)
+    worker.prepare(model, dataset, timeout)
+    declared = worker.describe(model, dataset, timeout)
     wanted = set(family.target(model).quantities)
     keep = [*declared.parameters, *(name for name in declared.transformed if name in wanted)]
     points = [family.points(model, dataset, rng) for _ in range(settings.chains)]
     own = [point for point in points if point is not None]
     starts = own if own else worker.starts(settings.chains, [*seed, 1])
-    worker.sample(settings, int(rng.integers(1, 2**30)), starts, keep)
+    worker.sample(settings, int(rng.integers(1, 2**30)), starts, keep, timeout)
     draws = family.derive(model, dataset, worker.fetch().draws, rng)
     ranks = {}
     for name, value in values.items():

@@ -14,7 +14,7 @@ from bench.families.registry import FAMILIES
 from bench.records import RunError
 from bench.running.calibration import RANKED, Calibration, calibrate
 from bench.running.isolation import WorkerError
-from bench.settings import Settings
+from bench.settings import Limits, Settings
 from tests.running.jobs import Outside
 
 QUICK = Settings(chains=2, warmup=200, draws=200, target_accept=0.9, cores=2)
@@ -61,6 +61,12 @@ def test_ranks_of_another_seed_program_or_version_do_not_count(tmp_path: Path) -
     assert [line["model"] for line in lines] == ["centered", "marginal"]
     list(calibrate_all(SUBJECTS[:1], 1, 2, tmp_path, print, settings=QUICK))
     assert len((tmp_path / JOURNAL).read_text().splitlines()) == 3
+
+
+def test_a_fit_that_takes_too_long_is_stopped_and_what_to_type_is_said(tmp_path: Path) -> None:
+    long = Settings(chains=2, warmup=1000, draws=2_000_000, target_accept=0.9, cores=2)
+    with pytest.raises(RunError, match=r"simulation 0: \w+ took longer than 4 s and was stopped; .* --fit-timeout 16"):
+        list(calibrate_all(SUBJECTS, 1, 1, tmp_path, print, settings=long, allowed=Limits(4.0)))
 
 
 @pytest.mark.slow

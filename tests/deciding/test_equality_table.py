@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from bench.cli import main
-from bench.deciding.equality_table import JOURNAL, Limits, Row, code, compare_all, summary
+from bench.deciding.equality_table import JOURNAL, Row, code, compare_all, summary
 from bench.families.posteriordb import Checkout
 from bench.records import RunError
+from bench.settings import Limits
 from tests.families.checkout import LINE, LINE_PYMC, LINE_STAN, PYMC, STAN, add, checkout, coin_draws
 
 HANG = "def make_model(data):\n    import time\n    time.sleep(1000)\n"
