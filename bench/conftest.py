@@ -212,7 +212,9 @@ def run(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Run]:
         pytest.exit("\n".join(map(printable, str(error).split("\n"))), returncode=2)
     config.stash[RUN] = opened
     cases = [item.callspec.params["case"] for item in _fits(request.session)]
-    opened.send([(case, number) for case in cases for number in opened.missing(case)])
+    missing = [(case, number) for case in cases for number in opened.missing(case)]
+    progress.skip(len(cases) * plan.asked.replicates - len(missing))
+    opened.send(missing)
     yield opened
     opened.workers.close()
     if cluster is not None:

@@ -4,16 +4,14 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.records import Record, RunError
-from bench.report.terminal import Progress
 from bench.running.measure import Case
 from bench.running.run import Run
 from bench.words import printable
 
 
-def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture, progress: Progress) -> None:
+def test_sample(case: Case, run: Run, benchmark: BenchmarkFixture) -> None:
     """Time sampling, from the call until all draws are arrays in memory, and keep a record of each replicate."""
     numbers = run.missing(case)
-    progress.skip(run.plan.asked.replicates - len(numbers))
     if not numbers:
         pytest.skip(f"measured already in run {run.journal.id}")
     if refused := run.impossible(case):

@@ -340,6 +340,9 @@ def test_single_cases_of_a_run_get_more_replicates_and_the_others_stay_as_they_a
     more = read_records(only_run(tmp_path))
     assert [record.key for record in more] == [*(record.key for record in first), (*first[1].key[:3], 1)]
     assert read_run(only_run(tmp_path))["cases"] == 2
+    done = bench(tmp_path, *arguments, "--resume", "--replicates", "2")
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("[4/4] ")]
+    assert told.endswith("(the last)")  # what was there before is counted first
 
 
 @pytest.mark.slow

@@ -55,6 +55,8 @@ class Effect:
         Of the interval.
     pairs : mapping of int to float
         Log ratio of each pair, by replicate; empty for two samples.
+    implied : float
+        Half-width of the interval of a mean over cases that their own intervals imply, where all hold at once.
     """
 
     measure: str
@@ -65,6 +67,7 @@ class Effect:
     resolution: float = WITHIN
     level: float = LEVEL
     pairs: Mapping[int, float] = field(default_factory=dict)
+    implied: float = math.inf
 
     @property
     def ratio(self) -> float:
@@ -72,9 +75,14 @@ class Effect:
         return math.exp(self.contrast.mean)
 
     @property
+    def half_width(self) -> float:
+        """Half-width of the interval of the log ratio, infinite where the spread is unknown."""
+        return min(self.contrast.half_width(self.level), self.implied)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Confidence interval of the ratio, (0, inf) where the spread is unknown."""
-        half = self.contrast.half_width(self.level)
+        half = self.half_width
         if half > 700:
             return 0.0, math.inf
         return math.exp(self.contrast.mean - half), math.exp(self.contrast.mean + half)
@@ -106,7 +114,7 @@ class Effect:
         alpha : float
             Chance of a false alarm in the whole table.
         """
-        half, margin = self.contrast.half_width(self.level), math.log1p(within)
+        half, margin = self.half_width, math.log1p(within)
         if abs(self.contrast.mean) + half < margin:
             return replace(self, kind="same", p=p, resolution=within)
         if p <= alpha:
@@ -129,7 +137,7 @@ class Effect:
         effect, mean = replace(self, level=level), self.contrast.mean
         if level == 1:
             return replace(effect, contrast=replace(self.contrast, variance=math.nan, df=0))._not_enough(within)
-        half = self.contrast.half_width(level)
+        half = effect.half_width
         if abs(mean) + half < math.log1p(within):
             return replace(effect, kind="same", resolution=within)
         if abs(mean) > half:
@@ -138,7 +146,7 @@ class Effect:
 
     def _not_enough(self, within: float) -> "Effect":
         """Say how many more it takes to reach the margin, or half of it if the interval is that narrow, and so on."""
-        half = self.contrast.half_width(self.level)
+        half = self.half_width
         while math.isfinite(half) and half <= math.log1p(within):
             within /= 2
         return replace(self, resolution=within, more=max(1, self.contrast.more_needed(math.log1p(within), self.level)))

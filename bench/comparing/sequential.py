@@ -12,6 +12,7 @@ stops. This is Bonferroni's inequality with the alpha spending of Lan, K. K. G.,
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 from bench.comparing.compare import ALPHA, compare_runs
@@ -108,12 +109,48 @@ def decide_runs(
             if _key(row) not in pooled or undecided(pooled[_key(row)]):
                 pooled[_key(row)] = row
     assert found is not None
+    settled = tuple(rows.get(_key(row), row) for row in found.rows)
     return replace(
         found,
-        rows=tuple(rows.get(_key(row), row) for row in found.rows),
-        pooled=tuple(pooled.get(_key(row), row) for row in found.pooled),
+        rows=settled,
+        pooled=tuple(implied(pooled.get(_key(row), row), settled, within) for row in found.pooled),
         looks=LOOKS[: max(1, len(looks))],
     )
+
+
+def implied(pooled: Difference, rows: Sequence[Difference], within: float) -> Difference:
+    """Narrow a mean over cases to what the intervals of the cases imply.
+
+    Where these all hold at once, the mean of the log ratios lies between the means of their ends. Rounds are the units
+    of the mean's own interval, so with few of them it can be far wider than that.
+
+    Parameters
+    ----------
+    pooled : Difference
+        The mean.
+    rows : sequence of Difference
+        Each case, as at the look that settled it.
+    within : float
+        Margin of `same`.
+    """
+    own = [
+        row
+        for row in rows
+        if row.versus == pooled.versus and all(a in ("all", b) for a, b in zip(_case(pooled), _case(row), strict=True))
+    ]
+    effects = []
+    for effect in pooled.effects:
+        each = [one for row in own for one in row.effects if one.measure == effect.measure]
+        if len(each) == pooled.over and (half := fmean(one.half_width for one in each)) < effect.half_width:
+            mean = fmean(one.contrast.mean for one in each)
+            narrower = replace(effect, contrast=replace(effect.contrast, mean=mean), implied=half)
+            effect = narrower.decide_at(effect.level, within)
+        effects.append(effect)
+    return replace(pooled, effects=tuple(effects))
+
+
+def _case(row: Difference) -> tuple[str, str]:
+    return row.model, row.backend
 
 
 def _key(row: Difference) -> tuple[str, ...]:

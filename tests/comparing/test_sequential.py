@@ -176,3 +176,15 @@ def test_a_fit_that_is_slowed_down_is_so_in_each_of_its_repeats() -> None:
     assert (other.wall_seconds, other.cpu_seconds) == (4.0, 6.0)
     assert (other.wall_repeats, other.cpu_repeats) == ([2.0, 6.0], [4.0, 8.0])
     assert log_ratio("cpu_per_gradient", made, other) == pytest.approx(np.log(2))
+
+
+def test_cases_whose_intervals_are_narrow_narrow_their_mean() -> None:
+    found = decide_runs(*versions(n=3), within=0.2)
+    assert {row.kind for row in found.rows} == {"same"}
+    (pooled,) = found.pooled
+    mean, own = pooled.deciding, [row.deciding for row in found.rows]
+    assert mean is not None
+    assert (pooled.kind, pooled.over) == ("same", 6)
+    assert mean.contrast.half_width(mean.level) > 2 * mean.half_width  # rounds are its units, and there are three
+    assert mean.half_width == pytest.approx(np.mean([each.half_width for each in own if each]))
+    assert mean.contrast.mean == pytest.approx(np.mean([each.contrast.mean for each in own if each]))
