@@ -136,7 +136,7 @@ def in_rounds(
     last = 0.0
     for number in range(1, decide.rounds + 1):
         if not ask(number):
-            return f"decided after {number - 1} rounds"
+            return "everything is decided"
         now = clock()
         if decide.minutes is not None and now - begun + last > 60 * decide.minutes:
             return f"the budget of {decide.minutes:g} minutes is spent after {number - 1} rounds"

@@ -88,7 +88,7 @@ def test_rounds_end_with_the_budget(minutes: tuple[float, ...], budget: float | 
 
 def test_rounds_end_when_nothing_is_open() -> None:
     clock = Clock(1.0)
-    assert in_rounds(Decide(), lambda number: number <= 8, clock.fit, clock) == "decided after 8 rounds"
+    assert in_rounds(Decide(), lambda number: number <= 8, clock.fit, clock) == "everything is decided"
     assert clock.rounds == list(range(1, 9))
 
 
