@@ -49,9 +49,9 @@ class Spot(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The sizes of its groups and the width of the priors, in words."""
+        """The sizes of its groups and the scale of omega's prior, in words."""
         sizes = "groups of one size" if self.imbalance == 1 else f"sizes from 1 to {self.imbalance:g}"
-        return f"{sizes}, omega's prior {number(OMEGA_PRIOR / self.sigma, 2)} sigma wide"
+        return f"{sizes}, prior {number(OMEGA_PRIOR / self.sigma, 2)} sigma"
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def fields(records: Sequence[Record]) -> list[Field]:
         grouped.setdefault(spot_of(record), {}).setdefault(record.model, []).append(record)
     pair = pair_of(models) or ()
     found = []
-    for spot in sorted(grouped, key=lambda spot: (engines.index(spot.backend), spot)):
+    for spot in sorted(grouped, key=lambda spot: (engines.index(spot.backend), spot.imbalance, -spot.sigma, spot)):
         of = grouped[spot]
         sides = tuple(Side(model, tuple(of.get(model, ()))) for model in models)
         two = _duel([side for side in sides if side.model in pair])

@@ -201,8 +201,9 @@ class Reading:
         else:
             said = f"{a} and {b} are as good" if of_pair else f"neither {a} nor {b} was healthy"
         if self.best and self.best not in self.pair:
-            by = f", about {number(self.rates[self.best] / of_pair, 2)} times as fast" if of_pair else ""
-            said += f"; of all forms {self.best} is first{by}"
+            times = self.rates[self.best] / of_pair if of_pair else math.inf
+            by = f", about {number(times, 2)} times as fast" if of_pair else ""
+            said += f"; of all forms {self.best} is first{by}" if times >= 1 + ALIKE else f"; {self.best} is as good"
         return said
 
     @property

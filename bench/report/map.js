@@ -42,7 +42,10 @@
     else if (most / least < 1.1) said = `${a} and ${b} are as good`;
     else said = `${winner} wins, about ${two(most / least)} times the rate of ${other}`;
     const best = [...rates].reduce((first, each) => (each[1] > first[1] ? each : first), ["", 0]);
-    if (best[0] && !pair.includes(best[0])) said += `; of all forms ${best[0]} is first${most ? `, about ${two(best[1] / most)} times as fast` : ""}`;
+    if (best[0] && !pair.includes(best[0])) {
+      const first = most ? `, about ${two(best[1] / most)} times as fast` : "";
+      said += best[1] < 1.1 * most ? `; ${best[0]} is as good` : `; of all forms ${best[0]} is first${first}`;
+    }
     const near = listed([...new Set([three(low), three(high)])]);
     return `${said}; measured on ${fits.toLocaleString("en")} fits at n omega²/sigma² = ${near} and ${at.toLocaleString("en")} groups${beyond.length ? `; the map ends before ${listed(beyond)}: this is its nearest edge` : ""}`;
   };

@@ -19,8 +19,8 @@ REACH = math.sqrt(10)
 CLASSES = {"centered": ("t1", "t2"), "noncentered": ("t0", "t6"), "marginal": ("t3",)}
 """Colours of the models of each kind, the plainest first."""
 ALIKE, NEITHER = "t4", "t5"
-COSTS = (2, 10)
-"""Costs of the wrong choice that have contours."""
+CONTOURS = {2: 0.9, 10: 2.4}
+"""Costs of the wrong choice that have contours, and how thick these are, in pixels."""
 FAINT, FULL, MUCH = 0.2, 0.8, 20.0
 """Opacity of a tile where rates are as good, and where one is `MUCH` times the other."""
 
@@ -56,8 +56,12 @@ def pictures(found: Sequence[Field]) -> tuple[Figure | None, Figure]:
     models = [side.model for side in found[0].sides]
     pair = pair_of(models)
     colour = colours(models)
-    contours = f"Solid lines: the wrong choice costs {listed([str(cost) for cost in COSTS])} times the CPU time. "
-    rest = "Dashed: information 1, theory's line. Pale with a question mark: not sure yet. Empty: none was healthy."
+    costs = listed([f"{cost} times" for cost in CONTOURS])
+    contours = f"Solid lines: the wrong choice costs {costs} the CPU time, the thicker one more. "
+    rest = (
+        "Dashed: information 1, theory's line. Pale with a question mark: not sure yet. Empty: none was healthy. "
+        "Prior: the scale of omega's half-normal prior."
+    )
     every = Figure(
         "of-all",
         "Which of all forms wins",
@@ -117,27 +121,26 @@ def _panel(title: str, engine: str, x: Scale, here: Sequence[Field], colour: Map
     if of_pair:
         rows = [[each for each in here if each.spot.groups == groups] for groups in levels]
         middles = [bottom - TALL * (i + 0.5) for i in range(len(levels))]
-        for ratio in sorted({*COSTS, *(1 / cost for cost in COSTS)}):
-            parts += _contour([crossings(row, ratio) for row in rows], ratio, px, middles)
+        for cost, wide in CONTOURS.items():
+            for ratio in (cost, 1 / cost):
+                parts += _contour([crossings(row, ratio) for row in rows], wide, px, middles)
     middle = HEAD + (bottom - HEAD) / 2
     parts += [*labels, left_label("groups", middle)]
     return Panel(f"{engine}, {title}", WIDTH, bottom + FOOT, Markup("").join(parts), engine)
 
 
 def _contour(
-    at: Sequence[Sequence[float]], ratio: float, px: Callable[[float], float], middles: Sequence[float]
+    at: Sequence[Sequence[float]], wide: float, px: Callable[[float], float], middles: Sequence[float]
 ) -> Iterator[Markup]:
-    """Draw where the centered form has `ratio` times the rate of the noncentered one, row by row, and its cost."""
+    """Draw a line through the crossings of each row; where a row has several, through the one in their middle."""
     path, broken = "", True
     for found, y in zip(at, middles, strict=True):
         if found:
             x = px(found[len(found) // 2])
             path += f"{'M' if broken else 'L'}{x:.1f},{y + TALL / 2:.1f}L{x:.1f},{y - TALL / 2:.1f}"
-            top = (x, y - TALL / 2)
         broken = not found
     if path:
-        yield tag("path", d=path, class_="contour")
-        yield text(top[0], top[1] - 2, f"{max(ratio, 1 / ratio):g}x", "cell above", "middle")
+        yield tag("path", d=path, class_="contour", stroke_width=wide)
 
 
 def _tile(

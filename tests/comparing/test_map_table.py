@@ -46,6 +46,12 @@ def test_between_two_points_rates_are_interpolated_on_the_log_scale() -> None:
     assert "24 fits at n omega²/sigma² = 1 and 10 and 50 groups (stanli 1.0; 2026-01-01)" in found.sentence
 
 
+def test_a_form_that_is_as_good_as_the_better_one_of_the_pair_is_not_called_first() -> None:
+    lines = [line._replace(rate=3.05e3) if line.model == "marginal" else line for line in LINES]
+    (found,) = look_up(lines, Place(100.0, 50))
+    assert found.sentence.startswith("centered wins, about 100 times the rate of noncentered; marginal is as good; ")
+
+
 def test_at_a_point_it_is_read_alone() -> None:
     (found,) = look_up(LINES, Place(0.1, 50))
     assert (found.winner, found.fits, len(found.at)) == ("noncentered", 12, 1)

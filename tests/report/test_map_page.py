@@ -55,7 +55,7 @@ def test_contours_of_the_cost_lie_where_the_rates_part_by_it() -> None:
     two, every = pictures(column)
     assert two is not None
     ((_, (panel,)),) = two.parts
-    assert re.findall(r">(\d+x)</text>", str(panel.body)) == ["10x", "2x", "2x", "10x"]
+    assert re.findall(r'class="contour" stroke-width="([\d.]+)"', str(panel.body)) == ["0.9", "0.9", "2.4", "2.4"]
     assert "contour" not in str(every.parts)
 
 
