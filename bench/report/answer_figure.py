@@ -23,8 +23,8 @@ MAX_COLUMNS, MAX_LINES = 12, 24
 """Datasets and models of a matrix."""
 MAX_NUMBERS = 12
 """Marks of a panel that have room for their numbers."""
-CELL, TALL, NAMES, LETTER = 47, 27, 168, 8
-"""Width and height of a cell, and the room for the names of models and for a letter of a heading."""
+CELL, TALL, NAMES, LETTER, TICK = 47.0, 27, 168, 8, 6.2
+"""Least width and the height of a cell, room for the names of models, and for a letter of a heading and of a head."""
 
 
 def backends(answer: Answer) -> Figure | None:
@@ -177,6 +177,7 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
         league: list(dict.fromkeys(row.model for row in answer.rows if row.league == league)) for league in leagues
     }
     top = 32 + HEADING
+    wide = max(CELL, TICK * max(len(head) for _, (head, _) in columns))
     parts = [text(4, 13, title, "title"), text(NAMES - 6, top - 5, sizes, "tick", "end")]
     left, lefts = float(NAMES), []
     for group, inside in groupby(columns, key=lambda column: column[0]):
@@ -184,9 +185,9 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
         if group:
             parts.append(text(left + 2, top - 19, group, "heading"))
         for i, head in enumerate(heads):
-            lefts.append(left + CELL * i)
-            parts.append(text(left + CELL * (i + 0.5), top - 5, head, "tick", "middle"))
-        left += max(CELL * len(heads), LETTER * len(group))
+            lefts.append(left + wide * i)
+            parts.append(text(left + wide * (i + 0.5), top - 5, head, "tick", "middle"))
+        left += max(wide * len(heads), LETTER * len(group))
     y = float(top)
     for league in leagues:
         if len(leagues) > 1:
@@ -195,13 +196,13 @@ def _matrix(title: str, sizes: str, columns: Sequence[tuple[str, tuple[str, Sequ
         for model in names[league]:
             cells = [text(NAMES - 6, y + TALL / 2 + 3.5, model, "row")]
             for x, (_, (_, here)) in zip(lefts, columns, strict=True):
-                cells += _cell(model, [row for row in here if row.league == league], x, y)
+                cells += _cell(model, [row for row in here if row.league == league], x, y, wide)
             parts.append(tag("g", *cells, data_model=model))
             y += TALL
     return Panel(title, round(left) + 6, round(y) + 6, Markup("").join(parts))
 
 
-def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Markup]:
+def _cell(model: str, here: Sequence[Row], x: float, y: float, wide: float) -> Iterator[Markup]:
     rows = [row for row in here if row.model == model]
     if not rows:
         return
@@ -218,7 +219,7 @@ def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Marku
         "rect",
         x=x + 1.5,
         y=y + 1.5,
-        width=CELL - 3.0,
+        width=wide - 3.0,
         height=TALL - 3.0,
         class_="tile best" if first else "tile",
         style=f"--strength:{strength:.2f}",
@@ -227,7 +228,7 @@ def _cell(model: str, here: Sequence[Row], x: float, y: float) -> Iterator[Marku
     yield tag(
         "g",
         box,
-        text(x + CELL / 2, y + 13, rate, "number", "middle"),
-        text(x + CELL / 2, y + 22.5, f"{healthy}/{fits}", "share", "middle"),
+        text(x + wide / 2, y + 13, rate, "number", "middle"),
+        text(x + wide / 2, y + 22.5, f"{healthy}/{fits}", "share", "middle"),
         data_tip=tip,
     )

@@ -12,7 +12,7 @@ from bench.report.svg import FOOT, HEAD, HEADING, Panel, Scale, bottom_axis, mar
 
 PANELS = {FIT: "A fit, without its build", FIRST: "The first fit, with its build"}
 """Heading of the panel of each measure."""
-WIDTH, LEFT, RIGHT = 450, 78, 150
+WIDTH, LEFT, RIGHT = 468, 78, 168
 LOW, HIGH, PITCH, TICKS = 15.0, 32.0, 4.0, 13
 """Pixels of a strip: at least, at most, and for each case where there is room; of a second line of ticks, on top."""
 
