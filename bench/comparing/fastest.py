@@ -1,6 +1,7 @@
 """Which backend is the fastest of its group of cases, and whether that is sure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from bench.comparing.statistics import Contrast, holm
@@ -51,7 +52,8 @@ def fastest(engines: Sequence[str], means: Mapping[str, Mapping[tuple[str, str],
     """Return the fastest backend of each group in which two backends can be compared.
 
     It is the one that is ahead of the most others. Whether it surely is ahead of one is told by a t test; all of them,
-    over all groups, are adjusted together (Holm).
+    over all groups, are adjusted together (Holm). One that was seen once says nothing of its spread: it is taken to
+    vary as the one that varies most, with as few degrees of freedom as any.
 
     Parameters
     ----------
@@ -67,7 +69,15 @@ def fastest(engines: Sequence[str], means: Mapping[str, Mapping[tuple[str, str],
             first = max(ahead, key=lambda engine: ahead[engine])
             others = sorted((c.mean, b) for (a, b), c in of_group.items() if a == first)
             found[group] = Fastest(group, first, {b: of_group[first, b] for _, b in others}, ())
-    tests = [(group, b, c.p if c.known else 1.0) for group, each in found.items() for b, c in each.others.items()]
+    known = [c for each in found.values() for c in each.others.values() if c.known]
+
+    def p(contrast: Contrast) -> float:
+        if not contrast.known and known:
+            spread, df = max(c.variance for c in known), min(c.df for c in known)
+            contrast = replace(contrast, variance=spread, df=df)
+        return contrast.p if contrast.known else 1.0
+
+    tests = [(group, b, p(c)) for group, each in found.items() for b, c in each.others.items()]
     open_ = {test[:2] for test, p in zip(tests, holm([test[2] for test in tests]), strict=True) if p > ALPHA}
     return {
         group: each._replace(rivals=tuple(other for other in each.others if (group, other) in open_))

@@ -17,6 +17,13 @@ def verdict(rows: Sequence[Row]) -> list[str]:
     return [*filter(None, said), trust(rows)]
 
 
+def which_backend(rows: Sequence[Row]) -> list[str]:
+    """Return which backend for which size, a paragraph for each family; with one backend, which model."""
+    if not any(row.healthy for row in rows):
+        return verdict(rows)[:1]
+    return [" ".join(each.backends or each.models) for each in Answer.each(rows)]
+
+
 def trust(rows: Sequence[Row]) -> str:
     """Say how many fits gave draws, how many were healthy, and how far the healthy ones are from what is true."""
     records = [record for row in rows for record in row.records]

@@ -52,11 +52,12 @@ def markdown(report: Report, results: str = "results.csv", pictures: Sequence[Pu
 
 
 def _lines(report: Report, results: str, pictures: Sequence[PurePath]) -> Iterator[str]:
-    sentences = list(map(plain, report.verdict))
-    first = 1 if report.across is None else len(report.across.answer)
-    answer = report.findings[0]
-    yield from (f"# {plain(report.title)}", "", f"**{plain(answer.sentence)}**", "")
-    yield from (plain(answer.rest), "") if answer.rest else ()
+    answers = [each for each in report.findings if each.question == report.findings[0].question]
+    yield from (f"# {plain(report.title)}", "")
+    said = " ".join(f"{answer.sentence} {answer.rest}" for answer in answers)
+    for answer in answers:
+        yield from (f"**{plain(answer.sentence)}**", "")
+        yield from (plain(answer.rest), "") if answer.rest else ()
     if report.across is not None:
         yield from table(HEADS, report.across.table())
         yield from ("", plain(report.across.how))
@@ -75,7 +76,8 @@ def _lines(report: Report, results: str, pictures: Sequence[PurePath]) -> Iterat
     shown = [f"![{path.stem}]({path.as_posix()})" for path in pictures]
     yield from ("", *shown[:1])
     yield from details(
-        "How sure that is, and what it does not cover", [*_paragraphs(sentences[first:]), *map(_item, report.limits)]
+        "How sure that is, and what it does not cover",
+        [*_paragraphs([plain(each) for each in report.verdict if each not in said]), *map(_item, report.limits)],
     )
     if report.across is not None:
         left_out = [each._replace(reason=each.reason[:MAX_REASON]) for each in report.across.left_out]

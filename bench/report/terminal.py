@@ -10,7 +10,7 @@ from bench.cells import baseline, cells, ranked
 from bench.comparing.across import Across
 from bench.comparing.ratios import FIT, compared, key, times
 from bench.comparing.rows import Row, summarise
-from bench.comparing.verdict import uncompared, verdict
+from bench.comparing.verdict import uncompared, which_backend
 from bench.records import Record
 from bench.words import NOTHING, number, printable, span
 
@@ -110,7 +110,7 @@ def summary(records: Sequence[Record]) -> Iterator[str]:
 
 
 def sentence(records: Sequence[Record]) -> list[str]:
-    """Return the lines of what the page says first.
+    """Return the lines of what the page says first, of every family.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def sentence(records: Sequence[Record]) -> list[str]:
     """
     rows = summarise(records)
     across = Across.of(rows)
-    said = verdict(rows)[0] if across is None else " ".join(across.answer)
-    return textwrap.wrap(printable(said), WIDTH, break_on_hyphens=False)
+    said = which_backend(rows) if across is None else [" ".join(across.answer)]
+    return [line for each in said for line in textwrap.wrap(printable(each), WIDTH, break_on_hyphens=False)]
 
 
 def biased(records: Sequence[Record]) -> list[str]:

@@ -180,6 +180,19 @@ def test_the_fastest_is_sure_where_every_test_says_so() -> None:
     assert (found.engine, found.rivals, found.who) == ("a", ("b",), "a or b")
 
 
+def test_one_that_was_seen_once_is_taken_to_vary_as_the_others_do() -> None:
+    seen, once = Contrast(1.0, 0.04, 5, 4), Contrast(4.0, math.nan, 1, 0)
+    close = replace(once, mean=0.3)
+
+    def rivals(other: Contrast, known: Contrast = seen) -> tuple[str, ...]:
+        pairs = {("a", "b"): known, ("b", "a"): known.turned, ("a", "c"): other, ("c", "a"): other.turned}
+        return fastest(["a", "b", "c"], {"x": pairs})["x"].rivals
+
+    assert rivals(once) == ()
+    assert rivals(close) == ("c",)
+    assert rivals(once, once) == ("b", "c")  # nothing is known of any
+
+
 def test_with_one_backend_the_model_is_what_is_answered_first() -> None:
     alone = [record for record in simulate(omegas=(10.0,), groups=(5,), replicates=1) if record.backend == "stanli"]
     assert [each.question for each in Report.of(alone, []).findings] == ["Which model?", "Which backend?"]

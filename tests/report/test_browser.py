@@ -22,7 +22,12 @@ FIGURES = ("backends", "which-model", "groups", "omega", "error", "divergences",
 PAGES = ("run", "many", "versions", "history", "recommendation")
 REFERENCE = {
     name: Path(__file__).parents[2] / "reports" / "reference" / name / page
-    for name, page in {"thread": "index.html", "posteriordb": "index.html", "versions": "versions.html"}.items()
+    for name, page in {
+        "thread": "index.html",
+        "families": "index.html",
+        "posteriordb": "index.html",
+        "versions": "versions.html",
+    }.items()
 }
 MAX_BYTES = 3_000_000
 PROGRAM = f"# {HOSTILE}\nprint(1)\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.page import MAX_BYTES, write_report
+from bench.report.terminal import sentence
 from tests.simulated import asked, simulate
 
 FIGURES = ("groups", "omega", "error", "divergences", "rates", "times", "ess", "intervals")
@@ -112,6 +113,12 @@ def test_several_families_share_a_page(tmp_path: Path) -> None:
     assert 'id="figure-normal-means-groups"' in text
     assert "Equality across languages was not tested for centered (schools), noncentered (schools)" in text
     assert "there is no PyMC program" in text
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    begins = ("**Normal means: most", "**Eight schools: most")
+    assert [sum(line.startswith(begin) for line in markdown.splitlines()) for begin in begins] == [1, 1]
+    assert markdown.count("Eight schools: most effective draws per second: ") == 1
+    lines = sentence([*records, *schools])
+    assert [line.partition(":")[0] for line in lines if ":" in line[:14]] == ["Normal means", "Eight schools"]
 
 
 def test_a_run_without_sizes_headline_or_truth_has_a_report(tmp_path: Path) -> None:
