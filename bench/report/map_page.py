@@ -37,11 +37,18 @@ def write_map(folder: Path, records: Sequence[Record], asked: Mapping[str, Any])
     write(folder / NAME, written(lines))
     write(folder / f"{Path(NAME).stem}.parquet", pd.DataFrame(lines).to_parquet(index=False))
     page = folder / "index.html"
-    write(page, render(found, lines, records, asked))
+    beside = [NAME, *(name for name in ("records.jsonl", "records.jsonl.gz") if (folder / name).exists())]
+    write(page, render(found, lines, records, asked, beside))
     return page
 
 
-def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Record], asked: Mapping[str, Any]) -> str:
+def render(
+    found: Sequence[Field],
+    lines: Sequence[Entry],
+    records: Sequence[Record],
+    asked: Mapping[str, Any],
+    beside: Sequence[str],
+) -> str:
     """Return the page.
 
     Parameters
@@ -54,6 +61,8 @@ def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Rec
         What it was made of.
     asked : mapping
         `run.json`.
+    beside : sequence of str
+        Files that the page links to.
     """
     two, every = pictures(found)
     pair = pair_of([side.model for side in found[0].sides])
@@ -69,7 +78,7 @@ def render(found: Sequence[Field], lines: Sequence[Entry], records: Sequence[Rec
         data={"lines": [_short(line) for line in lines], "pair": pair} if pair else None,
         lookup=SCRIPT.read_text(encoding="utf-8"),
         how=how(records, asked),
-        name=NAME,
+        beside=beside,
     )
 
 

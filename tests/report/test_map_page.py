@@ -73,9 +73,11 @@ def test_where_the_winner_never_changes_that_is_said() -> None:
 
 def test_the_page_shows_every_point_and_escapes(tmp_path: Path) -> None:
     hostile = [record(model, 1.0, n, backend=HOSTILE) for model in ("centered", "noncentered") for n in range(2)]
+    (tmp_path / "records.jsonl.gz").touch()
     page = write_map(tmp_path, [*RECORDS, *hostile], asked())
     text = page.read_text(encoding="utf-8")
     assert "<img src=x" not in text
+    assert '<a href="map.csv">map.csv</a>, <a href="records.jsonl.gz">records.jsonl.gz</a>.' in text
     assert text.count('class="patch"') == 2 * 21  # both pictures
     assert text.count('class="unity"') == 2 * 5
     assert len(read(tmp_path / "map.csv")) == 20 * 3 + 2
