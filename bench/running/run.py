@@ -222,6 +222,10 @@ class Plan:
 
 ELSEWHERE = dict.fromkeys(("cpu", "cores", "machine", "memory_gib", "system", "usable_cores"), "those of a cluster")
 """What is said of the machine of a run whose fits are made on many; their records say which."""
+_PLANNED = ("datasets", "models", "backends", "settings")
+"""What has an entry for each name of the plan; the parts of a run may ask for fewer of them."""
+_SAID = 12
+"""Lines of differences that a person is told; the rest is counted."""
 _IMMATERIAL = {("environment", "commit")} | {("asked", name) for name in ("fit_timeout", "memory_limit", "save_draws")}
 """What may differ between the parts of a run: it changes no figure that is measured."""
 
@@ -230,7 +234,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Name everything in which two descriptions of a run ask for different measurements.
 
     What changes no measured figure is passed over: the commit, limits of time and memory, whether draws are
-    kept, and more replicates.
+    kept, more replicates, and fewer datasets, models or backends, for a run may be made in parts.
 
     Parameters
     ----------
@@ -245,9 +249,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         One line for each, with both values; empty where the run may go on.
     """
     found = []
-    for part in ("datasets", "models", "backends", "asked", "settings", "environment"):
+    for part in (*_PLANNED, "asked", "environment"):
         old, new = before.get(part, {}), json.loads(json.dumps(now[part]))
-        for name in sorted(old.keys() | new.keys()):
+        for name in sorted(new.keys() if part in _PLANNED else old.keys() | new.keys()):
             if (part, name) in _IMMATERIAL:
                 continue
             if name in ("machine", "usable_cores") and name not in old:
@@ -304,6 +308,8 @@ class Run:
         else:
             folder = find_run(resume, runs)
             changed = differences(read_run(folder), asked)
+            if (more := len(changed) - _SAID) > 0:
+                changed = [*changed[:_SAID], f"and {more} more"]
             if changed and not anyway:
                 raise RunError(
                     f"{folder.name} can't be resumed, for its records would not compare with new ones:\n  "

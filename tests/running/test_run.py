@@ -10,7 +10,7 @@ from bench.families.normal_means import NormalMeans
 from bench.families.normal_means.forms import MODELS
 from bench.families.pair import Pair
 from bench.families.registry import FAMILIES
-from bench.records import Record, Status, read_records
+from bench.records import Record, RunError, Status, read_records
 from bench.running.run import Plan, Run, UsageError, choose, differences
 from bench.settings import Asked
 from tests.running.tiny import STAN, tiny
@@ -130,6 +130,35 @@ def test_stock_takes_each_backends_own_settings() -> None:
 def test_the_same_plan_has_no_differences_and_may_ask_for_more_replicates() -> None:
     assert differences(described(), plan().describe([])) == []
     assert differences(described(replicates=2), plan(replicates=3).describe([])) == []
+
+
+def test_a_part_of_a_run_may_be_asked_for_and_nothing_beyond_it() -> None:
+    pair = tiny()
+    whole = [(family, family.datasets(family.grids[0])) for family in FAMILIES.values()]
+    parts = [(family, datasets[:1]) for family, datasets in whole]
+
+    def asked(families: Any, backends: str) -> dict[str, Any]:
+        return json.loads(json.dumps(Plan.make(families, None, backends, Asked()).describe([])))
+
+    run = asked(whole, "stanli,pymc")
+    assert differences(run, asked(parts, "stanli,pymc")) == []
+    assert differences(run, asked(parts, "stanli")) == []
+    beyond = differences(run, asked([(pair, pair.datasets("tiny"))], "stanli,nutpie"))
+    assert {line.partition(" ")[0] for line in beyond} == {"datasets:", "models:", "backends:", "settings:"}
+    assert all("was not there" in line for line in beyond)
+
+
+def test_many_differences_are_counted(tmp_path: Path) -> None:
+    before = Plan.make([(f, f.datasets(f.grids[0])) for f in FAMILIES.values()], None, "stanli", Asked())
+    Run(before, runs=tmp_path).journal.close()
+    (folder,) = tmp_path.iterdir()
+    said = json.loads((folder / "run.json").read_text())
+    said["datasets"] = dict.fromkeys(said["datasets"], "other digest")
+    said["models"] = dict.fromkeys(said["models"], "other digest")
+    (folder / "run.json").write_text(json.dumps(said))
+    with pytest.raises(RunError, match=r"(?s)can't be resumed.*was other digest.*and \d+ more\nStart") as refused:
+        Run(before, resume=folder.name, runs=tmp_path)
+    assert len(str(refused.value).split("\n")) == 15
 
 
 @pytest.mark.parametrize(
