@@ -88,6 +88,12 @@ class Across:
         order = sorted(models, key=lambda kind: (kind in LAST, -len(models[kind])))
         return [ALL, *(order if len(order) > 1 else [])]
 
+    @property
+    def whole(self) -> str:
+        """What all models are together, such as "all hierarchical models" where none is of another kind."""
+        kinds = set(self.kind_of.values())
+        return f"all {kinds.pop()} models" if len(kinds) == 1 and kinds.isdisjoint(LAST) else ALL
+
     @cached_property
     def _ratios(self) -> dict[tuple[str, str, str], dict[Key, Contrast]]:
         """Log ratios for each measure and each two backends, by case."""
@@ -170,13 +176,13 @@ class Across:
         overall = found[ALL]
         kinds = [each for kind, each in found.items() if kind != ALL and any(c.known for c in each.others.values())]
         if overall.sure:
-            said = f"{overall.engine} over all models ({overall.lead})"
+            said = f"{overall.engine} over {self.whole} ({overall.lead})"
         elif overall.who:
-            said = f"{overall.who} over all models (can't tell which)"
+            said = f"{overall.who} over {self.whole} (can't tell which)"
         else:
             ahead, behind = self.beyond(measure, overall.engine, next(iter(overall.others)))
             beyond = f"; by 95 % intervals ahead on {ahead} posteriors, behind on {behind}" if ahead or behind else ""
-            said = f"can't tell over all models ({overall.engine} leads with {overall.lead}{beyond})"
+            said = f"can't tell over {self.whole} ({overall.engine} leads with {overall.lead}{beyond})"
         if overall.who and kinds and all(each.who == overall.who for each in kinds):
             return f"{said}, and for every kind of them"
         parts = []

@@ -100,6 +100,12 @@ def test_without_kinds_the_sentence_is_of_all_models() -> None:
     assert found.answer[0] == "Most effective draws per second: stanli over all models (2.1 times pymc)."
 
 
+def test_models_of_one_kind_are_called_by_it() -> None:
+    found = across([replace(record, kind="hierarchical") for record in simulate_many(30, ("stanli", "pymc"))])
+    assert found.kinds == [ALL]
+    assert found.answer[0] == "Most effective draws per second: stanli over all hierarchical models (2.1 times pymc)."
+
+
 @pytest.mark.slow
 def test_equal_backends_are_seldom_called_different() -> None:
     rng = np.random.default_rng(7)

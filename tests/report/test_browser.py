@@ -25,6 +25,7 @@ REFERENCE = {
     for name, page in {
         "thread": "index.html",
         "families": "index.html",
+        "hierarchical": "index.html",
         "posteriordb": "index.html",
         "versions": "versions.html",
     }.items()
