@@ -142,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     chart.add_argument("--model", help="names, separated by commas (default: all of that posterior)")
     chart.add_argument("--backend", help="names, separated by commas (default: stanli,nutpie_stan)")
     chart.add_argument("--seed", type=int, help="of data and fits (default: 1)")
+    chart.add_argument(
+        "--fit-timeout", type=float, default=60, metavar="S", help="seconds a fit may take (default: 60)"
+    )
     add_options(chart.add_argument)
     chart.add_argument("--dask", metavar="ADDRESS", help=DASK)
     chart.add_argument("--resume", nargs="?", const="latest", metavar="RUN", help="go on with what it asked")

@@ -362,22 +362,25 @@ def _versions(options: argparse.Namespace) -> int:
 
 
 def _map(options: argparse.Namespace) -> int:
-    from bench.deciding.map import FIT_SECONDS, Survey, go_on, measure_map
+    from bench.deciding.map import Survey, go_on, measure_map
     from bench.settings import Asked
 
     given = overrides(lambda name: getattr(options, name))
+    seconds = Limits.typed(options.fit_timeout, None).seconds
     if options.resume is not None:
         names = ("posterior", "model", "backend", "seed", *given)
         if said := _given(options, names):
-            raise ValueError(f"{said}: a map goes on with what it asked; leave out all but --budget and --dask")
-        survey = go_on(find_run(options.resume, options.runs), options.budget)
+            raise ValueError(
+                f"{said}: a map goes on with what it asked; leave out all but --budget, --fit-timeout and --dask"
+            )
+        survey = go_on(find_run(options.resume, options.runs), options.budget, seconds)
     else:
         survey = Survey(
             minutes=options.budget,
             models=options.model,
             backends=options.backend,
             posterior=options.posterior or POSTERIORS[0][0],
-            asked=Asked(overrides=given, seed=1 if options.seed is None else options.seed, fit_timeout=FIT_SECONDS),
+            asked=Asked(overrides=given, seed=1 if options.seed is None else options.seed, fit_timeout=seconds),
         )
     say = partial(_tell, sys.stdout)
     page = measure_map(survey, options.typed, say, resume=options.resume, runs=options.runs, dask=options.dask)

@@ -1,6 +1,5 @@
 """`hierbench map`: which form wins where, with more points where the winner changes and as many fits as it takes."""
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,6 @@ from bench.settings import Asked, positive
 
 MOST = 12
 """Fits of a model at a point."""
-FIT_SECONDS = 60.0
-"""That a fit may take; a form that takes longer is given up at that point."""
 AHEAD = 64
 """Replicates of points that a cluster is given before the first of them is answered."""
 BEFORE = 500
@@ -62,7 +59,7 @@ class Survey:
     posterior : str
         That the models target.
     asked : Asked
-        Settings, seed and limits of the fits.
+        Settings, seed and limits of the fits; a form whose fits take longer is given up at that point.
     lattice : Lattice
         Where to measure.
 
@@ -76,7 +73,7 @@ class Survey:
     models: str | None = None
     backends: str | None = None
     posterior: str = "superpopulation"
-    asked: Asked = field(default_factory=lambda: Asked(fit_timeout=FIT_SECONDS))
+    asked: Asked = field(default_factory=Asked)
     lattice: Lattice = field(default_factory=lambda: LATTICE)
 
     def __post_init__(self) -> None:
@@ -120,7 +117,8 @@ class Survey:
     def turns(self, records: Sequence[Record]) -> list[Turn]:
         """Return what to measure, the most telling first.
 
-        Points with few fits come before others, and small data before large ones, which take as long as several.
+        Points with few fits come before others, and small data before large ones, whose fits take as long as several:
+        about as many times as long as they have more groups.
 
         Parameters
         ----------
@@ -136,7 +134,7 @@ class Survey:
         found = [self._turn(point, here.get(point, {}), made) for point in dict.fromkeys(points)]
         return sorted(
             (turn for turn in found if turn is not None),
-            key=lambda turn: ((turn.number + 1) * math.sqrt(50 + turn.point.groups), turn.point),
+            key=lambda turn: ((turn.number + 1) * (50 + turn.point.groups), turn.point),
         )
 
     def _turn(self, point: Point, here: Mapping[str, Field], made: set[tuple[str, str, str]]) -> Turn | None:
@@ -174,7 +172,7 @@ def _changes(a: Mapping[str, Field] | None, b: Mapping[str, Field] | None) -> bo
     return any(x.told and y.told and x.first != y.first for x, y in duels)
 
 
-def go_on(folder: Path, minutes: float) -> Survey:
+def go_on(folder: Path, minutes: float, seconds: float | None) -> Survey:
     """Return what an earlier map was made of, with a new budget.
 
     Parameters
@@ -183,6 +181,8 @@ def go_on(folder: Path, minutes: float) -> Survey:
         Of its run.
     minutes : float
         To measure.
+    seconds : float, optional
+        That a fit may take; None lets it run.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def go_on(folder: Path, minutes: float) -> Survey:
         models=",".join(models),
         backends=",".join(said["backends"]),
         posterior=FAMILIES["normal_means"].models[models[0]].target,
-        asked=Asked(**said["asked"]),
+        asked=Asked(**said["asked"] | {"fit_timeout": seconds}),
     )
 
 

@@ -1,4 +1,4 @@
-"""CPU seconds of this process and all that it starts."""
+"""CPU seconds of a process and all that it starts."""
 
 import resource
 
@@ -24,9 +24,29 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in ended) + sum(map(_of, _descendants()))
 
 
-def _descendants() -> list[psutil.Process]:
+def cpu_seconds_of(pid: int) -> float:
+    """Return user and system seconds so far, of another process and of all its descendants.
+
+    Parameters
+    ----------
+    pid : int
+        Of the process; one that is gone has used nothing.
+
+    Returns
+    -------
+    float
+        Seconds, to the kernel's clock tick.
+    """
     try:
-        return psutil.Process().children(recursive=True)
+        process = psutil.Process(pid)
+    except psutil.Error:
+        return 0.0
+    return sum(map(_of, [process, *_descendants(pid)]))
+
+
+def _descendants(pid: int | None = None) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
     except psutil.Error:  # one of them ended meanwhile
         return []
 

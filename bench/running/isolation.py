@@ -23,6 +23,7 @@ from bench.arrays import Floats
 from bench.backends.base import Backend, Description, Fit
 from bench.correctness.places import Found, Place
 from bench.families.base import Dataset, Model, Values
+from bench.running.cpu import cpu_seconds_of
 from bench.running.worker import Prepared, Spent
 from bench.settings import Settings
 
@@ -108,6 +109,7 @@ class Worker:
     ) -> None:
         """Start the process and import the backend in it."""
         self.peak_memory = 0
+        self._began: tuple[float, float] | None = None
         self.prepared: Prepared | None = None
         self.subject: tuple[str, str] | None = None
         self._memory_limit, self._timeout = memory_limit, timeout
@@ -322,7 +324,7 @@ class Worker:
 
     def _ask(self, method: str, message: bytes, timeout: float | None) -> object:
         """Send a message and read the answer to its end, all within the timeout."""
-        self.peak_memory = 0
+        self.peak_memory, self._began = 0, None
         watch = _Watch(timeout, self._look, _FIRST_LOOK if self._memory_limit is None else _LIMIT_LOOK)
         self._incoming.watch = watch
         try:
@@ -335,7 +337,8 @@ class Worker:
         except TimeoutError:
             limit = timeout or 0.0
             raise WorkerTimeoutError(
-                f"{method} took longer than {limit:g} s and was stopped; for more: --fit-timeout {4 * limit:g}"
+                f"{method} took longer than {limit:g} s{self._busy()} and was stopped; "
+                f"for more: --fit-timeout {4 * limit:g}"
             ) from None
         except _TooLargeError as error:
             raise WorkerCrashedError(f"{method} {error}") from None
@@ -350,13 +353,23 @@ class Worker:
         return cast(object, value)
 
     def _look(self) -> None:
-        """Look at the memory of the process tree."""
+        """Look at the memory of the process tree, and the first time at its CPU seconds."""
+        if self._began is None:
+            self._began = time.monotonic(), cpu_seconds_of(self.pid)
         self.peak_memory = max(self.peak_memory, self._memory())
         if self._memory_limit is not None and self.peak_memory > self._memory_limit:
             raise _TooLargeError(
                 f"held {self.peak_memory / 2**30:.2f} GiB, more than the limit of {self._memory_limit / 2**30:.2f} "
                 "GiB, and was stopped; allow more: --memory-limit GIB"
             )
+
+    def _busy(self) -> str:
+        """Say how many cores the process tree kept busy: none if it hangs, few if others kept it from running."""
+        if self._began is None:
+            return ""
+        moment, seconds = self._began
+        share = (cpu_seconds_of(self.pid) - seconds) / max(time.monotonic() - moment, 1e-9)
+        return f" on {share:.2f} cores"
 
     def _memory(self) -> int:
         """Bytes that the worker and its children hold now."""

@@ -219,7 +219,8 @@ def test_a_small_map_from_the_command_to_the_page_and_on_from_there(
 
     lines = (folder / "records.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "records.jsonl").write_bytes(b"".join(lines[:-1]))
-    assert go_on(folder, 1.0).asked.overrides == {"draws": 200, "warmup": 200, "chains": 2}
+    asked = go_on(folder, 1.0, 7).asked
+    assert (asked.overrides, asked.fit_timeout) == ({"draws": 200, "warmup": 200, "chains": 2}, 7)
     assert a_map(tmp_path, monkeypatch, "--resume", folder.name) == 0
     assert {r.key for r in read_records(folder)} == {r.key for r in records}
 
@@ -229,7 +230,7 @@ def test_another_run_is_no_map(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "run.json").write_text('{"command": ["pytest"], "models": {"normal_means centered": "d"}}')
     with pytest.raises(UsageError, match="run is no map; make one: hierbench map"):
-        go_on(folder, 1.0)
+        go_on(folder, 1.0, 60)
 
 
 @pytest.mark.slow

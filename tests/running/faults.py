@@ -64,6 +64,11 @@ def hang() -> None:
     ctypes.PyDLL(None).pause()
 
 
+def busy() -> None:
+    while True:
+        pass
+
+
 def print_garbage() -> None:
     for descriptor in (1, 2):
         os.write(descriptor, b"\x00\xff\xfe\x1b[31m\x1b]0;owned\x07<script>alert(1)</script>" * 1000)

@@ -14,7 +14,7 @@ from bench.backends import BACKENDS
 from bench.backends.base import Fit
 from bench.families.base import Dataset, Model, Program
 from bench.running import cpu
-from bench.running.cpu import cpu_seconds
+from bench.running.cpu import cpu_seconds, cpu_seconds_of
 from bench.running.isolation import Worker
 from bench.running.measure import advanced
 from bench.settings import Settings
@@ -49,6 +49,12 @@ def test_it_counts_children_that_ended_and_children_of_children() -> None:
     assert 2 * LOAD < cpu_seconds() - before < 2 * LOAD + 10 * TICK
 
 
+def test_a_process_that_is_gone_uses_nothing() -> None:
+    with subprocess.Popen(["true"]) as child:
+        child.wait()
+    assert cpu_seconds_of(child.pid) == 0
+
+
 def test_it_counts_a_child_that_is_still_alive() -> None:
     before = cpu_seconds()
     text = f"{BURN}\nprint('done', flush=True)\ninput()"
@@ -56,6 +62,7 @@ def test_it_counts_a_child_that_is_still_alive() -> None:
         assert child.stdout
         child.stdout.readline()
         assert LOAD - TICK < cpu_seconds() - before < LOAD + 10 * TICK
+        assert LOAD - TICK < cpu_seconds_of(child.pid) < LOAD + 10 * TICK
         child.communicate(b"\n")
 
 

@@ -72,6 +72,14 @@ def test_time_out_is_exact_to_two_seconds_in_c_code_that_holds_the_gil(stage: st
     assert worker.closed
 
 
+@pytest.mark.parametrize(("fault", "least", "most"), [("hang", 0.0, 0.05), ("busy", 0.1, 1.2)])
+def test_a_time_out_says_how_busy_the_worker_was(fault: str, least: float, most: float) -> None:
+    worker = Worker(Faulty(fault, sample=getattr(faults, fault)))
+    with pytest.raises(WorkerTimeoutError, match=r"sample took longer than 3 s on \d\.\d\d cores and was") as caught:
+        fit_once(worker, timeout=3)
+    assert least <= float(str(caught.value).split(" cores")[0].split()[-1]) <= most
+
+
 def test_imports_that_hang_time_out(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path_factory.mktemp("modules")
     (folder / "it_hangs.py").write_text("import time\ntime.sleep(600)\n")
