@@ -226,7 +226,9 @@ _PLANNED = ("datasets", "models", "backends", "settings")
 """What has an entry for each name of the plan; the parts of a run may ask for fewer of them."""
 _SAID = 12
 """Lines of differences that a person is told; the rest is counted."""
-_IMMATERIAL = {("environment", "commit")} | {("asked", name) for name in ("fit_timeout", "memory_limit", "save_draws")}
+_IMMATERIAL = {("environment", "commit")} | {
+    ("asked", name) for name in ("fit_timeout", "memory_limit", "replicates", "save_draws")
+}
 """What may differ between the parts of a run: it changes no figure that is measured."""
 
 
@@ -234,7 +236,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Name everything in which two descriptions of a run ask for different measurements.
 
     What changes no measured figure is passed over: the commit, limits of time and memory, whether draws are
-    kept, more replicates, and fewer datasets, models or backends, for a run may be made in parts.
+    kept, the number of replicates, and fewer datasets, models or backends, for a run may be made in parts.
 
     Parameters
     ----------
@@ -256,8 +258,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
                 continue
             if name in ("machine", "usable_cores") and name not in old:
                 continue  # older runs don't say
-            if part == "asked" and name == "replicates" and new[name] >= old.get(name, 0):
-                continue  # more of the same
             if old.get(name) != new.get(name):
                 found.append(f"{part}: {name} was {old.get(name, 'not there')}, is {new.get(name, 'not there')}")
     return found

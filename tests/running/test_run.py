@@ -127,8 +127,9 @@ def test_stock_takes_each_backends_own_settings() -> None:
     assert Asked(protocol="stock", overrides={"warmup": 9}).settings(BACKENDS["nutpie"]).warmup == 9
 
 
-def test_the_same_plan_has_no_differences_and_may_ask_for_more_replicates() -> None:
+def test_the_same_plan_has_no_differences_and_may_ask_for_other_replicates() -> None:
     assert differences(described(), plan().describe([])) == []
+    assert differences(described(replicates=3), plan(replicates=2).describe([])) == []
     assert differences(described(replicates=2), plan(replicates=3).describe([])) == []
 
 
