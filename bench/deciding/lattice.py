@@ -94,7 +94,7 @@ class Lattice:
     informations: tuple[float, ...] = tuple(10 ** (k / 4) for k in range(-12, 17))
     groups: tuple[int, ...] = (3, 5, 10, 20, 50, 100, 200, 600, 2000)
     layers: Mapping[tuple[int, float], int] = field(
-        default_factory=lambda: {(1, SIGMA): 2000, (100, SIGMA): 200, (1, SMALL): 200}
+        default_factory=lambda: {(1, SIGMA): 2000, (100, SIGMA): 200, (1, SMALL): 200, (100, SMALL): 200}
     )
     steps: tuple[int, int] = (4, 2)
 

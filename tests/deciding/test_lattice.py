@@ -11,7 +11,7 @@ LATTICE = Lattice()
 def test_a_map_begins_with_every_decade_and_few_numbers_of_groups() -> None:
     points = list(LATTICE.coarse())
     assert {point.groups for point in points if point.layer == (1, SIGMA)} == {3, 10, 50, 200, 2000}
-    for layer in ((100, SIGMA), (1, SMALL)):
+    for layer in ((100, SIGMA), (1, SMALL), (100, SMALL)):
         assert {point.groups for point in points if point.layer == layer} == {3, 10, 50, 200}
     informations = sorted({point.information for point in points})
     np.testing.assert_allclose(informations, 10.0 ** np.arange(-3, 5))
