@@ -15,7 +15,7 @@ def test_a_map_begins_with_every_decade_and_few_numbers_of_groups() -> None:
         assert {point.groups for point in points if point.layer == layer} == {3, 10, 50, 200}
     informations = sorted({point.information for point in points})
     np.testing.assert_allclose(informations, 10.0 ** np.arange(-3, 5))
-    assert len(points) == len(set(points)) == 8 * 13
+    assert len(points) == len(set(points)) == 8 * 17
 
 
 def test_between_neighbours_is_the_middle_of_the_lattice_until_there_is_no_room() -> None:
