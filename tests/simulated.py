@@ -188,7 +188,7 @@ def _fate(fit: Record, left: int) -> Record:
     if left == 1:
         return replace(fit, health=["divergences: 300"])
     if left == 2 and fit.backend == "nutpie":
-        return broken(fit, "timeout", "sample took longer than 120 s and was stopped")
+        return broken(fit, "timeout", "sample took longer than 120 s on 1.96 cores and was stopped")
     if left == 3 and fit.backend == "stanli" and fit.replicate % 2 == 0:
         return broken(fit, "crashed", "signal 11")
     return fit

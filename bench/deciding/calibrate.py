@@ -18,7 +18,7 @@ from bench.families.base import LOG_LIKELIHOOD, Family, Model
 from bench.files import write
 from bench.lines import Lines
 from bench.records import RunError
-from bench.running.calibration import RANKED, SETTINGS, Calibration, collected, distance, ranks_of
+from bench.running.calibration import RANKED, SETTINGS, Calibration, collected, ranks_of, uniform_distances
 from bench.running.cluster import Cluster, Job
 from bench.running.dask_worker import Bench
 from bench.running.environment import environment
@@ -311,8 +311,7 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
     for calibration in calibrations:
         axis = axes[models.index(calibration.name), backends.index(calibration.backend)]
         n = len(next(iter(calibration.ranks.values())))
-        simulated = distance(np.random.default_rng(7).integers(0, RANKED + 1, (2000, n)))
-        band = np.quantile(simulated, 0.99) * np.sqrt(expected * (1 - expected) / n)
+        band = np.quantile(uniform_distances(n, 20_000), 0.99) * np.sqrt(expected * (1 - expected) / n)
         axis.fill_between(expected, -band, band, color="0.88", linewidth=0)
         for (name, ranks), colour in zip(calibration.ranks.items(), cycle(COLOURS), strict=False):
             found = np.searchsorted(np.sort(ranks), np.arange(RANKED), side="right") / n

@@ -12,6 +12,7 @@ shapes sensitivity", Bayesian Analysis).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -186,12 +187,23 @@ def uniformity(ranks: Ints, replications: int = 20_000) -> float:
     >>> uniformity(np.arange(100) // 2, replications=1000) < 0.01  # a sampler that is off to one side
     True
     """
-    observed = distance(ranks[None])[0]
+    simulated = uniform_distances(len(ranks), replications)
+    return float((1 + np.sum(simulated >= distance(ranks[None])[0])) / (1 + len(simulated)))
+
+
+@cache
+def uniform_distances(n: int, replications: int) -> Floats:
+    """Return the distances of sets of uniform ranks, shape (replications,), the same for all parameters.
+
+    Parameters
+    ----------
+    n : int
+        Ranks in a set.
+    replications : int
+        Sets, in thousands.
+    """
     rng = np.random.default_rng(7)
-    simulated = np.concatenate(
-        [distance(rng.integers(0, RANKED + 1, (1000, len(ranks)))) for _ in range(replications // 1000)]
-    )
-    return float((1 + np.sum(simulated >= observed)) / (1 + len(simulated)))
+    return np.concatenate([distance(rng.integers(0, RANKED + 1, (1000, n))) for _ in range(replications // 1000)])
 
 
 def distance(ranks: Ints) -> Floats:

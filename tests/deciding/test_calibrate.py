@@ -65,7 +65,7 @@ def test_ranks_of_another_seed_program_or_version_do_not_count(tmp_path: Path) -
 
 def test_a_fit_that_takes_too_long_is_stopped_and_what_to_type_is_said(tmp_path: Path) -> None:
     long = Settings(chains=2, warmup=1000, draws=2_000_000, target_accept=0.9, cores=2)
-    with pytest.raises(RunError, match=r"simulation 0: \w+ took longer than 4 s and was stopped; .* --fit-timeout 16"):
+    with pytest.raises(RunError, match=r"simulation 0: \w+ took longer than 4 s on .* cores and was stopped; .* --fit-timeout 16"):
         list(calibrate_all(SUBJECTS, 1, 1, tmp_path, print, settings=long, allowed=Limits(4.0)))
 
 
