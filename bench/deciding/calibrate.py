@@ -311,7 +311,7 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
     for calibration in calibrations:
         axis = axes[models.index(calibration.name), backends.index(calibration.backend)]
         n = len(next(iter(calibration.ranks.values())))
-        band = np.quantile(uniform_distances(n, 20_000), 0.99) * np.sqrt(expected * (1 - expected) / n)
+        band = np.quantile(uniform_distances(n, 200_000), 0.99) * np.sqrt(expected * (1 - expected) / n)
         axis.fill_between(expected, -band, band, color="0.88", linewidth=0)
         for (name, ranks), colour in zip(calibration.ranks.items(), cycle(COLOURS), strict=False):
             found = np.searchsorted(np.sort(ranks), np.arange(RANKED), side="right") / n

@@ -163,7 +163,7 @@ def _draws_of(name: str, family: Family, dataset: Dataset, draws: Mapping[str, F
     return array.reshape(*array.shape[:2], -1)[..., elements(quantity, array.shape[2:]).index(name)]
 
 
-def uniformity(ranks: Ints, replications: int = 20_000) -> float:
+def uniformity(ranks: Ints, replications: int = 200_000) -> float:
     """Monte Carlo p-value of the largest distance between the ranks' distribution function and a uniform one.
 
     The distance is in binomial standard deviations, so that the tails count as much as the middle.
@@ -172,7 +172,7 @@ def uniformity(ranks: Ints, replications: int = 20_000) -> float:
     ----------
     ranks : array of shape (simulation,)
         In 0 to `RANKED`.
-    replications : int, default 20000
+    replications : int, default 200000
         Sets of uniform ranks that are drawn to compare with, in thousands.
 
     Returns

@@ -65,7 +65,9 @@ def test_ranks_of_another_seed_program_or_version_do_not_count(tmp_path: Path) -
 
 def test_a_fit_that_takes_too_long_is_stopped_and_what_to_type_is_said(tmp_path: Path) -> None:
     long = Settings(chains=2, warmup=1000, draws=2_000_000, target_accept=0.9, cores=2)
-    with pytest.raises(RunError, match=r"simulation 0: \w+ took longer than 4 s on .* cores and was stopped; .* --fit-timeout 16"):
+    with pytest.raises(
+        RunError, match=r"simulation 0: \w+ took longer than 4 s on .* cores and was stopped; .* --fit-timeout 16"
+    ):
         list(calibrate_all(SUBJECTS, 1, 1, tmp_path, print, settings=long, allowed=Limits(4.0)))
 
 
@@ -110,3 +112,11 @@ def test_the_picture_is_drawn(tmp_path: Path, names: Sequence[str]) -> None:
     made = [("centered", "stanli"), ("noncentered", "pymc"), ("centered", "pymc")]
     picture([Calibration(*which, ranks) for which in made], path)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_that_is_wrong_is_found_among_all_models_and_backends() -> None:
+    right = [Calibration(f"right {i}", "stanli", {"mu": np.arange(100) % (RANKED + 1)}) for i in range(400)]
+    assert not outcome(right)[1]
+    said, wrong = outcome([*right, Calibration("wrong", "stanli", {"mu": np.zeros(100, dtype=np.int64)})])
+    assert wrong
+    assert said.startswith("Not right: wrong on stanli ")

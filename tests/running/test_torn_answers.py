@@ -26,7 +26,7 @@ def sample(worker: Worker, timeout: float) -> float:
 @pytest.mark.parametrize("fault", [answer_torn, answer_slowly])
 def test_an_answer_that_does_not_end_is_a_timeout_and_the_worker_is_gone(fault: object) -> None:
     with Worker(Hostile("torn", sample=fault), timeout=60) as worker:  # type: ignore[arg-type]
-        with pytest.raises(WorkerTimeoutError, match="sample took longer than 2 s on .* cores and was stopped") as caught:
+        with pytest.raises(WorkerTimeoutError, match=r"sample took longer than 2 s on \S+ cores and was") as caught:
             sample(worker, 2)
         assert caught.value.status == "timeout"
         assert worker.closed
