@@ -301,7 +301,7 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
     figure, axes = pyplot.subplots(
         len(models),
         len(backends),
-        figsize=(3.6 * len(backends), 1.9 * len(models)),
+        figsize=(3.6 * len(backends), 2 * len(models)),
         squeeze=False,
         sharex=True,
         sharey=True,
@@ -316,14 +316,15 @@ def picture(calibrations: Sequence[Calibration], path: Path) -> None:
         for (name, ranks), colour in zip(calibration.ranks.items(), cycle(COLOURS), strict=False):
             found = np.searchsorted(np.sort(ranks), np.arange(RANKED), side="right") / n
             axis.plot(expected, found - expected, color=colour, linewidth=1.2, label=name)
-        axis.set_title(f"{calibration.name}, {calibration.backend}, {n} fits", fontsize=8)
+        axis.set_title(f"{calibration.name}\n{calibration.backend}, {n} fits", fontsize=7)
         axis.tick_params(labelsize=7)
         if tuple(calibration.ranks) not in legends:  # the scalars are those of the family
             legends.add(tuple(calibration.ranks))
             axis.legend(fontsize=6, ncols=2, frameon=False)
-    figure.supxlabel("rank of the prior draw among its posterior draws, as a fraction", fontsize=8)
+    inch = 1 / figure.get_figheight()
+    figure.supxlabel("rank of the prior draw among its posterior draws, as a fraction", fontsize=8, y=0.05 * inch)
     figure.supylabel("share of ranks below it, less the fraction", fontsize=8)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.15 * inch, 1, 1))
     drawn = BytesIO()
     figure.savefig(drawn, dpi=110, format="png")
     write(path, drawn.getvalue())
